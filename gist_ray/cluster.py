@@ -1,0 +1,36 @@
+"""Connects to Ray: to a cluster where one is named, else to one of our own on this machine."""
+
+import logging
+import os
+
+import ray
+
+# Ray Data needs room for its pools beside the trainers; with 2 CPUs they starve (spec of Ray 2.60).
+MIN_LOCAL_CPUS = 4
+
+# Small CPU training steps are several times steadier without page faults and spinning threads.
+STEADY_CPU = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "20000000000",
+    "MALLOC_TOP_PAD_": "536870912",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+
+def connect() -> float:
+    """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs."""
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    if not ray.is_initialized():
+        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": _local_cpus()}
+        ray.init(
+            include_dashboard=None if not local else False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": STEADY_CPU},
+            **local,
+        )
+    return float(ray.cluster_resources().get("CPU", 1))
+
+
+def _local_cpus() -> int:
+    return max(MIN_LOCAL_CPUS, os.cpu_count() or 1)

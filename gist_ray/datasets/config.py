@@ -1,0 +1,91 @@
+"""Which images there are to learn from: the settings of every data-set reader."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gist_ray.settings import settings
+
+Layout = Literal[
+    "image_folder",
+    "manifest",
+    "cub",
+    "flowers",
+    "aircraft",
+    "fitzpatrick17k",
+    "fitzpatrick40",
+    "coop_split",
+    "butterflies",
+]
+
+
+@settings
+class DataConfig:
+    """A data set: how it lies on disk, where, and what its layout leaves open."""
+
+    layout: Layout
+    """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
+    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; butterflies: generated."""
+
+    path: str = ""
+    """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for
+    coop_split and fitzpatrick the JSON or CSV file or its folder. Not used by butterflies."""
+
+    images: str = ""
+    """coop_split, fitzpatrick: the folder with the pictures, relative to the folder of the JSON or
+    CSV file (or absolute). Empty: as that file says."""
+
+    class_names: str = ""
+    """A JSON file {class folder, name or id: display name} for the names that prompts and
+    captions use. Empty: names come from the layout."""
+
+    val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """image_folder, manifest, fitzpatrick17k: the share of each class's training images that
+    becomes val where the data set names no val split. At least one image unless 0."""
+
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The same for test. A class keeps at least one training image."""
+
+    val_per_class: Annotated[int, Field(ge=0)] = 3
+    """cub: how many of each class's official training images become val (GIST takes 3)."""
+
+    seed: int = 0
+    """Which images the drawn splits take."""
+
+    variant: Literal["variant", "family", "manufacturer"] = "variant"
+    """aircraft: what a class is. The data set has 100 variants in 70 families."""
+
+    flowers_train_on: Literal["trnid", "tstid"] = "trnid"
+    """flowers: the list in setid.mat that is train. trnid, the official one, has 10 images per
+    class; some works train on the 6,149 of tstid and test on trnid."""
+
+    image_column: str = "image"
+    """manifest: the column with the picture's path (relative to the table's folder) or URI."""
+
+    class_column: str = "class_name"
+    """manifest: the column with the class's name. This or `label_column` has to be there."""
+
+    label_column: str = "label"
+    """manifest: the column with the class's id, any text. Labels follow the order of the ids,
+    numeric where all are whole numbers."""
+
+    split_column: str = "split"
+    """manifest: the column with train, val, test or unlabeled. Without it splits are drawn."""
+
+    id_column: str = ""
+    """manifest: the column whose value becomes image_id as it stands. Empty: image_id is a hash
+    of the path."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataConfig":
+        if not self.path and self.layout != "butterflies":
+            raise ValueError(
+                f"path is empty: say where the {self.layout} data set lies, "
+                "for example path=/data/my_images or path=s3://bucket/my_images"
+            )
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction {self.val_fraction} and test_fraction {self.test_fraction} leave "
+                "no training images: their sum has to be below 1"
+            )
+        return self

@@ -1,0 +1,63 @@
+"""Which images few-shot learning may see: CoOp's sampling rule, nested samples, or all."""
+
+import random
+from collections import defaultdict
+
+import pyarrow as pa
+
+from gist_ray.schema import SHOTS, stable_id, table
+
+MAX_VAL_SHOTS = 4
+"""CoOp: a few-shot val set has at most 4 images per class."""
+
+
+def sample_coop(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
+    """CoOp's few-shot sample as a SHOTS table, bit for bit in content and order.
+
+    One generator draws `shots` train images per class, classes in the order in which they first
+    appear in the split, and then min(shots, 4) val images; a class with fewer gives all, without
+    a draw. Rows of the manifest have to be in the order of the data set's files.
+    (KaiyangZhou/Dassl.pytorch, DatasetBase.generate_fewshot_dataset without repeat.)
+    """
+    generator = random.Random(seed)
+    rows = []
+    for split, num_samples in (("train", shots), ("val", min(shots, MAX_VAL_SHOTS))):
+        for label, ids in _ids_by_label(manifest, split).items():
+            drawn = generator.sample(ids, num_samples) if len(ids) >= num_samples else ids
+            rows += [{"image_id": i, "label": label, "split": split} for i in drawn]
+    return table(rows, SHOTS)
+
+
+def sample_nested(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
+    """A few-shot sample as a SHOTS table that lies inside the one of more shots and equal seed.
+
+    Each class's images are put in a seeded order, which is that of a hash and so independent of
+    the order of the manifest; the first `shots` are taken, and min(shots, 4) of val.
+    """
+    rows = []
+    for split, num_samples in (("train", shots), ("val", min(shots, MAX_VAL_SHOTS))):
+        for label, ids in sorted(_ids_by_label(manifest, split).items()):
+            ordered = sorted(ids, key=lambda i: stable_id(seed, i))
+            rows += [{"image_id": i, "label": label, "split": split} for i in ordered[:num_samples]]
+    return table(rows, SHOTS)
+
+
+def sample_full(manifest: pa.Table) -> pa.Table:
+    """All labelled train and val images as a SHOTS table."""
+    rows = [
+        {"image_id": image_id, "label": label, "split": split}
+        for split in ("train", "val")
+        for label, ids in _ids_by_label(manifest, split).items()
+        for image_id in ids
+    ]
+    return table(rows, SHOTS)
+
+
+def _ids_by_label(manifest: pa.Table, split: str) -> dict[int, list[str]]:
+    """{label: image ids in the manifest's order}, labels in the order of first appearance."""
+    columns = (manifest.column(name).to_pylist() for name in ("image_id", "label", "split"))
+    found: dict[int, list[str]] = defaultdict(list)
+    for image_id, label, row_split in zip(*columns, strict=True):
+        if row_split == split:
+            found[label].append(image_id)
+    return found

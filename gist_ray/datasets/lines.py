@@ -1,0 +1,104 @@
+"""Reading the text files of data sets; what is broken is noted with file and line.
+
+Each function adds its problems to a list, so that a reader can report all of them together.
+"""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+from gist_ray import storage
+
+UNNAMED_COLUMN = re.compile(r"|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
+MAX_LINES_REPORTED = 20
+
+
+def read_text(uri: str, problems: list[str]) -> str | None:
+    """The text of a file, or None with the problem noted."""
+    try:
+        return storage.read_text(uri)
+    except FileNotFoundError:
+        problems.append(f"{uri}: this file of the data set is not there.")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problems.append(f"{uri}, line {line}: is not UTF-8 ({error.reason}). Save it as UTF-8.")
+    except OSError as error:
+        problems.append(f"{uri}: cannot be read ({error}). Check its permissions.")
+    return None
+
+
+def read_json(uri: str, problems: list[str]) -> Any:
+    """The value in a JSON file, or None with the problem noted."""
+    text = read_text(uri, problems)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        problems.append(f"{uri}, line {error.lineno}: is not valid JSON ({error.msg}).")
+        return None
+
+
+def read_lines(uri: str, problems: list[str]) -> list[tuple[int, str]]:
+    """(line number, line) of the lines that are not blank."""
+    # str.splitlines would also break at characters that occur inside names
+    lines = (read_text(uri, problems) or "").split("\n")
+    return [(n, line.rstrip("\r")) for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_keyed_lines(uri: str, problems: list[str]) -> dict[str, tuple[int, str]]:
+    """{key: (line number, value)} of lines `<key> <value>`; the value may have spaces."""
+    found: dict[str, tuple[int, str]] = {}
+    broken: list[str] = []
+    for number, line in read_lines(uri, problems):
+        key, _, value = line.partition(" ")
+        if not key or not value.strip():
+            broken.append(f"{uri}, line {number}: {line!r} is not '<id> <value>'.")
+        elif key in found:
+            broken.append(
+                f"{uri}, line {number}: id {key} was already given in line {found[key][0]}."
+            )
+        else:
+            found[key] = (number, value)
+    report_broken(uri, broken, problems)
+    return found
+
+
+def read_csv_rows(uri: str, problems: list[str]) -> list[dict[str, Any]]:
+    """The rows of a CSV file with a header, every value a string.
+
+    Columns without a name, which pandas leaves behind for its index, are dropped.
+    """
+    text = read_text(uri, problems)
+    if text is None:
+        return []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    broken: list[str] = []
+    rows: list[dict[str, Any]] = []
+    header: list[str] = []
+    try:
+        header = next(reader, [])
+        named = [i for i, name in enumerate(header) if not UNNAMED_COLUMN.fullmatch(name)]
+        for fields in reader:
+            if len(fields) == len(header):
+                rows.append({header[i]: fields[i] for i in named})
+            elif fields:
+                broken.append(
+                    f"{uri}, line {reader.line_num}: has {len(fields)} fields where the header "
+                    f"has {len(header)}. Put quotes around values with commas."
+                )
+    except csv.Error as error:
+        broken.append(f"{uri}, line {reader.line_num}: is not valid CSV ({error}).")
+    for name in sorted({header[i] for i in named if header.count(header[i]) > 1} if header else ()):
+        broken.append(f"{uri}, line 1: the column {name!r} is there more than once.")
+    report_broken(uri, broken, problems)
+    return rows
+
+
+def report_broken(uri: str, broken: list[str], problems: list[str]) -> None:
+    """Adds the problems of one file's lines, the first of them if there are many."""
+    problems.extend(broken[:MAX_LINES_REPORTED])
+    if len(broken) > MAX_LINES_REPORTED:
+        problems.append(f"{uri}: {len(broken) - MAX_LINES_REPORTED} more lines are broken.")

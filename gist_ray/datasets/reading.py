@@ -1,0 +1,114 @@
+"""What a reader of an on-disk layout returns, before it is checked and becomes a manifest."""
+
+import os
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gist_ray import storage
+
+# What people call the splits, and what a manifest calls them.
+SPLIT_NAMES = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "unlabeled": "unlabeled",
+}
+
+
+@dataclass(frozen=True)
+class ClassEntry:
+    """A class as its layout knows it; its label is its place in `Reading.classes`."""
+
+    keys: tuple[str, ...]
+    """What a class_names file may call it: folder, name or id."""
+    name: str | None
+    """The display name, or None where the layout has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """One image of a data set."""
+
+    path: str
+    """Relative to `Reading.root`, with forward slashes; or absolute, or a URI."""
+    label: int | None
+    split: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    """The line or row that names the image, for messages."""
+    image_id: str = ""
+    """The data set's own id if it is to be used; empty: the hash of the path."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A data set as read: images in the order of its files."""
+
+    root: str
+    classes: list[ClassEntry]
+    images: list[LabelledImage]
+    errors: list[dict[str, str]] = field(default_factory=list)
+    """Rows that could not be used, as rows of an ERRORS table."""
+
+
+def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
+    """A row of an ERRORS table; bytes of a file name that are not UTF-8 are escaped."""
+    row = {"id": row_id, "uri": uri, "stage": "ingest", "kind": kind, "message": message}
+    return {key: value.encode(errors="backslashreplace").decode() for key, value in row.items()}
+
+
+def relative_path(root: str, path: str) -> str:
+    """`path` relative to `root` if it lies inside it, otherwise tidied: the same picture gets the
+    same path, and so the same image_id, however it is written."""
+    if "://" in path or path.startswith("/"):
+        path = storage.absolute(path)
+        return path.removeprefix(root + "/")
+    if {".", "..", ""} & set(path.split("/")):
+        return posixpath.normpath(path)
+    return path
+
+
+def locate(root: str, path: str) -> str:
+    """The absolute location of a path made by `relative_path`."""
+    if "://" in path or path.startswith("/"):
+        return path
+    if path.startswith("../"):
+        scheme, separator, folder = root.rpartition("://")
+        return scheme + separator + posixpath.normpath(posixpath.join(folder, path))
+    return storage.join(root, path)
+
+
+def find_root(path: str, marker: str, folders: Iterable[str]) -> str:
+    """The first of `folders` (relative to `path`) that has the file `marker`; else `path`.
+
+    People point at the unpacked archive as often as at the folder inside it.
+    """
+    root = storage.absolute(path)
+    for folder in folders:
+        candidate = storage.join(root, folder)
+        if storage.exists(storage.join(candidate, marker)):
+            return candidate
+    return root
+
+
+def parent(uri: str) -> str:
+    """The folder of a file."""
+    return os.path.dirname(storage.absolute(uri))
+
+
+def check_image_folder(root: str, folder: str, problems: list[str]) -> None:
+    """Notes a problem if the folder that should hold all pictures is not there."""
+    uri = locate(root, relative_path(root, folder)) if folder else root
+    if not storage.is_folder(uri):
+        problems.append(f"{uri}: the folder with the pictures is not there. Unpack them into it.")
+
+
+def listed(values: Iterable[object], limit: int = 10) -> str:
+    """The first values for a message, and how many more there are."""
+    values = list(values)
+    shown = ", ".join(repr(value) for value in values[:limit])
+    return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"

@@ -1,0 +1,206 @@
+"""Loads a CLIP with everything that belongs to it: towers, preprocessing, tokenizer."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.factory import LOCAL_DIR_PREFIX, parse_model_name
+from open_clip.transform import PreprocessCfg, image_transform_v2
+
+from gist_ray import storage
+from gist_ray.encoders.config import ClipConfig
+from gist_ray.errors import UserError
+
+EMBEDDED_MODEL = "butterfly-clip"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An open_clip model in eval mode and what must go with it."""
+
+    model: Any
+    tokenizer: Any
+    preprocess: PreprocessCfg
+    context_length: int
+    device: torch.device
+
+    @property
+    def logit_scale(self) -> float:
+        """The learned inverse temperature, about 100 for CLIP."""
+        return float(self.model.logit_scale.exp())
+
+
+def load_clip(
+    config: ClipConfig, *, device: str = "cpu", precision: str = "fp32", random_weights: bool = False
+) -> Clip:
+    """Load towers, preprocessing and tokenizer of one and the same model.
+
+    random_weights: leave the stored weights aside and begin anew, from torch's seed.
+
+    Raises:
+        UserError: for an unknown model or tag, missing weights, or weights whose preprocessing or
+            activation function cannot be known.
+    """
+    name = open_clip_name(config)
+    _check(name, config)
+    try:
+        model, _, _ = open_clip.create_model_and_transforms(
+            name,
+            pretrained=config.pretrained or None,
+            precision=precision,
+            device=device,
+            image_mean=config.image_mean,
+            image_std=config.image_std,
+            # a folder or hub model without weights would otherwise start from random ones
+            require_pretrained=_has_prefix(name) and not random_weights,
+            load_weights=not random_weights,
+        )
+    except (RuntimeError, OSError, ValueError) as error:
+        raise UserError(f"clip.model={config.model}: open_clip cannot load it ({error}).") from error
+    cfg = model.visual.preprocess_cfg
+    return Clip(
+        model=model.eval(),
+        tokenizer=open_clip.get_tokenizer(name),
+        preprocess=PreprocessCfg(**cfg),
+        context_length=model.context_length,
+        device=torch.device(device),
+    )
+
+
+def open_clip_name(config: ClipConfig) -> str:
+    """The name that open_clip's own functions take for `config`; folders on S3 are fetched."""
+    if config.model == EMBEDDED_MODEL:
+        return f"{LOCAL_DIR_PREFIX}{embedded_folder()}"
+    if config.model.startswith(LOCAL_DIR_PREFIX):
+        return LOCAL_DIR_PREFIX + local_folder(config.model.removeprefix(LOCAL_DIR_PREFIX))
+    return config.model
+
+
+def embedded_folder() -> str:
+    return str(files("gist_ray") / "assets" / "butterfly_clip")
+
+
+def cache_folder() -> Path:
+    """Where models are kept between runs: $GIST_RAY_CACHE, or ~/.cache/gist_ray."""
+    return Path(os.environ.get("GIST_RAY_CACHE", "~/.cache/gist_ray")).expanduser()
+
+
+def local_folder(uri: str) -> str:
+    """`uri` itself if it is local; else a local copy, made once per content."""
+    if storage.is_local(uri):
+        return storage.absolute(uri)
+    fs, path = storage.filesystem(uri)
+    state = sorted((name, info["size"]) for name, info in fs.find(path, detail=True).items())
+    if not state:
+        raise UserError(f"{uri}: there is no model folder here.")
+    key = hashlib.sha256(f"{uri}{state}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "models" / key
+    for name, _ in state:
+        target = folder / name[len(path) :].lstrip("/")
+        if not target.exists():
+            storage.write_bytes(str(target), fs.cat_file(name))
+    return str(folder)
+
+
+def fingerprint_of_weights(config: ClipConfig) -> str:
+    """What a stage's fingerprint needs to know of a model beyond its config: the sizes and names
+    of the files in a folder, which a new training changes while the path stays."""
+    name = open_clip_name(config)
+    if not name.startswith(LOCAL_DIR_PREFIX):
+        return ""
+    folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+        digest.update(file.name.encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def to_pixels(clip_preprocess: PreprocessCfg) -> Any:
+    """open_clip's own evaluation transform up to, not including, the float tensor: PIL image ->
+    PIL image of the model's size. Between processes pixels travel as uint8, a quarter of the
+    bytes."""
+    transform = image_transform_v2(clip_preprocess, is_train=False)
+    transform.transforms = transform.transforms[:-2]  # without ToTensor and Normalize
+    return transform
+
+
+@torch.inference_mode()
+def embed_images(clip: Clip, pixels: np.ndarray) -> np.ndarray:
+    """pixels: (num_images, height, width, 3) uint8 -> (num_images, dim) float32, L2-normalised."""
+    images = torch.from_numpy(pixels).to(clip.device).permute(0, 3, 1, 2).float() / 255
+    mean = torch.tensor(clip.preprocess.mean, device=clip.device).view(1, 3, 1, 1)
+    std = torch.tensor(clip.preprocess.std, device=clip.device).view(1, 3, 1, 1)
+    images = ((images - mean) / std).to(_dtype(clip))
+    return _normalised(clip.model.encode_image(images))
+
+
+@torch.inference_mode()
+def embed_texts(clip: Clip, texts: Sequence[str]) -> np.ndarray:
+    """-> (num_texts, dim) float32, L2-normalised. Texts longer than the context are cut, as
+    open_clip does; `fits_context` tells which would be."""
+    tokens = clip.tokenizer(list(texts)).to(clip.device)
+    return _normalised(clip.model.encode_text(tokens))
+
+
+def fits_context(clip: Clip, texts: Sequence[str]) -> list[bool]:
+    """Which texts the text tower sees whole.
+
+    With one place more, a text that was cut shows a word where its forced end token was.
+    """
+    length = clip.context_length
+    cut = clip.tokenizer(list(texts), context_length=length)
+    longer = clip.tokenizer(list(texts), context_length=length + 1)
+    return (longer[:, :length] == cut).all(dim=1).tolist()
+
+
+def _dtype(clip: Clip) -> torch.dtype:
+    """The number format that the image tower's first weights want."""
+    return next(p for p in clip.model.visual.parameters() if p.ndim > 1).dtype
+
+
+def _normalised(features: torch.Tensor) -> np.ndarray:
+    return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+
+
+def _has_prefix(name: str) -> bool:
+    return parse_model_name(name)[0] is not None
+
+
+def _check(name: str, config: ClipConfig) -> None:
+    if _has_prefix(name):
+        return
+    if name not in open_clip.list_models():
+        raise UserError(
+            f"clip.model={name}: not one of open_clip's {len(open_clip.list_models())} "
+            "architectures. List them with `python -c 'import open_clip; "
+            "print(open_clip.list_models())'`, or give local-dir:FOLDER."
+        )
+    tag = open_clip.get_pretrained_cfg(name, config.pretrained)
+    if config.pretrained and not tag and not os.path.isfile(config.pretrained):
+        raise UserError(
+            f"clip.pretrained={config.pretrained}: neither a tag of {name} (there are: "
+            f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none'}) nor a file."
+        )
+    if config.pretrained and not tag and not (config.image_mean and config.image_std):
+        # open_clip silently takes OpenAI's mean and std then (open_clip#1068)
+        raise UserError(
+            f"clip.pretrained={config.pretrained}: a weights file does not say how its pictures "
+            "were normalised. Set clip.image_mean and clip.image_std, for OpenAI's and most LAION "
+            "weights [0.48145466,0.4578275,0.40821073] and [0.26862954,0.26130258,0.27577711]."
+        )
+    wants_quick_gelu = bool(tag and tag.get("quick_gelu"))
+    if tag and wants_quick_gelu != bool(open_clip.get_model_config(name).get("quick_gelu")):
+        # open_clip only warns, and the embeddings are silently worse (open_clip#441, #771)
+        right = f"{name}-quickgelu" if wants_quick_gelu else name.removesuffix("-quickgelu")
+        raise UserError(
+            f"clip.model={name} with clip.pretrained={config.pretrained}: these weights were "
+            f"trained with another activation function. Use clip.model={right}."
+        )

@@ -1,0 +1,58 @@
+"""Which CLIP, and how it is run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gist_ray.settings import settings
+
+Rgb = tuple[float, float, float]
+
+
+@settings
+class ClipConfig:
+    model: str = "butterfly-clip"
+    """What to load: `butterfly-clip` (shipped with the package), an open_clip architecture such as
+    `ViT-B-32`, `hf-hub:org/name`, or `local-dir:FOLDER` (local or s3://) with an
+    open_clip_config.json and weights, such as a fine-tuned checkpoint."""
+
+    pretrained: str = ""
+    """For an architecture: open_clip's tag (`laion2b_s34b_b79k`) or a weights file. Empty: random
+    weights. The other forms of `model` bring their own."""
+
+    image_mean: Rgb | None = None
+    """Mean the weights were trained with. Needed for a weights file, which does not say; otherwise
+    it comes with the model."""
+
+    image_std: Rgb | None = None
+    """Standard deviation the weights were trained with; as `image_mean`."""
+
+
+@settings
+class EmbedConfig:
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Number format of the towers. Embeddings are stored in fp32."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    """Images or texts per forward pass."""
+
+    rows_per_part: Annotated[int, Field(ge=1)] = 512
+    """Rows per stored part file: the most that a crash redoes per worker."""
+
+    max_workers: Annotated[int, Field(ge=1)] = 1
+    """Most encoder processes (actors) at once, each with its own copy of the model."""
+
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1
+    """CPUs, and torch threads, of an encoder process."""
+
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    """GPUs of an encoder process; fractions share one. 0 runs on the CPU."""
+
+    max_decoders: Annotated[int, Field(ge=1)] = 2
+    """Most processes that fetch and decode images at once, one CPU each."""
+
+    max_image_mib: Annotated[float, Field(gt=0)] = 64
+    """Image files above this many MiB become error rows."""
+
+    max_image_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Images with more pixels become error rows before they are decoded."""

@@ -1,0 +1,151 @@
+"""The embedding stages on Ray Data: decode beside, encode in an actor pool, store in parts."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+import torch
+
+from gist_ray import schema
+from gist_ray.artifacts import ArtifactWriter
+from gist_ray.encoders.clip import embed_images, embed_texts, load_clip, to_pixels
+from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.encoders.images import ImageError, decode, fetch
+from gist_ray.progress import Progress
+from gist_ray.row_stage import run_rows
+
+FETCH_THREADS = 8
+
+Batch = dict[str, Any]
+
+
+def embed_image_rows(
+    rows: pa.Table, clip: ClipConfig, config: EmbedConfig, writer: ArtifactWriter, progress: Progress
+) -> None:
+    """Embed every image of `rows` (image_id, uri). Images that give no pixels become error rows."""
+    loaded = load_clip(clip)
+    dim = embed_images(loaded, np.zeros((1, *_size(loaded.preprocess), 3), np.uint8)).shape[1]
+    decoder = _decoder(loaded.preprocess, config)
+
+    def transform(dataset: ray.data.Dataset) -> ray.data.Dataset:
+        pixels = dataset.map_batches(
+            decoder,
+            batch_size=None,
+            compute=ray.data.TaskPoolStrategy(size=config.max_decoders),
+            num_cpus=1,
+        )
+        return pixels.map_batches(ImageEncoder, **_actor_pool(clip, config))
+
+    run_rows(
+        rows.select(["image_id", "uri"]),
+        id_column="image_id",
+        transform=transform,
+        schema=schema.embeddings("image_id", dim),
+        writer=writer,
+        rows_per_part=config.rows_per_part,
+        unit="images",
+        progress=progress,
+    )
+
+
+def embed_text_rows(
+    rows: pa.Table, clip: ClipConfig, config: EmbedConfig, writer: ArtifactWriter, progress: Progress
+) -> None:
+    """Embed every text of `rows` (text_id, text)."""
+    dim = embed_texts(load_clip(clip), ["a"]).shape[1]
+    run_rows(
+        rows.select(["text_id", "text"]),
+        id_column="text_id",
+        transform=lambda dataset: dataset.map_batches(TextEncoder, **_actor_pool(clip, config)),
+        schema=schema.embeddings("text_id", dim),
+        writer=writer,
+        rows_per_part=config.rows_per_part,
+        unit="texts",
+        progress=progress,
+    )
+
+
+class ImageEncoder:
+    """An actor that holds the image tower."""
+
+    def __init__(self, clip: ClipConfig, config: EmbedConfig) -> None:
+        self.clip = _load_for_actor(clip, config)
+
+    def __call__(self, batch: Batch) -> Batch:
+        return {
+            "image_id": batch["image_id"],
+            "uri": batch["uri"],
+            "embedding": embed_images(self.clip, batch["pixels"]),
+            "error_kind": batch["error_kind"],
+            "error_message": batch["error_message"],
+        }
+
+
+class TextEncoder:
+    """An actor that holds the text tower."""
+
+    def __init__(self, clip: ClipConfig, config: EmbedConfig) -> None:
+        self.clip = _load_for_actor(clip, config)
+
+    def __call__(self, batch: Batch) -> Batch:
+        none = [""] * len(batch["text"])
+        embedding = embed_texts(self.clip, list(batch["text"]))
+        return {
+            "text_id": batch["text_id"],
+            "embedding": embedding,
+            "error_kind": none,
+            "error_message": none,
+        }
+
+
+def _load_for_actor(clip: ClipConfig, config: EmbedConfig) -> Any:
+    torch.set_num_threads(max(1, int(config.cpus_per_worker)))
+    device = "cuda" if config.gpus_per_worker else "cpu"
+    return load_clip(clip, device=device, precision=config.precision)
+
+
+def _actor_pool(clip: ClipConfig, config: EmbedConfig) -> dict[str, Any]:
+    return {
+        "fn_constructor_kwargs": {"clip": clip, "config": config},
+        "batch_size": config.batch_size,
+        # A range, not a fixed size: a fixed pool whose actor dies can hang (ray#62746, Ray<=2.60).
+        "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=max(2, config.max_workers)),
+        "num_cpus": config.cpus_per_worker,
+        "num_gpus": config.gpus_per_worker,
+    }
+
+
+def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
+    height, width = _size(preprocess)
+    max_bytes = int(config.max_image_mib * 2**20)
+
+    def decode_batch(batch: Batch) -> Batch:
+        transform = to_pixels(preprocess)
+
+        def one(uri: str) -> tuple[np.ndarray | None, str, str]:
+            try:
+                image = decode(fetch(uri, max_bytes), config.max_image_pixels)
+                return np.asarray(transform(image)), "", ""
+            except ImageError as error:
+                return None, error.kind, error.message
+
+        with ThreadPoolExecutor(FETCH_THREADS) as threads:
+            results = list(threads.map(one, batch["uri"]))
+        blank = np.zeros((height, width, 3), np.uint8)
+        return {
+            "image_id": batch["image_id"],
+            "uri": batch["uri"],
+            "pixels": np.stack([blank if image is None else image for image, _, _ in results]),
+            "error_kind": [kind for _, kind, _ in results],
+            "error_message": [message for _, _, message in results],
+        }
+
+    return decode_batch
+
+
+def _size(preprocess: Any) -> tuple[int, int]:
+    size = preprocess.size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

@@ -1,0 +1,88 @@
+"""Several draws together: a method's mean over seeds, and two methods on the same draws."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from gist_ray.errors import UserError
+from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.evaluation.intervals import PairedDifference, paired_difference, seeds_interval
+from gist_ray.schema import METRICS, table
+
+
+def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
+    """One METRICS row for the seeds of each method, backbone, k, shots, split and metric: seed is
+    null, value the mean, the interval Student's t over seeds (null for one seed). Rows without a
+    seed are left out."""
+    keys = ["method", "backbone", "k", "shots", "split", "metric"]
+    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in metrics.to_pylist():
+        if row["seed"] is not None:
+            groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    rows = []
+    for key, members in groups.items():
+        values = np.array([row["value"] for row in members], np.float64)
+        low, high = seeds_interval(values, config.confidence) or (None, None)
+        rows.append(
+            dict(zip(keys, key, strict=True))
+            | {
+                "value": float(values.mean()),
+                "ci_low": low,
+                "ci_high": high,
+                "num_samples": members[0]["num_samples"],
+            }
+        )
+    return table(rows, METRICS)
+
+
+def correct_matrix(predictions: Mapping[int, pa.Table], image_ids: list[str]) -> np.ndarray:
+    """Which of `image_ids` are classified right: (num_seeds, num_images) bool, seeds ascending.
+
+    predictions: seed -> PREDICTIONS table. Raises UserError if a seed's table does not hold exactly
+    these images.
+    """
+    matrix = []
+    for seed in sorted(predictions):
+        rows = predictions[seed]
+        correct = dict(
+            zip(
+                rows.column("image_id").to_pylist(),
+                np.equal(rows.column("label").to_numpy(), rows.column("predicted").to_numpy()),
+                strict=True,
+            )
+        )
+        if correct.keys() != set(image_ids):
+            odd = sorted(correct.keys() ^ set(image_ids))
+            raise UserError(
+                f"the predictions of seed {seed} are of other test images: {len(odd)} differ "
+                f"(first: {odd[0]!r}). Evaluate all methods and seeds on one test split."
+            )
+        matrix.append([correct[image_id] for image_id in image_ids])
+    return np.array(matrix, bool)
+
+
+def compare(
+    predictions_a: Mapping[int, pa.Table],
+    predictions_b: Mapping[int, pa.Table],
+    config: EvaluationConfig,
+    seed: int,
+) -> PairedDifference:
+    """Top-1 accuracy of A less that of B, paired by seed and test image.
+
+    predictions_a, predictions_b: seed -> PREDICTIONS table; `seed` is that of the bootstrap.
+    Raises UserError if the two do not have the same seeds and test images.
+    """
+    if predictions_a.keys() != predictions_b.keys() or not predictions_a:
+        raise UserError(
+            f"the methods to compare were run with seeds {sorted(predictions_a)} and "
+            f"{sorted(predictions_b)}. Run both with the same seeds."
+        )
+    image_ids = predictions_a[min(predictions_a)].column("image_id").to_pylist()
+    return paired_difference(
+        correct_matrix(predictions_a, image_ids),
+        correct_matrix(predictions_b, image_ids),
+        config.num_bootstrap,
+        config.confidence,
+        seed,
+    )

@@ -1,0 +1,176 @@
+"""All heads of one trained model on one draw: metrics with intervals, and test predictions.
+
+Whatever is chosen is chosen on val; test is only read to measure what is already fixed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.evaluation.intervals import metric_intervals
+from gist_ray.evaluation.linear_probe import fit_probe
+from gist_ray.evaluation.metrics import METRIC_NAMES, outcomes, weighted_metrics
+from gist_ray.evaluation.probe import Probe, predict_proba
+from gist_ray.evaluation.sgd_probe import fit_sgd_probe
+from gist_ray.evaluation.zero_shot import class_head, name_head, probabilities_of, score_by_texts
+from gist_ray.matching.similarity import top_k
+from gist_ray.matching.topk import match_topk
+from gist_ray.schema import METRICS, PREDICTIONS, table
+
+LINEAR_PROBE = "linear_probe"
+ZERO_SHOT_NAME = "zero_shot_name"
+ZERO_SHOT_TEXTS = "zero_shot_texts"
+ZERO_SHOT_BEST_TEXTS = "zero_shot_best_texts"
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """One split. features: (num_images, dim) float32, L2-normalised; labels: (num_images,)."""
+
+    image_ids: Sequence[str]
+    features: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassTexts:
+    """texts: the sentences; features: (num_texts, dim) float32, L2-normalised, from the same model
+    as the images; labels: (num_texts,)."""
+
+    texts: Sequence[str]
+    features: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is evaluated: the training variant ("frozen", "gist", ...), the backbone, texts per
+    image, shots (None: all images) and the seed of the draw."""
+
+    training: str
+    backbone: str
+    k: int | None
+    shots: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """metrics: METRICS rows of every head for split "test" and, if it has images, "val".
+    predictions: head -> PREDICTIONS table of the test images, in their order."""
+
+    metrics: pa.Table
+    predictions: dict[str, pa.Table]
+
+
+def evaluate(
+    train: LabelledImages,
+    val: LabelledImages,
+    test: LabelledImages,
+    class_texts: ClassTexts | None,
+    template_features: np.ndarray | None,
+    logit_scale: float,
+    num_classes: int,
+    setting: Setting,
+    config: EvaluationConfig,
+) -> Evaluation:
+    """Fit the linear probe and build the zero-shot heads, then measure all of them.
+
+    template_features: (num_templates, num_classes, dim), the class names in their templates;
+    logit_scale: CLIP's own, after exp. Without class_texts or template_features the heads that need
+    them are left out. val may be empty. Raises UserError for an empty train or test split, and for
+    a class without text.
+    """
+    probe = _fit(train, val, num_classes, setting.seed, config)
+    heads = {LINEAR_PROBE: lambda features: predict_proba(probe, features)}
+    if template_features is not None:
+        names = name_head(template_features)
+        heads[ZERO_SHOT_NAME] = lambda features: probabilities_of(features @ names.T, logit_scale)
+    if class_texts is not None:
+        means = class_head(class_texts.features, class_texts.labels, num_classes)
+        heads[ZERO_SHOT_TEXTS] = lambda features: probabilities_of(features @ means.T, logit_scale)
+        heads[ZERO_SHOT_BEST_TEXTS] = lambda features: probabilities_of(
+            score_by_texts(
+                features, class_texts.features, class_texts.labels, num_classes, config.best_texts_m
+            ),
+            logit_scale,
+        )
+
+    rows: list[dict[str, object]] = []
+    predictions = {}
+    for head, probabilities_by in heads.items():
+        if len(val.labels):
+            rows += _metric_rows(
+                head, "val", probabilities_by(val.features), val.labels, setting, config
+            )
+        probabilities = probabilities_by(test.features)
+        rows += _metric_rows(head, "test", probabilities, test.labels, setting, config)
+        predictions[head] = predictions_table(test, probabilities, class_texts)
+    return Evaluation(table(rows, METRICS), predictions)
+
+
+def predictions_table(
+    images: LabelledImages, probabilities: np.ndarray, class_texts: ClassTexts | None
+) -> pa.Table:
+    """A PREDICTIONS table from probabilities (num_images, num_classes); the explanation is the
+    text of the predicted class that is most similar to the image, null without class_texts."""
+    ranked = top_k(probabilities, 5)
+    predicted = ranked[:, 0]
+    explanations: list[str | None] = [None] * len(predicted)
+    if class_texts is not None:
+        best = match_topk(images.features, predicted, class_texts.features, class_texts.labels, 1)
+        explanations = [class_texts.texts[index] for index in best.text_index[:, 0]]
+    return pa.table(
+        [
+            pa.array(images.image_ids, pa.string()),
+            pa.array(images.labels, pa.int32()),
+            pa.array(predicted, pa.int32()),
+            pa.array(ranked.tolist(), pa.list_(pa.int32())),
+            pa.array(probabilities[np.arange(len(predicted)), predicted].astype(np.float32)),
+            pa.array(explanations, pa.string()),
+        ],
+        schema=PREDICTIONS,
+    )
+
+
+def _fit(
+    train: LabelledImages,
+    val: LabelledImages,
+    num_classes: int,
+    seed: int,
+    config: EvaluationConfig,
+) -> Probe:
+    arrays = (train.features, train.labels, val.features, val.labels, num_classes, config)
+    return fit_sgd_probe(*arrays, seed) if config.probe == "sgd" else fit_probe(*arrays)
+
+
+def _metric_rows(
+    head: str,
+    split: str,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    setting: Setting,
+    config: EvaluationConfig,
+) -> list[dict[str, object]]:
+    found = outcomes(probabilities, labels)
+    values = weighted_metrics(found, np.ones((len(labels), 1)))
+    intervals = metric_intervals(found, config.num_bootstrap, config.confidence, setting.seed)
+    return [
+        {
+            "method": f"{setting.training}/{head}",
+            "backbone": setting.backbone,
+            "k": setting.k,
+            "shots": setting.shots,
+            "seed": setting.seed,
+            "split": split,
+            "metric": name,
+            "value": float(values[name][0]),
+            "ci_low": intervals[name][0],
+            "ci_high": intervals[name][1],
+            "num_samples": len(labels),
+        }
+        for name in METRIC_NAMES
+    ]

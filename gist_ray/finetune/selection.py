@@ -1,0 +1,56 @@
+"""How good a training is so far, on val only: what the best epoch is chosen by."""
+
+import numpy as np
+import pyarrow as pa
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from gist_ray.encoders.clip import Clip, embed_images, embed_texts, to_pixels
+from gist_ray.encoders.images import decode, fetch
+from gist_ray.finetune.pairs import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+
+# L2-normalised features are small; without this a regularised classifier stays near uniform.
+FEATURE_SCALE = 10.0
+BATCH_SIZE = 256
+
+
+def probe_score(clip: Clip, train: pa.Table, val: pa.Table) -> float:
+    """Minus the log-loss on val of a logistic regression (C=1) fitted on the training images.
+
+    train, val: tables with uri and label. The log-loss tells epochs apart where the accuracy of a
+    few val images cannot (our choice).
+    """
+    features = FEATURE_SCALE * embed_uris(clip, train.column("uri").to_pylist())
+    labels = train.column("label").to_numpy()
+    probe = LogisticRegression(C=1.0, max_iter=1000).fit(features, labels)
+    val_labels = val.column("label").to_numpy()
+    known = np.isin(val_labels, probe.classes_)
+    probabilities = probe.predict_proba(
+        FEATURE_SCALE * embed_uris(clip, val.filter(pa.array(known)).column("uri").to_pylist())
+    )
+    return -float(log_loss(val_labels[known], probabilities, labels=probe.classes_))
+
+
+def retrieval_score(clip: Clip, val: pa.Table) -> float:
+    """Share of val pictures whose own first caption is nearest among all val captions.
+
+    val: a PAIRS table.
+    """
+    images = embed_uris(clip, val.column("uri").to_pylist())
+    captions = [captions[0] for captions in val.column("captions").to_pylist()]
+    texts = np.concatenate(
+        [embed_texts(clip, captions[at : at + BATCH_SIZE]) for at in range(0, len(captions), BATCH_SIZE)]
+    )
+    nearest = (images @ texts.T).argmax(axis=1)
+    return float(np.mean([captions[near] == own for near, own in zip(nearest, captions, strict=True)]))
+
+
+def embed_uris(clip: Clip, uris: list[str]) -> np.ndarray:
+    """Features of image files, (len(uris), dim), in this process."""
+    transform = to_pixels(clip.preprocess)
+
+    def pixels(uri: str) -> np.ndarray:
+        return np.asarray(transform(decode(fetch(uri, MAX_IMAGE_BYTES), MAX_IMAGE_PIXELS)))
+
+    batches = [uris[at : at + BATCH_SIZE] for at in range(0, len(uris), BATCH_SIZE)]
+    return np.concatenate([embed_images(clip, np.stack([pixels(u) for u in b])) for b in batches])

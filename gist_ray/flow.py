@@ -1,0 +1,139 @@
+"""Stages and the order they run in: a small graph in which every node makes one artifact.
+
+What is stored is not made again; what does not wait for another runs side by side as far as the
+CPUs reach.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import Any
+
+from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter, fingerprint
+from gist_ray.progress import Progress, duration
+
+Run = Callable[[Mapping[str, Artifact], ArtifactWriter, Progress], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node: (its config, its input artifacts) -> one artifact."""
+
+    key: str
+    """What the run calls it, unique in the run: "finetune gist 5-shot seed 1"."""
+
+    kind: str
+    """The kind of artifact it makes: "finetune"."""
+
+    config: Mapping[str, Any]
+    """Plain values; with the inputs they decide what the artifact is."""
+
+    run: Run
+    """Reads the inputs by their names and fills the writer."""
+
+    inputs: Mapping[str, "Stage"] = field(default_factory=dict)
+    cpus: float = 1
+    """CPUs it keeps busy, for what may run beside it."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.kind, self.config, self.input_fingerprints)
+
+    @property
+    def input_fingerprints(self) -> dict[str, str]:
+        return {name: stage.fingerprint for name, stage in self.inputs.items()}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage's artifact, and whether this run found it stored."""
+
+    stage: Stage
+    artifact: Artifact
+    was_stored: bool
+
+
+class TooManyFailedRowsError(Exception):
+    """More rows failed than the config allows."""
+
+    def __init__(self, stage: str, artifact: Artifact, allowed: float) -> None:
+        counts = artifact.counts
+        kinds = ", ".join(f"{kind}: {number}" for kind, number in sorted(counts["failed"].items()))
+        super().__init__(
+            f"{stage}: {sum(counts['failed'].values())} of {counts['rows_in']} rows failed "
+            f"({kinds}); {allowed:.1%} are allowed (max_failed_fraction). The rows are in "
+            f"{artifact.uri}/errors.parquet; what succeeded is stored and will not be made again."
+        )
+        self.kinds: dict[str, int] = counts["failed"]
+
+
+def run_flow(
+    stages: Iterable[Stage],
+    store: ArtifactStore,
+    progress: Progress,
+    *,
+    num_cpus: float,
+    max_failed_fraction: float,
+) -> dict[str, Done]:
+    """Run what is not stored, inputs first; returns what was made or found, by stage key.
+
+    Raises TooManyFailedRowsError, or whatever a stage raises, once the stages that were running
+    have ended.
+    """
+    by_key = {stage.key: stage for stage in stages}
+    order = TopologicalSorter(
+        {key: [source.key for source in stage.inputs.values()] for key, stage in by_key.items()}
+    )
+    order.prepare()
+    done: dict[str, Done] = {}
+    ready: list[Stage] = []
+    running: dict[Future[Done], Stage] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(by_key))) as threads:
+        while order.is_active():
+            ready += [by_key[key] for key in order.get_ready()]
+            for stage in list(ready):
+                busy = sum(other.cpus for other in running.values())
+                if running and busy + stage.cpus > num_cpus:
+                    continue
+                ready.remove(stage)
+                inputs = {name: done[source.key].artifact for name, source in stage.inputs.items()}
+                running[threads.submit(_obtain, stage, inputs, store, progress)] = stage
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                stage = running.pop(future)
+                done[stage.key] = future.result()
+                _check_failures(done[stage.key], max_failed_fraction)
+                order.done(stage.key)
+    return {key: done[key] for key in by_key}
+
+
+def _obtain(
+    stage: Stage, inputs: Mapping[str, Artifact], store: ArtifactStore, progress: Progress
+) -> Done:
+    stored = store.find(stage.kind, stage.fingerprint)
+    if stored:
+        return Done(stage, stored, was_stored=True)
+    writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+    start = time.monotonic()
+    progress.say(stage.key, "starts")
+    stage.run(inputs, writer, progress)
+    seconds = time.monotonic() - start
+    artifact = writer.publish(seconds)
+    counts = artifact.counts
+    failed = sum(counts["failed"].values())
+    progress.say(
+        stage.key,
+        f"done in {duration(seconds)}: {counts['rows_ok']:,} rows"
+        + (f", {failed:,} failed" if failed else ""),
+    )
+    return Done(stage, artifact, was_stored=False)
+
+
+def _check_failures(done: Done, allowed: float) -> None:
+    counts = done.artifact.counts
+    failed = sum(counts["failed"].values())
+    if failed > allowed * counts["rows_in"]:
+        raise TooManyFailedRowsError(done.stage.key, done.artifact, allowed)

@@ -1,0 +1,181 @@
+"""The four tables that matching reads, checked and joined into arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray.errors import UserError
+from gist_ray.matching.groups import classes_without_texts
+from gist_ray.schema import ERRORS, table
+
+NORM_TOLERANCE = 0.01
+"""How far an embedding's length may be from 1: bf16 keeps it well within."""
+
+
+@dataclass(frozen=True)
+class MatchingInputs:
+    """Training images and usable texts that have an embedding, in the order of their tables.
+
+    image_ids, text_ids: string arrays. image_features: (num_images, dim) and text_features:
+    (num_texts, dim), float32, L2-normalised. image_labels: (num_images,), text_labels: (num_texts,)
+    int64. class_names: label -> name.
+    """
+
+    image_ids: pa.Array
+    image_features: np.ndarray
+    image_labels: np.ndarray
+    text_ids: pa.Array
+    text_features: np.ndarray
+    text_labels: np.ndarray
+    class_names: dict[int, str]
+
+
+def embedding_matrix(embeddings: pa.Table) -> np.ndarray:
+    """The vectors of an embedding table as (num_rows, dim) float32; a view where Arrow holds them
+    in one piece."""
+    column = embeddings.column("embedding")
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(-1, column.type.list_size)
+
+
+def training_images(manifest: pa.Table) -> pa.Table:
+    return manifest.filter(pc.equal(manifest.column("split"), "train"))
+
+
+def usable_texts(texts: pa.Table) -> pa.Table:
+    """The texts that no check rejected."""
+    return texts.filter(pc.is_null(texts.column("rejected")))
+
+
+def without_embedding(
+    manifest: pa.Table, image_embeddings: pa.Table, texts: pa.Table, text_embeddings: pa.Table
+) -> pa.Table:
+    """ERRORS rows of the training images and usable texts that matching leaves out because they
+    have no embedding."""
+    rows = []
+    for kind, source, embeddings in (
+        ("image", training_images(manifest), image_embeddings),
+        ("text", usable_texts(texts), text_embeddings),
+    ):
+        known = pc.is_in(source.column(f"{kind}_id"), embeddings.column(f"{kind}_id"))
+        lost = source.filter(pc.invert(known))
+        uris = lost.column("uri").to_pylist() if kind == "image" else [""] * lost.num_rows
+        rows += [
+            {
+                "id": lost_id,
+                "uri": uri,
+                "stage": "match",
+                "kind": "no_embedding",
+                "message": f"the {kind} has no embedding and was left out of matching",
+            }
+            for lost_id, uri in zip(lost.column(f"{kind}_id").to_pylist(), uris, strict=True)
+        ]
+    return table(rows, ERRORS)
+
+
+def _embedding_problems(name: str, id_column: str, embeddings: pa.Table) -> list[str]:
+    ids = embeddings.column(id_column)
+    problems = []
+    counts = pc.value_counts(ids)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
+        problems.append(
+            f"{name}: {len(repeated)} ids occur more than once (first: {repeated[0].as_py()!r}). "
+            "Embed again with unique ids."
+        )
+    features = embedding_matrix(embeddings)
+    # the dot product of a row with itself is not finite exactly if the row is not
+    norms = np.sqrt(np.einsum("ij,ij->i", features, features))
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))
+    if len(wrong):
+        first = int(wrong[0])
+        problems.append(
+            f"{name}: {len(wrong)} embeddings are not L2-normalised or not finite (first: "
+            f"{ids[first].as_py()!r} with length {norms[first]:.4g}). Delete the artifact and "
+            "embed again."
+        )
+    return problems
+
+
+def _find(wanted: pa.Table, embeddings: pa.Table, id_column: str) -> tuple[pa.Table, np.ndarray]:
+    """The rows of `wanted` that have an embedding, and their vectors."""
+    places = pc.index_in(wanted.column(id_column), embeddings.column(id_column))
+    found = wanted.filter(pc.is_valid(places))
+    return found, embedding_matrix(embeddings)[places.drop_null().to_numpy()]
+
+
+def gather_inputs(
+    manifest: pa.Table, image_embeddings: pa.Table, texts: pa.Table, text_embeddings: pa.Table
+) -> MatchingInputs:
+    """Join training images and usable texts with their embeddings.
+
+    Rows without an embedding are left out (`without_embedding` lists them).
+    Raises UserError with every problem found: embeddings of different lengths, repeated ids,
+    vectors that are not normalised, a training image without label, labels that mean different
+    classes in manifest and texts, nothing to match, classes without texts.
+    """
+    image_dim = image_embeddings.schema.field("embedding").type.list_size
+    text_dim = text_embeddings.schema.field("embedding").type.list_size
+    problems = []
+    if image_dim != text_dim:
+        problems.append(
+            f"image embeddings have {image_dim} dimensions and text embeddings {text_dim}: they "
+            "come from different models. Embed both with the same clip config."
+        )
+    problems += _embedding_problems("image embeddings", "image_id", image_embeddings)
+    problems += _embedding_problems("text embeddings", "text_id", text_embeddings)
+
+    images, image_features = _find(training_images(manifest), image_embeddings, "image_id")
+    usable, text_features = _find(usable_texts(texts), text_embeddings, "text_id")
+    if not images.num_rows:
+        problems.append(
+            "no image of split 'train' has an embedding: check the manifest's split column and "
+            "the errors of the image embeddings."
+        )
+    if not usable.num_rows:
+        problems.append(
+            "no text is left to match: all were rejected or have no embedding. See why in the "
+            "texts table's column 'rejected'."
+        )
+    unlabelled = images.filter(pc.is_null(images.column("label")))
+    if unlabelled.num_rows:
+        problems.append(
+            f"manifest: {unlabelled.num_rows} images of split 'train' have no label (first: "
+            f"{unlabelled.column('image_id')[0].as_py()!r}). Give them one or move them to split "
+            "'unlabeled'."
+        )
+    if problems:
+        raise UserError(problems)
+
+    image_labels = images.column("label").to_numpy().astype(np.int64)
+    text_labels = usable.column("label").to_numpy().astype(np.int64)
+    names = dict(zip(image_labels.tolist(), images.column("class_name").to_pylist(), strict=True))
+    text_names = dict(
+        zip(text_labels.tolist(), usable.column("class_name").to_pylist(), strict=True)
+    )
+    problems += [
+        f"label {label} is {names[label]!r} in the manifest and {text_names[label]!r} in the "
+        "texts: they belong to different data sets or versions. Generate or import the texts again."
+        for label in sorted(names.keys() & text_names.keys())
+        if names[label] != text_names[label]
+    ]
+    missing = classes_without_texts(image_labels, text_labels)
+    if missing:
+        listed = ", ".join(f"{names[label]!r} (label {label})" for label in missing)
+        problems.append(
+            f"{len(missing)} classes have training images and no usable text: {listed}. Write or "
+            "import texts for them, or loosen the checks that rejected theirs."
+        )
+    if problems:
+        raise UserError(problems)
+    return MatchingInputs(
+        images.column("image_id").combine_chunks(),
+        image_features,
+        image_labels,
+        usable.column("text_id").combine_chunks(),
+        text_features,
+        text_labels,
+        text_names | names,
+    )

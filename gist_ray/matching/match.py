@@ -1,0 +1,87 @@
+"""Texts for the training images: tables in, one MATCHES table out."""
+
+import numpy as np
+import pyarrow as pa
+
+from gist_ray.errors import UserError
+from gist_ray.matching.balanced import match_balanced
+from gist_ray.matching.config import CLASS_NAME, MatchingConfig
+from gist_ray.matching.controls import match_all, match_any_class, match_random
+from gist_ray.matching.groups import Matches
+from gist_ray.matching.inputs import MatchingInputs, gather_inputs
+from gist_ray.matching.mmr import match_mmr
+from gist_ray.matching.sampled import match_sampled
+from gist_ray.matching.topk import match_topk
+from gist_ray.schema import MATCHES
+
+BLIND_VARIANTS = ("random", "all")
+"""Controls that do not look at similarities when they choose."""
+
+
+def match(
+    manifest: pa.Table,
+    image_embeddings: pa.Table,
+    texts: pa.Table,
+    text_embeddings: pa.Table,
+    config: MatchingConfig,
+    seed: int,
+) -> pa.Table:
+    """The texts of every image of split "train", as a MATCHES table: images in the manifest's
+    order, rank 0 the text that the variant prefers.
+
+    Left out: rejected texts, and images and texts without an embedding (`without_embedding` lists
+    those). class_name matches nothing: the table is empty. `seed` matters for sampled and random.
+    Raises UserError: see `gather_inputs`; and if min_similarity leaves no match at all.
+    """
+    if config.variant == CLASS_NAME:
+        return MATCHES.empty_table()
+    inputs = gather_inputs(manifest, image_embeddings, texts, text_embeddings)
+    matches = choose(inputs, config, seed)
+    keep = matches.text_index >= 0
+    if config.variant not in BLIND_VARIANTS:
+        keep &= matches.similarity >= config.min_similarity
+    if not keep.any():
+        raise UserError(
+            f"matching.min_similarity={config.min_similarity} leaves no match: the highest "
+            f"similarity is {np.nanmax(matches.similarity):.3f}. Choose a lower one."
+        )
+    images, _ = np.nonzero(keep)
+    ranks = np.cumsum(keep, axis=1, dtype=np.int32) - 1
+    return pa.table(
+        [
+            inputs.image_ids.take(pa.array(images)),
+            pa.array(ranks[keep], pa.int32()),
+            inputs.text_ids.take(pa.array(matches.text_index[keep])),
+            pa.array(matches.similarity[keep]),
+        ],
+        schema=MATCHES,
+    )
+
+
+def choose(inputs: MatchingInputs, config: MatchingConfig, seed: int) -> Matches:
+    """Run the config's variant; any but class_name."""
+    arrays = (
+        inputs.image_features,
+        inputs.image_labels,
+        inputs.text_features,
+        inputs.text_labels,
+    )
+    match config.variant:
+        case "topk":
+            return match_topk(*arrays, config.k)
+        case "sampled":
+            image_ids = inputs.image_ids.to_pylist()
+            return match_sampled(*arrays, config.k, config.temperature, image_ids, seed)
+        case "mmr":
+            return match_mmr(*arrays, config.k, config.diversity)
+        case "balanced":
+            return match_balanced(
+                *arrays, config.k, config.sinkhorn_epsilon, config.sinkhorn_iterations
+            )
+        case "random":
+            return match_random(*arrays, config.k, inputs.image_ids.to_pylist(), seed)
+        case "all":
+            return match_all(*arrays)
+        case "any_class":
+            return match_any_class(inputs.image_features, inputs.text_features, config.k)
+    raise ValueError(f"the variant {config.variant!r} matches no texts")

@@ -1,0 +1,113 @@
+"""The pairs of classes that are mistaken for each other most often, with pictures of both."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test image; `predicted` is what it was taken for."""
+
+    uri: str
+    predicted: str
+    wrong: bool
+    # the text of the predicted class that fits the image best
+    explanation: str | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One class of a confused pair."""
+
+    class_name: str
+    num_images: int
+    # how many of them were taken for the other class of the pair
+    num_mistaken: int
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Confusions:
+    pairs: list[tuple[Side, Side]]
+    # how many pairs of classes were confused at all
+    num_pairs: int
+    num_wrong: int
+    num_images: int
+
+
+def most_confused(
+    predictions: pa.Table, manifest: pa.Table, num_pairs: int = 8, num_examples: int = 2
+) -> Confusions:
+    """Unordered pairs of classes by the number of mistakes both ways, most first.
+
+    Each class is shown by images of it taken for the other one, the surest mistakes first, and
+    where there are too few by others of its images. Images without a label do not count.
+    """
+    frame = predictions.to_pandas().dropna(subset=["label"])
+    frame["label"] = frame["label"].astype(int)
+    wrong = frame[frame["label"] != frame["predicted"]]
+    pairs = pd.DataFrame(
+        {
+            "low": wrong[["label", "predicted"]].min(axis=1),
+            "high": wrong[["label", "predicted"]].max(axis=1),
+        }
+    )
+    counts = pairs.value_counts().reset_index(name="mistakes")
+    counts = counts.sort_values(["mistakes", "low", "high"], ascending=[False, True, True])
+
+    names = _class_names(manifest)
+    top = [(int(low), int(high)) for low, high in counts[["low", "high"]].to_numpy()[:num_pairs]]
+    shown = frame[frame["label"].isin({label for pair in top for label in pair})]
+    uris = _uris(manifest, set(shown["image_id"]))
+    sides = [
+        (
+            _side(shown, low, high, names, uris, num_examples),
+            _side(shown, high, low, names, uris, num_examples),
+        )
+        for low, high in top
+    ]
+    return Confusions(sides, len(counts), len(wrong), len(frame))
+
+
+def _side(
+    frame: pd.DataFrame,
+    label: int,
+    other: int,
+    names: dict[int, str],
+    uris: dict[str, str],
+    num_examples: int,
+) -> Side:
+    own = frame[frame["label"] == label]
+    mistaken = own["predicted"] == other
+    ordered = own.assign(mistaken=mistaken).sort_values(
+        ["mistaken", "score", "image_id"], ascending=[False, False, True]
+    )
+    examples = [
+        Example(
+            uri=uris[row.image_id],
+            predicted=_name(names, row.predicted),
+            wrong=row.predicted != label,
+            explanation=row.explanation if isinstance(row.explanation, str) else None,
+        )
+        for row in ordered.itertuples()
+        if row.image_id in uris
+    ]
+    return Side(_name(names, label), len(own), int(mistaken.sum()), examples[:num_examples])
+
+
+def _class_names(manifest: pa.Table) -> dict[int, str]:
+    classes = manifest.select(["label", "class_name"]).group_by(["label", "class_name"])
+    rows = classes.aggregate([]).to_pylist()
+    return {row["label"]: row["class_name"] for row in rows if row["class_name"] is not None}
+
+
+def _name(names: dict[int, str], label: int) -> str:
+    return names.get(label, f"class {label}")
+
+
+def _uris(manifest: pa.Table, image_ids: set[str]) -> dict[str, str]:
+    frame = manifest.select(["image_id", "uri"]).to_pandas()
+    frame = frame[frame["image_id"].isin(image_ids)]
+    return dict(zip(frame["image_id"], frame["uri"], strict=True))

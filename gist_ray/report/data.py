@@ -1,0 +1,99 @@
+"""What a report is made of: tables of the run and rows worked out beforehand, nothing that reads
+an artifact or a model."""
+
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
+
+import pyarrow as pa
+
+from gist_ray.matching.statistics import CLASS_STATISTICS, IMAGE_STATISTICS, TEXT_STATISTICS
+from gist_ray.schema import ERRORS, MATCHES, PREDICTIONS, TEXTS
+
+
+class SummaryRow(TypedDict):
+    """One method at one number of shots, over its seeds. Values are fractions from 0 to 1."""
+
+    method: str
+    # None: the method saw no training images, so its value holds at every number of shots
+    shots: int | None
+    metric: str
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    num_seeds: int
+
+
+class DifferenceRow(TypedDict):
+    """method_a minus method_b on the same draws, as fractions."""
+
+    method_a: str
+    method_b: str
+    shots: int | None
+    metric: str
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    # one difference per seed, in the order of the seeds
+    per_seed: list[float]
+
+
+class StageRow(TypedDict):
+    """One step of the pipeline; several steps may run the same stage."""
+
+    stage: str
+    # unique in the run, such as "finetune gist 5 shots seed 1"
+    key: str
+    fingerprint: str
+    rows_in: int
+    rows_ok: int
+    # kind of error -> rows
+    failed: dict[str, int]
+    seconds: float
+    # True: found in the store, so the seconds are those of the run that made it
+    cached: bool
+    # keys of the steps it reads; without it in every row the flow is drawn as one chain
+    inputs: NotRequired[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything `render` needs. Tables follow `gist_ray.schema`; no string need be trusted."""
+
+    name: str
+    """Name of the run."""
+    created: str
+    """When the run ended, as it should be printed, such as "2025-03-01 14:05 UTC"."""
+    environment: dict[str, str]
+    """What it ran on: hardware, commit, versions; printed in this order."""
+    config_yaml: str
+    """The resolved configuration."""
+    metrics: pa.Table
+    """METRICS: one row per method, shots, seed and metric."""
+    summary: list[SummaryRow]
+    """The metrics aggregated over seeds."""
+    differences: list[DifferenceRow]
+    """Pairs of methods compared on the same draws."""
+    manifest: pa.Table
+    """MANIFEST."""
+    stages: list[StageRow]
+    """The steps in the order of the pipeline."""
+    headline: tuple[str, str] = ("gist/linear_probe", "frozen/linear_probe")
+    """The two methods that the first sentence compares."""
+    headline_metric: str = "top1"
+    """The metric of the first sentence, of the plot and of the table shown open."""
+    texts: pa.Table = field(default_factory=TEXTS.empty_table)
+    """TEXTS, rejected ones included."""
+    matches: pa.Table = field(default_factory=MATCHES.empty_table)
+    """MATCHES of the method that the report is about."""
+    text_statistics: pa.Table = field(default_factory=TEXT_STATISTICS.empty_table)
+    """TEXT_STATISTICS of these matches (`gist_ray.matching.statistics`)."""
+    class_statistics: pa.Table = field(default_factory=CLASS_STATISTICS.empty_table)
+    """CLASS_STATISTICS of these matches."""
+    image_statistics: pa.Table = field(default_factory=IMAGE_STATISTICS.empty_table)
+    """IMAGE_STATISTICS of these matches; the image cards are chosen from it."""
+    predictions: pa.Table = field(default_factory=PREDICTIONS.empty_table)
+    """PREDICTIONS of one method on the test images, for the confusions."""
+    predictions_of: str = ""
+    """Which predictions these are, such as "gist/linear_probe, 5 shots, seed 1"."""
+    errors: pa.Table = field(default_factory=ERRORS.empty_table)
+    """ERRORS of all stages."""

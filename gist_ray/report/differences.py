@@ -1,0 +1,69 @@
+"""Paired differences as rows of a table with a small drawing of each interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gist_ray.report.data import DifferenceRow
+from gist_ray.report.headline import Verdict, verdict
+
+DRAWING_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row; positions run from 0 to DRAWING_WIDTH on a scale that all rows share."""
+
+    row: DifferenceRow
+    verdict: Verdict
+    # the first row of its pair of methods
+    first: bool
+    zero_x: float
+    mean_x: float
+    low_x: float | None
+    high_x: float | None
+    seeds_x: list[float]
+
+
+def difference_table(
+    rows: Sequence[DifferenceRow], metric: str, headline: tuple[str, str], limit: int
+) -> list[Difference]:
+    """The rows of `metric`, pair by pair with shots rising, the headline's pair first."""
+    chosen = [row for row in rows if row["metric"] == metric]
+    pairs = list(dict.fromkeys((row["method_a"], row["method_b"]) for row in chosen))
+    pairs.sort(key=lambda pair: pair != headline)
+    chosen.sort(
+        key=lambda row: (
+            pairs.index((row["method_a"], row["method_b"])),
+            -1 if row["shots"] is None else row["shots"],
+        )
+    )
+    chosen = chosen[:limit]
+
+    values = [0.0]
+    for row in chosen:
+        values += [row["mean"], *row["per_seed"]]
+        values += [end for end in (row["ci_low"], row["ci_high"]) if end is not None]
+    low, high = min(values), max(values)
+    scale = (DRAWING_WIDTH - 12) / ((high - low) or 1)
+
+    def position(value: float) -> float:
+        return 6 + (value - low) * scale
+
+    made = []
+    previous = None
+    for row in chosen:
+        pair = (row["method_a"], row["method_b"])
+        made.append(
+            Difference(
+                row=row,
+                verdict=verdict(row),
+                first=pair != previous,
+                zero_x=position(0),
+                mean_x=position(row["mean"]),
+                low_x=None if row["ci_low"] is None else position(row["ci_low"]),
+                high_x=None if row["ci_high"] is None else position(row["ci_high"]),
+                seeds_x=[position(value) for value in row["per_seed"]],
+            )
+        )
+        previous = pair
+    return made

@@ -1,0 +1,94 @@
+"""The result in one sentence, and what its interval allows to say."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gist_ray.report.data import DifferenceRow, ReportData
+from gist_ray.report.wording import (
+    LOWER_IS_BETTER,
+    head_label,
+    interval,
+    method_label,
+    metric_label,
+    percent,
+    points,
+    shots_label,
+    split_method,
+    training_label,
+)
+
+Verdict = Literal["better", "worse", "undecided", "no interval"]
+
+
+@dataclass(frozen=True)
+class Headline:
+    sentence: str
+    verdict: Verdict
+    explanation: str
+
+
+def verdict(row: DifferenceRow) -> Verdict:
+    """Whether the 95 % interval of method_a minus method_b lies on one side of zero."""
+    low, high = row["ci_low"], row["ci_high"]
+    if low is None or high is None:
+        return "no interval"
+    if low <= 0 <= high:
+        return "undecided"
+    higher = low > 0
+    return "better" if higher != (row["metric"] in LOWER_IS_BETTER) else "worse"
+
+
+def headline(data: ReportData) -> Headline | None:
+    """The headline pair at its largest number of shots; None if it was not compared."""
+    method_a, method_b = data.headline
+    rows = [
+        row
+        for row in data.differences
+        if (row["method_a"], row["method_b"], row["metric"])
+        == (method_a, method_b, data.headline_metric)
+    ]
+    if not rows:
+        return None
+    row = max(rows, key=lambda row: -1 if row["shots"] is None else row["shots"])
+    return Headline(_sentence(data, row), verdict(row), _explanation(row))
+
+
+def _sentence(data: ReportData, row: DifferenceRow) -> str:
+    (training_a, head_a), (training_b, head_b) = map(
+        split_method, (row["method_a"], row["method_b"])
+    )
+    name_b = training_label(training_b) if head_a == head_b else method_label(row["method_b"])
+    name_a = f"{training_label(training_a)} + {head_label(head_a)}"
+    compared = f"{name_a} {_mean(data, row, row['method_a'])} against "
+    compared += f"{_mean(data, row, row['method_b'])} {name_b}"
+    difference = f"{points(row['mean'])} points {interval(row['ci_low'], row['ci_high'])}".rstrip()
+    return f"{compared} at {shots_label(row['shots'])}: {difference}"
+
+
+def _mean(data: ReportData, difference: DifferenceRow, method: str) -> str:
+    means = {
+        row["shots"]: row["mean"]
+        for row in data.summary
+        if row["method"] == method and row["metric"] == difference["metric"]
+    }
+    mean = means.get(difference["shots"], means.get(None))
+    return f"{percent(mean)} %"
+
+
+def _explanation(row: DifferenceRow) -> str:
+    num_seeds = len(row["per_seed"])
+    over = f"{num_seeds} paired seed{'' if num_seeds == 1 else 's'}"
+    what = f"{metric_label(row['metric'])}, mean over {over}"
+    name_a, name_b = (training_label(split_method(row[key])[0]) for key in ("method_a", "method_b"))
+    if name_a == name_b:
+        name_a, name_b = method_label(row["method_a"]), method_label(row["method_b"])
+    said = {
+        "better": f"The 95 % interval lies on {name_a}'s side of zero.",
+        "worse": f"The 95 % interval lies against {name_a}: it did worse than {name_b}.",
+        "undecided": (
+            f"The 95 % interval includes zero: this run does not show that {name_a} and {name_b} "
+            "differ."
+        ),
+        "no interval": "There is no interval for it, so it may be chance.",
+    }[verdict(row)]
+    return f"{said} ({what[0].upper()}{what[1:]}.)"

@@ -1,0 +1,166 @@
+"""The results as dots with intervals: one row of panels per head, one panel per number of shots."""
+
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gist_ray.report.results import ResultGrid
+from gist_ray.report.wording import head_label, shorten, shots_label, training_label
+
+# Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
+FOCUS, REFERENCE, OTHER, CHANCE = "#0072B2", "#222222", "#777777", "#D55E00"
+WIDTH_IN, LEFT_IN, PANEL_GAP_IN = 9.2, 1.55, 0.22
+TITLE_IN, LINE_IN, AXIS_IN = 0.34, 0.235, 0.42
+MAX_PANELS_PER_HEAD, MAX_HEADS, MAX_TRAININGS = 6, 8, 16
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+RC = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gist-ray",
+    # a class or method name with two $ is no formula
+    "text.parse_math": False,
+    "font.size": 8.5,
+    "axes.linewidth": 0.6,
+}
+
+Seeds = Mapping[tuple[str, str, int | None], Sequence[float]]
+
+
+def results_plot(
+    grid: ResultGrid, seeds: Seeds, focus: str, reference: str, chance: float | None
+) -> Markup:
+    """Inline SVG of a grid.
+
+    Args:
+        seeds: (training, head, shots) -> the value of each seed, drawn as small dots.
+        focus: the training that stands out.
+        reference: the training whose mean is continued as a line through the panel.
+        chance: the level of guessing, drawn where it is near the data.
+    """
+    heads = {
+        head: shots[:MAX_PANELS_PER_HEAD] for head, shots in list(grid.columns.items())[:MAX_HEADS]
+    }
+    trainings = {
+        head: [
+            training
+            for training in grid.trainings
+            if any((training, head, shots) in grid.cells for shots in grid.columns[head])
+        ][:MAX_TRAININGS]
+        for head in heads
+    }
+    heights = [TITLE_IN + LINE_IN * len(trainings[head]) + AXIS_IN for head in heads]
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(WIDTH_IN, sum(heights)))
+        top = sum(heights)
+        for (head, all_shots), height in zip(heads.items(), heights, strict=True):
+            limits = _limits(grid, head, all_shots, seeds, chance)
+            width = (WIDTH_IN - LEFT_IN - 0.1 - PANEL_GAP_IN * (len(all_shots) - 1)) / len(all_shots)
+            width = min(width, 3.6)
+            title_y = (top - TITLE_IN + 0.09) / sum(heights)
+            figure.text(0.0, title_y, shorten(head_label(head), 28), weight="bold", va="baseline")
+            for column, shots in enumerate(all_shots):
+                left = LEFT_IN + column * (width + PANEL_GAP_IN)
+                bottom = top - height + AXIS_IN
+                box = (left, bottom, width, height - TITLE_IN - AXIS_IN)
+                axes = figure.add_axes(
+                    (box[0] / WIDTH_IN, box[1] / sum(heights), box[2] / WIDTH_IN,
+                     box[3] / sum(heights))
+                )  # fmt: skip
+                _panel(axes, grid, head, shots, trainings[head], seeds, focus, reference)
+                axes.set_xlim(limits)
+                axes.set_title("" if shots is None else shots_label(shots), fontsize=8.5, pad=5)
+                if chance is not None and limits[0] <= 100 * chance <= limits[1]:
+                    axes.axvline(100 * chance, color=CHANCE, linewidth=0.8, dashes=(1.5, 1.5))
+                if column:
+                    axes.tick_params(labelleft=False)
+            top -= height
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return inline_svg(buffer.getvalue(), "results", "Results with 95 % intervals, as in the table")
+
+
+def _panel(
+    axes: Axes,
+    grid: ResultGrid,
+    head: str,
+    shots: int | None,
+    trainings: Sequence[str],
+    seeds: Seeds,
+    focus: str,
+    reference: str,
+) -> None:
+    for place, training in enumerate(trainings):
+        row = grid.cells.get((training, head, shots))
+        if row is None:
+            continue
+        colour = {focus: FOCUS, reference: REFERENCE}.get(training, OTHER)
+        mean = 100 * row["mean"]
+        if training == reference:
+            axes.axvline(mean, color="#bbbbbb", linewidth=0.7, zorder=0)
+        if row["ci_low"] is not None and row["ci_high"] is not None:
+            ends = [100 * row["ci_low"], 100 * row["ci_high"]]
+            axes.plot(ends, [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+        for value in seeds.get((training, head, shots), ()):
+            axes.plot([100 * value], [place + 0.27], ".", color=colour, markersize=2.5, alpha=0.6)
+        marker = "D" if training == focus else "o"
+        axes.plot([mean], [place], marker, color=colour, markersize=5.5, markeredgecolor="white")
+    axes.set_ylim(len(trainings) - 0.4, -0.6)
+    axes.set_yticks(range(len(trainings)), [shorten(training_label(t), 24) for t in trainings])
+    for label, training in zip(axes.get_yticklabels(), trainings, strict=True):
+        label.set_color({focus: FOCUS, reference: REFERENCE}.get(training, "#444444"))
+        label.set_weight("bold" if training == focus else "normal")
+    axes.tick_params(length=0, colors="#555555")
+    axes.tick_params(axis="y", labelcolor="inherit")
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x", color="#e8e8e8", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#999999")
+
+
+def _limits(
+    grid: ResultGrid, head: str, all_shots: Sequence[int | None], seeds: Seeds, chance: float | None
+) -> tuple[float, float]:
+    """One range for all panels of a head, in percent; guessing is in it if it is not far off."""
+    values: list[float] = []
+    for key, row in grid.cells.items():
+        if key[1] == head and key[2] in all_shots:
+            ends = (row["mean"], row["ci_low"], row["ci_high"], *seeds.get(key, ()))
+            values += [100 * value for value in ends if value is not None]
+    low, high = min(values), max(values)
+    if chance is not None and low - 100 * chance < 0.5 * (high - low):
+        low = min(low, 100 * chance)
+    pad = max(0.06 * (high - low), 0.5)
+    return low - pad, high + pad
+
+
+def inline_svg(document: str, prefix: str, description: str) -> Markup:
+    """A matplotlib SVG fit to stand in a page: written anew by an XML library, so everything in
+    it is escaped; ids carry a prefix and the style sheet, which would reach the page, is gone.
+    """
+    ET.register_namespace("", SVG)
+    ET.register_namespace("xlink", XLINK)
+    root = ET.fromstring(document)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata") or "metadata" in child.tag:
+                parent.remove(child)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, f"{prefix}-{value}")
+            elif value.startswith("url(#"):
+                element.set(name, value.replace("url(#", f"url(#{prefix}-", 1))
+            elif name == f"{{{XLINK}}}href" and value.startswith("#"):
+                element.set(name, f"#{prefix}-{value[1:]}")
+    for size in ("width", "height"):
+        root.attrib.pop(size)
+    root.set("role", "img")
+    root.set("aria-label", description)
+    return Markup(ET.tostring(root, encoding="unicode"))

@@ -1,0 +1,202 @@
+"""One self-contained HTML page from a run's tables: no request leaves it, nothing in it is
+trusted."""
+
+import base64
+import hashlib
+from collections import Counter, defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gist_ray.report import wording
+from gist_ray.report.cards import choose_images, make_cards, similarity_range
+from gist_ray.report.confusions import most_confused
+from gist_ray.report.data import ReportData
+from gist_ray.report.differences import DRAWING_WIDTH, difference_table
+from gist_ray.report.flow import BOX_HEIGHT, flow
+from gist_ray.report.headline import headline
+from gist_ray.report.plots import results_plot
+from gist_ray.report.results import ResultGrid, chance_level, result_grid
+from gist_ray.report.text_use import (
+    fewest_texts,
+    most_used,
+    not_label_preserving,
+    rejected_by_check,
+)
+from gist_ray.report.thumbnails import thumbnail
+
+FOLDER = Path(__file__).parent
+# How much of each list is shown: a page of 200 classes stays one that can be read and mailed.
+LIMITS = {
+    "differences": 60,
+    "trainings": 40,
+    "steps": 100,
+    "texts": 12,
+    "classes": 12,
+    "checks": 30,
+    "error_kinds": 40,
+    "errors": 20,
+}
+MAX_TABLE_COLUMNS = 6
+
+
+def render(data: ReportData) -> str:
+    """The report as an HTML document.
+
+    All strings of `data` are escaped by the templates; a content security policy in the page
+    forbids any request and any script but the table sorting.
+    """
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    return _environment().get_template("report.html").render(
+        data=data,
+        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=_csp_hash(script),
+        limits=LIMITS,
+        headline=headline(data),
+        facts=_facts(data),
+        **_results(data),
+        flow=flow(data.stages),
+        box_height=BOX_HEIGHT,
+        **_cards(data),
+        confusions=most_confused(data.predictions, data.manifest),
+        **_texts(data),
+        error_kinds=Counter(
+            zip(*data.errors.select(["stage", "kind"]).to_pydict().values(), strict=True)
+        ).most_common(),
+        errors=data.errors.slice(0, LIMITS["errors"]).to_pylist(),
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {
+            name: getattr(wording, name)
+            for name in (
+                "count",
+                "duration",
+                "head_label",
+                "method_label",
+                "metric_label",
+                "percent",
+                "points",
+                "shorten",
+                "shots_label",
+                "similarity",
+                "training_label",
+            )
+        }
+    )
+    environment.globals.update(
+        interval=wording.interval, thumbnail=cache(thumbnail), meanings=wording.TRAINING_MEANINGS
+    )
+    return environment
+
+
+def _csp_hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _facts(data: ReportData) -> list[tuple[str, str]]:
+    """The size of the run in a few numbers."""
+    splits = Counter(data.manifest.column("split").to_pylist())
+    num_kept = data.texts.column("rejected").null_count
+    seeds = pc.count_distinct(data.metrics.column("seed")).as_py()
+    facts = [
+        ("classes", wording.count(_num_classes(data))),
+        ("images", ", ".join(f"{wording.count(n)} {split}" for split, n in splits.items())),
+        ("texts", f"{wording.count(num_kept)} kept of {wording.count(data.texts.num_rows)}"),
+        ("seeds", wording.count(seeds)),
+        ("failed rows", wording.count(data.errors.num_rows)),
+        ("time", wording.duration(sum(step["seconds"] for step in data.stages))),
+    ]
+    return facts
+
+
+def _num_classes(data: ReportData) -> int:
+    return int(pc.count_distinct(data.manifest.column("label")).as_py())
+
+
+def _results(data: ReportData) -> dict[str, Any]:
+    metrics = list(dict.fromkeys(row["metric"] for row in data.summary))
+    metrics.sort(key=lambda metric: metric != data.headline_metric)
+    grids = [result_grid(data.summary, metric) for metric in metrics]
+    chances = {metric: chance_level(metric, _num_classes(data)) for metric in metrics}
+    plot = None
+    if grids:
+        (focus, _), (reference, _) = map(wording.split_method, data.headline)
+        chance = chances[metrics[0]]
+        plot = results_plot(grids[0], _seeds(data, metrics[0]), focus, reference, chance)
+    difference_metrics = dict.fromkeys(row["metric"] for row in data.differences)
+    return {
+        "plot": plot,
+        "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
+        "differences": {
+            metric: difference_table(
+                data.differences, metric, data.headline, LIMITS["differences"]
+            )
+            for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
+        },
+        "num_differences": Counter(row["metric"] for row in data.differences),
+        "drawing_width": DRAWING_WIDTH,
+    }
+
+
+def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], list[float]]:
+    values: defaultdict[tuple[str, str, int | None], list[float]] = defaultdict(list)
+    for row in data.metrics.select(["method", "shots", "metric", "value"]).to_pylist():
+        if row["metric"] == metric:
+            values[(*wording.split_method(row["method"]), row["shots"])].append(row["value"])
+    return dict(values)
+
+
+def _blocks(grid: ResultGrid) -> list[list[str]]:
+    """The heads in groups whose columns fit beside each other on a page."""
+    blocks: list[list[str]] = []
+    width = MAX_TABLE_COLUMNS
+    for head, shots in grid.columns.items():
+        if width + len(shots) > MAX_TABLE_COLUMNS:
+            blocks.append([])
+            width = 0
+        blocks[-1].append(head)
+        width += len(shots)
+    return blocks
+
+
+def _cards(data: ReportData) -> dict[str, Any]:
+    chosen = choose_images(data.image_statistics)
+    typical, hardest = (
+        make_cards(image_ids, data.image_statistics, data.manifest, data.matches, data.texts)
+        for image_ids in (chosen.typical, chosen.hardest)
+    )
+    low, high = similarity_range([*typical, *hardest])
+    return {
+        "typical": typical,
+        "hardest": hardest,
+        "bar_range": (low, high),
+        # in per cent of the bar's full length
+        "bar": lambda value: round(100 * (value - low) / ((high - low) or 1), 1),
+    }
+
+
+def _texts(data: ReportData) -> dict[str, Any]:
+    statistics = data.text_statistics
+    return {
+        "rejected": rejected_by_check(data.texts),
+        "most_used": most_used(statistics, data.texts, LIMITS["texts"]),
+        "num_used": pc.sum(pc.greater(statistics.column("num_used"), 0)).as_py() or 0,
+        "fewest_texts": fewest_texts(data.class_statistics, LIMITS["classes"]),
+        "misfits": not_label_preserving(statistics, data.texts, LIMITS["texts"]),
+        "num_misfits": pc.sum(pc.invert(statistics.column("label_preserving"))).as_py() or 0,
+    }

@@ -1,0 +1,72 @@
+"""The summary as a grid: rows are training variants, columns are head and shots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gist_ray.report.data import SummaryRow
+from gist_ray.report.wording import HEADS, LOWER_IS_BETTER, TRAININGS, split_method
+
+
+@dataclass(frozen=True)
+class ResultGrid:
+    """One metric of all methods. A method without shots stands in every column of its head."""
+
+    metric: str
+    trainings: list[str]
+    # head -> the shots it was measured at, rising; [None] if it never depends on them
+    columns: dict[str, list[int | None]]
+    # (training, head, shots)
+    cells: dict[tuple[str, str, int | None], SummaryRow]
+    # the keys of the cells with the best mean of their column
+    best: set[tuple[str, str, int | None]]
+
+
+def result_grid(summary: Sequence[SummaryRow], metric: str) -> ResultGrid:
+    """Arrange the rows of `metric`. Known names come in their usual order, others after them."""
+    given = {}
+    for row in summary:
+        if row["metric"] == metric:
+            given[(*split_method(row["method"]), row["shots"])] = row
+
+    trainings = _in_order([training for training, _, _ in given], list(TRAININGS))
+    columns: dict[str, list[int | None]] = {}
+    for head in _in_order([head for _, head, _ in given], list(HEADS)):
+        shots = sorted({s for _, h, s in given if h == head and s is not None})
+        columns[head] = [*shots] or [None]
+
+    cells = {}
+    best = set()
+    for head, all_shots in columns.items():
+        for shots_or_none in all_shots:
+            column = {}
+            for training in trainings:
+                key = (training, head, shots_or_none)
+                found = given.get(key) or given.get((training, head, None))
+                if found is not None:
+                    column[key] = found
+            cells.update(column)
+            best |= _best(column, metric)
+    return ResultGrid(metric, trainings, columns, cells, best)
+
+
+def chance_level(metric: str, num_classes: int) -> float | None:
+    """What guessing reaches on balanced classes, or None where that has no simple value."""
+    if num_classes < 1:
+        return None
+    guesses = {"top1": 1, "mean_per_class": 1, "top3": 3, "top5": 5}.get(metric)
+    return None if guesses is None else min(1.0, guesses / num_classes)
+
+
+def _in_order(names: list[str], usual: list[str]) -> list[str]:
+    seen = dict.fromkeys(names)
+    return [name for name in usual if name in seen] + [name for name in seen if name not in usual]
+
+
+def _best(
+    column: dict[tuple[str, str, int | None], SummaryRow], metric: str
+) -> set[tuple[str, str, int | None]]:
+    if len(column) < 2:
+        return set()
+    pick = min if metric in LOWER_IS_BETTER else max
+    value = pick(row["mean"] for row in column.values())
+    return {key for key, row in column.items() if row["mean"] == value}

@@ -1,0 +1,73 @@
+"""Which texts were rejected and why, and how the kept ones were used by the matching."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True)
+class RejectedBy:
+    """The texts that fell to one check."""
+
+    check: str
+    num_texts: int
+    # (class_name, text)
+    examples: list[tuple[str, str]]
+
+
+def rejected_by_check(texts: pa.Table, num_examples: int = 3) -> list[RejectedBy]:
+    """Counts and first examples per check, the most frequent first.
+
+    The example is the model's raw answer where tidying left nothing of it.
+    """
+    rejected = texts.filter(pc.is_valid(texts.column("rejected")))
+    frame = rejected.select(["rejected", "class_name", "text", "raw"]).to_pandas()
+    groups = []
+    for check, rows in frame.groupby("rejected"):
+        examples = [
+            (row.class_name, row.text or row.raw) for row in rows[:num_examples].itertuples()
+        ]
+        groups.append(RejectedBy(str(check), len(rows), examples))
+    return sorted(groups, key=lambda group: (-group.num_texts, group.check))
+
+
+def wording_of(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
+    """text_id -> the wording that was embedded: the short text where there is one."""
+    wanted = texts.filter(pc.is_in(texts.column("text_id"), pa.array(text_ids, pa.string())))
+    wording = pc.coalesce(wanted.column("short_text"), wanted.column("text"))
+    return dict(zip(wanted.column("text_id").to_pylist(), wording.to_pylist(), strict=True))
+
+
+def most_used(text_statistics: pa.Table, texts: pa.Table, limit: int) -> list[dict[str, Any]]:
+    """TEXT_STATISTICS rows with `text`, those matched to most images first."""
+    used = text_statistics.filter(pc.greater(text_statistics.column("num_used"), 0))
+    order = [("num_used", "descending"), ("num_best", "descending"), ("text_id", "ascending")]
+    return _with_text(used.sort_by(order).slice(0, limit), texts)
+
+
+def not_label_preserving(
+    text_statistics: pa.Table, texts: pa.Table, limit: int
+) -> list[dict[str, Any]]:
+    """TEXT_STATISTICS rows with `text` that fit another class better, the worst first."""
+    flagged = text_statistics.filter(pc.invert(text_statistics.column("label_preserving")))
+    excess = pc.subtract(flagged.column("other_similarity"), flagged.column("own_similarity"))
+    ordered = flagged.append_column("excess", excess).sort_by([("excess", "descending")])
+    return _with_text(ordered.slice(0, limit), texts)
+
+
+def fewest_texts(class_statistics: pa.Table, limit: int) -> list[dict[str, Any]]:
+    """CLASS_STATISTICS rows whose images lean on the smallest share of the class's texts."""
+    known = class_statistics.filter(pc.is_valid(class_statistics.column("effective_num_texts")))
+    share = pc.divide(known.column("effective_num_texts"), known.column("num_texts"))
+    ordered = known.append_column("share", share).sort_by(
+        [("share", "ascending"), ("class_name", "ascending")]
+    )
+    return ordered.slice(0, limit).to_pylist()
+
+
+def _with_text(rows: pa.Table, texts: pa.Table) -> list[dict[str, Any]]:
+    wording = wording_of(texts, rows.column("text_id").to_pylist())
+    return [{**row, "text": wording.get(row["text_id"], "")} for row in rows.to_pylist()]

@@ -1,0 +1,43 @@
+"""Pictures small enough to stand inside the page, made anew from pixels."""
+
+import base64
+import io
+
+from PIL import Image, ImageOps
+
+from gist_ray import storage
+
+JPEG_QUALITY = 82
+
+
+def thumbnail(uri: str, max_px: int = 160) -> str | None:
+    """The picture as a PNG or JPEG data URI of at most `max_px` on a side, never enlarged.
+
+    Only pixels pass: metadata, profiles and comments of the file stay behind. None if it cannot
+    be read.
+    """
+    try:
+        image = _read(uri, max_px)
+    # A decoder or an object store may raise anything; a report lacking one picture is still a
+    # report, and the stage that read the image first has its error row.
+    except Exception:
+        return None
+    return min(_data_uri(image, "PNG"), _data_uri(image, "JPEG"), key=len)
+
+
+def _read(uri: str, max_px: int) -> Image.Image:
+    with Image.open(io.BytesIO(storage.read_bytes(uri))) as opened:
+        opened.draft("RGB", (max_px, max_px))
+        upright = ImageOps.exif_transpose(opened)
+        upright.thumbnail((max_px, max_px))
+        with_alpha = upright.convert("RGBA")
+        pixels = Image.new("RGB", upright.size, "white")
+        pixels.paste(with_alpha, mask=with_alpha.getchannel("A"))
+        return pixels
+
+
+def _data_uri(image: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=JPEG_QUALITY, optimize=True)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{kind.lower()};base64,{encoded}"

@@ -1,0 +1,106 @@
+"""How methods, metrics and numbers are written, in the page and in the terminal."""
+
+TRAININGS = {
+    "frozen": "frozen",
+    "class_name": "class name",
+    "random": "random text",
+    "all": "all texts",
+    "any_class": "any class",
+    "gist": "GIST",
+}
+TRAINING_MEANINGS = {
+    "frozen": "CLIP as it came, no fine-tuning",
+    "class_name": "fine-tuned on captions made from the class name alone",
+    "random": "fine-tuned on texts of the image's class drawn at random",
+    "all": "fine-tuned on all texts of the image's class",
+    "any_class": "fine-tuned on the best texts of any class: labels are not kept",
+    "gist": "fine-tuned on the texts of the image's class that match the image best",
+}
+HEADS = {
+    "linear_probe": "linear probe",
+    "zero_shot_name": "zero-shot by name",
+    "zero_shot_texts": "zero-shot by texts",
+    "zero_shot_best_texts": "zero-shot by best texts",
+}
+METRIC_NAMES = {
+    "top1": "top-1 accuracy",
+    "top3": "top-3 accuracy",
+    "top5": "top-5 accuracy",
+    "mean_per_class": "mean per-class accuracy",
+    "macro_f1": "macro F1",
+    "ece": "expected calibration error",
+}
+LOWER_IS_BETTER = {"ece"}
+
+
+def split_method(method: str) -> tuple[str, str]:
+    """"gist/linear_probe" -> ("gist", "linear_probe")."""
+    training, _, head = method.partition("/")
+    return training, head
+
+
+def training_label(training: str) -> str:
+    return TRAININGS.get(training, training)
+
+
+def head_label(head: str) -> str:
+    return HEADS.get(head, head)
+
+
+def method_label(method: str) -> str:
+    training, head = split_method(method)
+    return f"{training_label(training)} + {head_label(head)}" if head else training_label(training)
+
+
+def metric_label(metric: str) -> str:
+    return METRIC_NAMES.get(metric, metric)
+
+
+def shots_label(shots: int | None) -> str:
+    if shots is None:
+        return "any shots"
+    return "1 shot" if shots == 1 else f"{shots} shots"
+
+
+def percent(fraction: float | None) -> str:
+    """0.7083 -> "70.8", the sign of a negative number as a real minus."""
+    return "–" if fraction is None else f"{100 * fraction:.1f}".replace("-", "−")
+
+
+def points(fraction: float) -> str:
+    """A difference in percentage points, always signed."""
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def similarity(value: float, signed: bool = False) -> str:
+    return (f"{value:+.3f}" if signed else f"{value:.3f}").replace("-", "−")
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def shorten(text: object, limit: int = 300) -> str:
+    """At most `limit` characters of a text, without control characters.
+
+    Control characters are illegal in SVG and show as nothing in HTML, so each becomes U+FFFD.
+    """
+    shown = "".join(
+        char if char in "\n\t" or char.isprintable() or char.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for char in str(text)[: limit + 1]
+    )
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"

@@ -1,0 +1,164 @@
+"""Runs a Ray Data stage over the rows of a table so that a killed run loses only what was in
+flight.
+
+Every block of rows becomes one part file, written whole by the task that made it and named by the
+ids inside, so a task that Ray retries overwrites its own file. A later run reads which ids are
+done from the part files and works on the rest. This takes the place of Ray Data's own checkpoint
+(beta): it needs no spare CPUs on resume, works for any plan, and a finished job is simply one
+with no rows left.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+import ray.data
+
+from gist_ray import storage
+from gist_ray.artifacts import ArtifactWriter
+from gist_ray.errors import UserError
+from gist_ray.progress import Progress
+from gist_ray.schema import ERRORS, stable_id
+
+PARTS = "parts"
+FAILED = "failed"
+NO_PROGRESS_TIMEOUT_S = 900
+
+
+def run_rows(
+    rows: pa.Table,
+    *,
+    id_column: str,
+    transform: Callable[[ray.data.Dataset], ray.data.Dataset],
+    schema: pa.Schema,
+    writer: ArtifactWriter,
+    rows_per_part: int,
+    unit: str,
+    progress: Progress,
+    tokens_column: str | None = None,
+) -> None:
+    """Apply `transform` to every row once and store what comes out in `writer`.
+
+    Args:
+        rows: one row per unit of work; `id_column` is unique in it.
+        transform: from a dataset with the columns of `rows` to one with the columns of `schema`
+            (which holds `id_column`) and the strings `error_kind` and `error_message`, "" where
+            the row is well. It must keep every id.
+        rows_per_part: rows per block and so per part file, and the most that a crash redoes per
+            worker.
+        unit: what a row is ("images"), for the progress lines.
+        tokens_column: a column of `schema` to sum up and show as tokens/s.
+
+    Raises:
+        UserError: if ids repeat in `rows`, or rows came out twice or not at all.
+    """
+    ids = rows.column(id_column)
+    if pc.count_distinct(ids).as_py() != len(rows):
+        raise UserError(f"{writer.stage}: the column {id_column} of its input has repeated values.")
+    done = _finished_ids(writer, id_column)
+    todo = rows.filter(pc.invert(pc.is_in(ids, value_set=done))) if len(done) else rows
+    meter = progress.rows(writer.stage, len(rows), unit)
+    if len(todo) < len(rows):
+        progress.say(writer.stage, f"{len(rows) - len(todo):,} {unit} were already stored")
+        meter.add(len(rows) - len(todo))
+    if len(todo):
+        _run(todo, id_column, transform, schema, writer, rows_per_part, meter, tokens_column)
+    _collect(writer, rows, id_column)
+
+
+def _run(
+    todo: pa.Table,
+    id_column: str,
+    transform: Callable[[ray.data.Dataset], ray.data.Dataset],
+    schema: pa.Schema,
+    writer: ArtifactWriter,
+    rows_per_part: int,
+    meter: Any,
+    tokens_column: str | None,
+) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.verbose_progress = False
+    context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    blocks = [todo.slice(at, rows_per_part) for at in range(0, len(todo), rows_per_part)]
+    dataset = transform(ray.data.from_arrow([block.combine_chunks() for block in blocks]))
+    write = _part_writer(writer.uri, writer.stage, id_column, schema, tokens_column)
+    # A whole block at a time. The share of a CPU is small because the work is waiting for storage.
+    written = dataset.map_batches(write, batch_size=None, batch_format="pyarrow", num_cpus=0.1)
+    for part in written.iter_rows():
+        extra = {"tokens": part["tokens"]} if tokens_column else {}
+        meter.add(part["ok"] + part["failed"], failed=part["failed"], **extra)
+
+
+def _part_writer(
+    uri: str, stage: str, id_column: str, schema: pa.Schema, tokens_column: str | None
+) -> Callable[[pa.Table], pa.Table]:
+    def write(block: pa.Table) -> pa.Table:
+        if not len(block):
+            return pa.table({"ok": [0], "failed": [0], "tokens": [0]})
+        is_ok = pc.equal(block.column("error_kind"), "")
+        ok, failed = block.filter(is_ok), block.filter(pc.invert(is_ok))
+        if len(failed):
+            errors = pa.table(
+                {
+                    "id": failed.column(id_column),
+                    "uri": failed.column("uri") if "uri" in failed.column_names else [""] * len(failed),
+                    "stage": [stage] * len(failed),
+                    "kind": failed.column("error_kind"),
+                    "message": failed.column("error_message"),
+                }
+            ).cast(ERRORS)
+            storage.write_parquet(f"{uri}/{FAILED}/{_name(errors.column('id'))}", errors)
+        if len(ok):
+            part = pa.table([ok.column(name) for name in schema.names], names=schema.names)
+            storage.write_parquet(f"{uri}/{PARTS}/{_name(ok.column(id_column))}", part.cast(schema))
+        tokens = pc.sum(ok.column(tokens_column)).as_py() or 0 if tokens_column else 0
+        return pa.table({"ok": [len(ok)], "failed": [len(failed)], "tokens": [tokens]})
+
+    return write
+
+
+def _name(ids: pa.ChunkedArray) -> str:
+    return f"{stable_id(json.dumps(ids.to_pylist()))}.parquet"
+
+
+def _finished_ids(writer: ArtifactWriter, id_column: str) -> pa.Array:
+    found = [pa.array([], pa.string())]
+    for name in _files(writer):
+        column = "id" if name.startswith(FAILED) else id_column
+        table = storage.read_parquet(writer.file(name), columns=[column])
+        found.append(table.column(column).combine_chunks())
+    return pa.concat_arrays(found)
+
+
+def _files(writer: ArtifactWriter) -> list[str]:
+    if not storage.exists(writer.uri):
+        return []
+    names = storage.list_files(writer.uri)
+    return [n for n in names if n.startswith((PARTS, FAILED)) and n.endswith(".parquet")]
+
+
+def _collect(writer: ArtifactWriter, rows: pa.Table, id_column: str) -> None:
+    """Count every part in and check that each row came out exactly once."""
+    seen: list[pa.Array] = []
+    for name in _files(writer):
+        if name.startswith(FAILED):
+            errors = storage.read_parquet(writer.file(name))
+            writer.add_errors(errors)
+            seen.append(errors.column("id").combine_chunks())
+        else:
+            ids = storage.read_parquet(writer.file(name), columns=[id_column]).column(id_column)
+            writer.add_part(name, len(ids))
+            seen.append(ids.combine_chunks())
+    out = pa.concat_arrays(seen) if seen else pa.array([], pa.string())
+    missing = pc.sum(pc.invert(pc.is_in(rows.column(id_column), value_set=out))).as_py() or 0
+    repeated = len(out) - pc.count_distinct(out).as_py()
+    unknown = pc.sum(pc.invert(pc.is_in(out, value_set=rows.column(id_column).combine_chunks()))).as_py() or 0
+    if missing or repeated or unknown:
+        raise UserError(
+            f"{writer.stage}: {missing} rows are missing, {repeated} are stored twice and {unknown} "
+            f"are not of this input. Delete the folder {writer.uri} and run again."
+        )

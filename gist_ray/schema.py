@@ -1,0 +1,140 @@
+"""Column names and Arrow types of every table: the one place where a column is defined."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+SPLITS = ("train", "val", "test", "unlabeled")
+
+MANIFEST = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        # null for an unlabeled image
+        pa.field("label", pa.int32()),
+        pa.field("class_name", pa.string()),
+        pa.field("split", pa.string(), nullable=False),
+        # whatever else the data set knows of the image, as a JSON object
+        pa.field("attributes", pa.string(), nullable=False),
+    ]
+)
+
+TEXTS = pa.schema(
+    [
+        pa.field("text_id", pa.string(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        # the domain variant asked for, such as "male" or "male, on the face"; "" when there is none
+        pa.field("axis", pa.string(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        # the answer as the model gave it; `text` is what is left of it after tidying
+        pa.field("raw", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("short_text", pa.string()),
+        # null, or the name of the check that rejected the text
+        pa.field("rejected", pa.string()),
+        pa.field("model", pa.string(), nullable=False),
+        # a JSON object
+        pa.field("sampling_params", pa.string(), nullable=False),
+    ]
+)
+
+SHOTS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        # "train" or "val"
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
+
+MATCHES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        # 0 is the best
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("text_id", pa.string(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),
+    ]
+)
+
+PAIRS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("label", pa.int32()),
+        # what the image is trained with; one of them is drawn per visit
+        pa.field("captions", pa.list_(pa.string()), nullable=False),
+    ]
+)
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("label", pa.int32()),
+        pa.field("predicted", pa.int32(), nullable=False),
+        pa.field("top5", pa.list_(pa.int32()), nullable=False),
+        # probability of the predicted class
+        pa.field("score", pa.float32(), nullable=False),
+        # the text of the predicted class that fits the image best
+        pa.field("explanation", pa.string()),
+    ]
+)
+
+METRICS = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("backbone", pa.string(), nullable=False),
+        pa.field("k", pa.int32()),
+        pa.field("shots", pa.int32()),
+        pa.field("seed", pa.int32()),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("ci_low", pa.float64()),
+        pa.field("ci_high", pa.float64()),
+        pa.field("num_samples", pa.int32(), nullable=False),
+    ]
+)
+
+ERRORS = pa.schema(
+    [
+        # image_id, text_id, or a row number where there is no id yet
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),
+        # missing, forbidden, throttled, network, too_large, corrupt, empty, bad_text, ...
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+
+def embeddings(id_column: str, dim: int) -> pa.Schema:
+    """Schema of an embedding table: `id_column` ("image_id" or "text_id") and a (dim,) vector,
+    L2-normalised."""
+    return pa.schema(
+        [
+            pa.field(id_column, pa.string(), nullable=False),
+            pa.field("embedding", pa.list_(pa.float32(), dim), nullable=False),
+        ]
+    )
+
+
+def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of `schema`; columns that a row leaves out are null."""
+    rows = list(rows)
+    return pa.table(
+        [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema],
+        schema=schema,
+    )
+
+
+def stable_id(*parts: object) -> str:
+    """A short, stable identifier: the first 16 hex digits of the SHA-256 of the parts."""
+    joined = "\x1f".join(str(part) for part in parts)
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,134 @@
+"""Local folders, s3:// and memory:// behind one filesystem, and files that appear whole or not
+at all.
+
+Credentials, region and endpoint of S3 come from the environment (AWS_PROFILE, AWS_ENDPOINT_URL,
+an instance role ...) and never from a config.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.spec import AbstractFileSystem
+
+
+def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
+    """The filesystem of `uri` and the path in it. Made anew in every process that needs it."""
+    fs, path = fsspec.core.url_to_fs(uri)
+    return fs, path
+
+
+def is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith("file://")
+
+
+def absolute(uri: str) -> str:
+    """`uri` such that it means the same in every process of this machine."""
+    return os.path.abspath(uri.removeprefix("file://")) if is_local(uri) else uri.rstrip("/")
+
+
+def join(uri: str, *parts: str) -> str:
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def exists(uri: str) -> bool:
+    fs, path = filesystem(uri)
+    return fs.exists(path)
+
+
+def is_folder(uri: str) -> bool:
+    fs, path = filesystem(uri)
+    return fs.isdir(path)
+
+
+def read_bytes(uri: str) -> bytes:
+    fs, path = filesystem(uri)
+    return fs.cat_file(path)
+
+
+def read_text(uri: str) -> str:
+    return read_bytes(uri).decode("utf-8-sig")
+
+
+def read_json(uri: str) -> Any:
+    return json.loads(read_text(uri))
+
+
+def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
+    fs, path = filesystem(uri)
+    with fs.open(path, "rb") as file:
+        return pq.read_table(file, columns=columns)
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a file that readers see whole or not at all.
+
+    Local: a temporary file beside it, then a rename. S3 and memory: an object appears only when
+    it is complete.
+    """
+    fs, path = filesystem(uri)
+    if not is_local(uri):
+        fs.pipe_file(path, data)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def put_file(path: str, uri: str) -> None:
+    """Copy a local file to `uri`, which readers see whole or not at all."""
+    fs, remote = filesystem(uri)
+    if not is_local(uri):
+        fs.put_file(path, remote)
+        return
+    os.makedirs(os.path.dirname(remote), exist_ok=True)
+    temporary = f"{remote}.{uuid.uuid4().hex}.tmp"
+    try:
+        shutil.copyfile(path, temporary)
+        os.replace(temporary, remote)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def write_text(uri: str, text: str) -> None:
+    write_bytes(uri, text.encode("utf-8"))
+
+
+def write_json(uri: str, value: Any) -> None:
+    write_text(uri, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_parquet(uri: str, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_bytes(uri, sink.getvalue().to_pybytes())
+
+
+def list_files(uri: str) -> Iterator[str]:
+    """All files below a folder, as paths relative to it, in sorted order."""
+    fs, path = filesystem(uri)
+    prefix = path.rstrip("/") + "/"
+    for found in sorted(fs.find(path)):
+        yield found[len(prefix) :]
+
+
+def delete(uri: str) -> None:
+    """Remove a file or folder if it is there."""
+    fs, path = filesystem(uri)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)

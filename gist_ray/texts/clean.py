@@ -1,0 +1,193 @@
+"""Cleaning: a list of named checks, each giving the reason why a text is not used.
+
+Rejected texts stay in the table with the name of the check, so that nothing disappears unseen.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+import pyarrow as pa
+from pydantic import Field
+
+from gist_ray.errors import UserError
+from gist_ray.schema import TEXTS, table
+from gist_ray.settings import settings
+from gist_ray.texts import checks
+from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
+from gist_ray.texts.prompting import Notes, facts_of
+from gist_ray.texts.tidy import tidy
+
+CheckName = Literal[
+    "truncated",
+    "empty",
+    "url",
+    "chat_filler",
+    "list_remnant",
+    "wrong_language",
+    "class_name_leak",
+    "contradicts_notes",
+    "too_long",
+    "duplicate",
+    "near_duplicate",
+    "shared_by_classes",
+]
+CHECK_NAMES: tuple[str, ...] = get_args(CheckName)
+
+Fits = Callable[[Sequence[str], Sequence[str]], Sequence[bool]]
+"""(texts, their class names) -> whether each fits the text tower as a caption, prefix included."""
+
+
+@settings
+class CleaningConfig:
+    """Which texts are not used."""
+
+    skip: list[CheckName] = Field(default_factory=lambda: ["class_name_leak"])
+    """Checks that are left out. By default the class's name may stand in its texts."""
+
+    language: Annotated[str, Field(pattern="^[a-z]{2}$")] = "en"
+    """Language the texts must be in, as an ISO 639-1 code."""
+
+    near_duplicate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    """Share of words in common (Jaccard) from which a text of the same class and axis counts as a
+    near-duplicate; our choice: one word more in ten, or two exchanged in forty."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The texts that no check has rejected yet, column by column."""
+
+    texts: list[str]
+    raws: list[str]
+    class_names: list[str]
+    axes: list[str]
+
+
+def texts_from_answers(answers: pa.Table) -> pa.Table:
+    """ANSWERS rows as TEXTS rows: tidied, and rejected as "truncated" where the answer was cut
+    before its first sentence's end."""
+    rows = answers.to_pylist()
+    for row in rows:
+        was_cut = row["finish_reason"] == "length"
+        row["text"] = tidy(row["raw"], is_complete=not was_cut)
+        row["rejected"] = "truncated" if was_cut and not row["text"] else None
+    return table(rows, TEXTS)
+
+
+def clean_texts(
+    texts: pa.Table,
+    config: CleaningConfig,
+    *,
+    fits: Fits | None = None,
+    vocabulary: Sequence[str] = (),
+    notes: Notes | None = None,
+) -> pa.Table:
+    """`texts` (a TEXTS table) with `rejected` filled in.
+
+    The checks run in the order of `CHECK_NAMES`, each over what the earlier ones left, so a text
+    gets its first reason and a rejected text makes no other one a duplicate. Of duplicates the
+    first one stays; a text that several classes share goes from all of them.
+
+    Args:
+        fits: left out, no text is too long.
+        vocabulary: words that exclude each other; a text with one that the notes of its class and
+            axis lack contradicts them. Classes without notes are not checked.
+
+    Raises:
+        UserError: that lists the classes of which no text is left, and why.
+    """
+    by_name = _checks(config, fits, vocabulary, notes or {})
+    columns = {
+        name: texts.column(name).to_pylist() for name in ("text", "raw", "class_name", "axis")
+    }
+    rejected: list[str | None] = texts.column("rejected").to_pylist()
+    for check in CHECK_NAMES:
+        if check not in by_name or check in config.skip:
+            continue
+        left = [row for row, reason in enumerate(rejected) if reason is None]
+        candidates = Candidates(*([column[row] for row in left] for column in columns.values()))
+        for row, is_bad in zip(left, by_name[check](candidates), strict=True):
+            if is_bad:
+                rejected[row] = check
+    _require_a_text_per_class(columns["class_name"], rejected)
+    index = texts.schema.get_field_index("rejected")
+    return texts.set_column(index, TEXTS.field("rejected"), pa.array(rejected, pa.string()))
+
+
+def rejection_counts(texts: pa.Table) -> dict[str, int]:
+    """{check: texts that fell to it} in the checks' order, and the rest as "kept"."""
+    rejected = texts.column("rejected").to_pylist()
+    return {
+        **{check: rejected.count(check) for check in CHECK_NAMES},
+        "kept": rejected.count(None),
+    }
+
+
+def _checks(
+    config: CleaningConfig, fits: Fits | None, vocabulary: Sequence[str], notes: Notes
+) -> dict[str, Callable[[Candidates], Sequence[bool]]]:
+    def each(is_bad: Callable[[str], bool]) -> Callable[[Candidates], Sequence[bool]]:
+        return lambda found: [is_bad(text) for text in found.texts]
+
+    def list_remnant(found: Candidates) -> list[bool]:
+        return [
+            checks.is_list_remnant(text, raw)
+            for text, raw in zip(found.texts, found.raws, strict=True)
+        ]
+
+    def class_name_leak(found: Candidates) -> list[bool]:
+        return [
+            checks.names_class(text, name)
+            for text, name in zip(found.texts, found.class_names, strict=True)
+        ]
+
+    def contradicts_notes(found: Candidates) -> list[bool]:
+        bad = []
+        for text, name, axis in zip(found.texts, found.class_names, found.axes, strict=True):
+            facts = facts_of(notes, name, axis)
+            known = [*facts.keys(), *facts.values()]
+            bad.append(bool(facts and checks.contradictions(text, name, known, vocabulary)))
+        return bad
+
+    by_name: dict[str, Callable[[Candidates], Sequence[bool]]] = {
+        "empty": each(checks.is_empty),
+        "url": each(checks.has_url),
+        "chat_filler": each(checks.is_chat_filler),
+        "list_remnant": list_remnant,
+        "wrong_language": each(lambda text: checks.is_other_language(text, config.language)),
+        "class_name_leak": class_name_leak,
+        "contradicts_notes": contradicts_notes,
+        "duplicate": lambda found: duplicates(found.texts, found.class_names),
+        # Texts of different axis values, such as the male's and the female's, may differ in just
+        # the one word that matters.
+        "near_duplicate": lambda found: near_duplicates(
+            found.texts,
+            list(zip(found.class_names, found.axes, strict=True)),
+            config.near_duplicate,
+        ),
+        "shared_by_classes": lambda found: shared_by_classes(found.texts, found.class_names),
+    }
+    if fits is not None:
+        by_name["too_long"] = lambda found: [
+            not fit for fit in fits(found.texts, found.class_names)
+        ]
+    return by_name
+
+
+def _require_a_text_per_class(class_names: list[str], rejected: list[str | None]) -> None:
+    reasons: dict[str, list[str | None]] = {}
+    for class_name, reason in zip(class_names, rejected, strict=True):
+        reasons.setdefault(class_name, []).append(reason)
+    problems = []
+    for class_name, found in reasons.items():
+        if None in found:
+            continue
+        counts = ", ".join(
+            f"{found.count(check)} {check}" for check in CHECK_NAMES if check in found
+        )
+        problems.append(
+            f"Class {class_name!r}: all of its {len(found)} texts were rejected ({counts}). Ask for "
+            "more texts, change the prompts, or skip the check with cleaning.skip."
+        )
+    if problems:
+        raise UserError(problems)

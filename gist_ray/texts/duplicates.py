@@ -1,0 +1,68 @@
+"""Texts that say again what another text says."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from gist_ray.texts.names import normal_form
+
+
+def duplicates(texts: Sequence[str], groups: Sequence[Hashable]) -> list[bool]:
+    """Whether an earlier text of the same group is the same but for case and punctuation."""
+    seen: set[tuple[Hashable, str]] = set()
+    found = []
+    for text, group in zip(texts, groups, strict=True):
+        key = (group, normal_form(text))
+        found.append(key in seen)
+        seen.add(key)
+    return found
+
+
+def near_duplicates(
+    texts: Sequence[str], groups: Sequence[Hashable], threshold: float
+) -> list[bool]:
+    """Whether an earlier, kept text of the same group has nearly the same words.
+
+    Nearly the same: the Jaccard similarity of the two sets of words (shared / all) is at least
+    `threshold`. At 0.9 a text of ten words may have one word more, and none exchanged.
+    """
+    members: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    found = [False] * len(texts)
+    for indexes in members.values():
+        word_sets = [frozenset(normal_form(texts[index]).split()) for index in indexes]
+        for index, is_near in zip(indexes, _near(word_sets, threshold), strict=True):
+            found[index] = is_near
+    return found
+
+
+def _near(word_sets: Sequence[frozenset[str]], threshold: float) -> list[bool]:
+    """Prefix filtering (Chaudhuri et al., "A primitive operator for similarity joins", 2006):
+    similar sets must share one of their few rarest words, so only those are looked up instead of
+    comparing every pair."""
+    frequency = Counter(word for word_set in word_sets for word in word_set)
+    kept_with: dict[str, list[frozenset[str]]] = {}
+    found = []
+    for word_set in word_sets:
+        rarest_first = sorted(word_set, key=lambda word: (frequency[word], word))
+        prefix = rarest_first[: len(word_set) - math.ceil(threshold * len(word_set)) + 1]
+        is_near = any(
+            len(word_set & other) >= threshold * len(word_set | other)
+            for word in prefix
+            for other in kept_with.get(word, ())
+        )
+        found.append(is_near)
+        if not is_near:
+            for word in prefix:
+                kept_with.setdefault(word, []).append(word_set)
+    return found
+
+
+def shared_by_classes(texts: Sequence[str], classes: Sequence[Hashable]) -> list[bool]:
+    """Whether a text of another class is the same but for case and punctuation."""
+    keys = [normal_form(text) for text in texts]
+    classes_of: dict[str, set[Hashable]] = {}
+    for key, name in zip(keys, classes, strict=True):
+        classes_of.setdefault(key, set()).add(name)
+    return [len(classes_of[key]) > 1 for key in keys]

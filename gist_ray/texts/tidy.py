@@ -1,0 +1,61 @@
+"""What is left of a model's answer once its packaging is off."""
+
+import json
+import re
+import unicodedata
+
+LIST_MARKER = re.compile(r"^\s*(?:[-*•·–]|\(?\d{1,2}[.)])\s+")
+_THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:image |short |photo )?(?:caption|description|answer|text|output|response)\s*:\s*",
+    re.IGNORECASE,
+)
+_INTRODUCTION = re.compile(r"^(?:sure|certainly|of course|okay|here(?:'s| is| are))\b.*:$", re.I)
+_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("`", "`"))
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s|$)")
+
+
+def tidy(raw: str, is_complete: bool = True) -> str:
+    """The text in an answer, on one line.
+
+    Takes off: a JSON object around a property "text", a reasoning model's thoughts, an
+    introduction ("Sure! Here is a caption:"), labels ("Caption:"), the number or bullet before a
+    first line, Markdown emphasis, surrounding quotes, line breaks. Of an answer that was cut
+    (`is_complete` false) only the whole sentences stay, "" if there is none.
+    """
+    text = _THOUGHTS.sub("", raw).strip()
+    if text.startswith("{"):
+        text = _text_of_json(text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and _INTRODUCTION.match(lines[0]):
+        lines = lines[1:]
+    text = " ".join(lines)
+    text = LIST_MARKER.sub("", text)
+    text = re.sub(r"(\*\*|__)(.+?)\1", r"\2", text)
+    text = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
+    text = _without_quotes(_LABEL.sub("", _without_quotes(text)))
+    if not is_complete:
+        ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+        text = text[: ends[-1]] if ends else ""
+    return text
+
+
+def _text_of_json(text: str) -> str:
+    try:
+        return str(json.loads(text)["text"])
+    except (json.JSONDecodeError, KeyError):
+        # cut before its end, or not the object that was asked for
+        return ""
+
+
+def _without_quotes(text: str) -> str:
+    for opening, closing in _QUOTES:
+        inner = text[1:-1]
+        if (
+            len(text) > 2
+            and text.startswith(opening)
+            and text.endswith(closing)
+            and closing not in inner
+        ):
+            return inner.strip()
+    return text
