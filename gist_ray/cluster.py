@@ -32,5 +32,10 @@ def connect() -> float:
     return float(ray.cluster_resources().get("CPU", 1))
 
 
+def cpus_without_connecting() -> float:
+    """CPUs of this machine, as far as this process may use them."""
+    return float(len(os.sched_getaffinity(0)))
+
+
 def _local_cpus() -> int:
-    return max(MIN_LOCAL_CPUS, os.cpu_count() or 1)
+    return max(MIN_LOCAL_CPUS, int(cpus_without_connecting()))

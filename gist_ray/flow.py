@@ -38,6 +38,9 @@ class Stage:
     cpus: float = 1
     """CPUs it keeps busy, for what may run beside it."""
 
+    num_rows: int | None = None
+    """Rows it will make, where that is known beforehand; for the plan."""
+
     @cached_property
     def fingerprint(self) -> str:
         return fingerprint(self.kind, self.config, self.input_fingerprints)

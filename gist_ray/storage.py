@@ -20,6 +20,9 @@ from fsspec.spec import AbstractFileSystem
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `uri` and the path in it. Made anew in every process that needs it."""
+    if is_local(uri):
+        # not by URL: a file may be called a::b.jpg, which fsspec would read as a chain
+        return fsspec.filesystem("file"), absolute(uri)
     fs, path = fsspec.core.url_to_fs(uri)
     return fs, path
 
@@ -34,7 +37,7 @@ def absolute(uri: str) -> str:
 
 
 def join(uri: str, *parts: str) -> str:
-    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts if part)])
 
 
 def exists(uri: str) -> bool:

@@ -15,7 +15,6 @@ Layout = Literal[
     "fitzpatrick17k",
     "fitzpatrick40",
     "coop_split",
-    "butterflies",
 ]
 
 
@@ -25,11 +24,11 @@ class DataConfig:
 
     layout: Layout
     """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
-    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; butterflies: generated."""
+    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json."""
 
-    path: str = ""
+    path: str
     """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for
-    coop_split and fitzpatrick the JSON or CSV file or its folder. Not used by butterflies."""
+    coop_split and fitzpatrick the JSON or CSV file or its folder."""
 
     images: str = ""
     """coop_split, fitzpatrick: the folder with the pictures, relative to the folder of the JSON or
@@ -78,7 +77,7 @@ class DataConfig:
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
-        if not self.path and self.layout != "butterflies":
+        if not self.path:
             raise ValueError(
                 f"path is empty: say where the {self.layout} data set lies, "
                 "for example path=/data/my_images or path=s3://bucket/my_images"

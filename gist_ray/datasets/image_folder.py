@@ -15,6 +15,7 @@ from gist_ray.datasets.reading import (
     LabelledImage,
     Reading,
     error_row,
+    is_unicode,
     listed,
 )
 from gist_ray.datasets.splits import complete_splits
@@ -41,12 +42,16 @@ def read_image_folder(config: DataConfig) -> Reading:
     depth = 2 if has_splits else 1
     kept = []
     for path in paths:
-        if path.count("/") >= depth:
+        uri = storage.join(root, path)
+        if not is_unicode(path):
+            message = f"{path!r} is not a UTF-8 file name. Rename it."
+            errors.append(error_row(path, uri, "bad_name", message))
+        elif path.count("/") >= depth:
             kept.append(path)
         else:
             expected = "split/class/picture" if has_splits else "class/picture"
             message = f"{path!r} lies outside a class folder. Move it to {expected}."
-            errors.append(error_row(path, storage.join(root, path), "bad_layout", message))
+            errors.append(error_row(path, uri, "bad_layout", message))
 
     class_folders = sorted({path.split("/")[depth - 1] for path in kept})
     label_of = {folder: label for label, folder in enumerate(class_folders)}

@@ -15,7 +15,7 @@ from gist_ray.datasets.cub import read_cub
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
-from gist_ray.datasets.reading import LabelledImage, Reading, error_row, listed, locate
+from gist_ray.datasets.reading import LabelledImage, Reading, is_unicode, listed, locate
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.errors import UserError
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_id, table
@@ -40,11 +40,10 @@ def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
     if not storage.exists(config.path):
         raise UserError(f"{config.path}: the data set is not there. Correct the setting path.")
     reading = READERS[config.layout](config)
-    images, errors = _writable(reading)
     problems: list[str] = []
     names = _display_names(reading, config.class_names, problems)
-    ids = [image.image_id or stable_id(image.path) for image in images]
-    problems += _check(reading, images, ids)
+    ids = [image.image_id or stable_id(image.path) for image in reading.images]
+    problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
     rows = (
@@ -54,27 +53,11 @@ def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
             "label": image.label,
             "class_name": None if image.label is None else names[image.label],
             "split": image.split,
-            "attributes": json.dumps(image.attributes, ensure_ascii=False, default=str),
+            "attributes": json.dumps(image.attributes, default=str),
         }
-        for image_id, image in zip(ids, images, strict=True)
+        for image_id, image in zip(ids, reading.images, strict=True)
     )
-    return table(rows, MANIFEST), table(errors, ERRORS)
-
-
-def _writable(reading: Reading) -> tuple[list[LabelledImage], list[dict[str, str]]]:
-    """The images whose names Arrow can hold, and the others as error rows."""
-    images = []
-    errors = list(reading.errors)
-    for image in reading.images:
-        try:
-            image.path.encode()
-        except UnicodeEncodeError:
-            message = f"{image.path}: the file's name is not UTF-8. Rename it."
-            uri = locate(reading.root, image.path)
-            errors.append(error_row(image.path, uri, "bad_name", message))
-        else:
-            images.append(image)
-    return images, errors
+    return table(rows, MANIFEST), table(reading.errors, ERRORS)
 
 
 def _display_names(reading: Reading, class_names: str, problems: list[str]) -> list[str]:
@@ -107,20 +90,25 @@ def _display_names(reading: Reading, class_names: str, problems: list[str]) -> l
     return names
 
 
-def _check(reading: Reading, images: list[LabelledImage], ids: list[str]) -> list[str]:
+def _check(reading: Reading, ids: list[str]) -> list[str]:
     """What every data set has to satisfy, whatever its layout."""
-    if not images:
-        first = f" The first of {len(reading.errors)} bad rows: {reading.errors[0]['message']}"
-        return [f"{reading.root}: has no usable image.{first if reading.errors else ''}"]
+    if not reading.images:
+        problem = f"{reading.root}: has no usable image."
+        if reading.errors:
+            first = reading.errors[0]["message"]
+            problem += f" The first of {len(reading.errors)} bad rows: {first}"
+        return [problem]
     problems = []
     splits_by_label: dict[int, Counter[str]] = defaultdict(Counter)
     images_by_id: dict[str, list[LabelledImage]] = defaultdict(list)
-    for image_id, image in zip(ids, images, strict=True):
+    for image_id, image in zip(ids, reading.images, strict=True):
         images_by_id[image_id].append(image)
         if image.label is not None:
             splits_by_label[image.label][image.split] += 1
         if image.split not in SPLITS or (image.label is None and image.split != "unlabeled"):
             problems.append(f"{image.where or image.path}: split {image.split!r} does not fit.")
+        if not is_unicode(image_id + image.path):
+            problems.append(f"{image.where}: {image.path!r} is not Unicode text. Rename the file.")
     for image_id, same in images_by_id.items():
         if len(same) > 1:
             wheres = listed([image.where or image.path for image in same], 3)

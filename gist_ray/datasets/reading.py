@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ SPLIT_NAMES = {
     "test": "test",
     "unlabeled": "unlabeled",
 }
+
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
     return {key: value.encode(errors="backslashreplace").decode() for key, value in row.items()}
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a table can hold the text; not so file names whose bytes are not UTF-8."""
+    return not SURROGATE.search(text)
+
+
 def relative_path(root: str, path: str) -> str:
     """`path` relative to `root` if it lies inside it, otherwise tidied: the same picture gets the
     same path, and so the same image_id, however it is written."""
@@ -89,7 +98,7 @@ def find_root(path: str, marker: str, folders: Iterable[str]) -> str:
     """
     root = storage.absolute(path)
     for folder in folders:
-        candidate = storage.join(root, folder)
+        candidate = storage.join(root, folder) if folder else root
         if storage.exists(storage.join(candidate, marker)):
             return candidate
     return root

@@ -28,7 +28,6 @@ class Clip:
     model: Any
     tokenizer: Any
     preprocess: PreprocessCfg
-    context_length: int
     device: torch.device
 
     @property
@@ -49,7 +48,7 @@ def load_clip(
             activation function cannot be known.
     """
     name = open_clip_name(config)
-    _check(name, config)
+    check_clip(config)
     try:
         model, _, _ = open_clip.create_model_and_transforms(
             name,
@@ -69,7 +68,6 @@ def load_clip(
         model=model.eval(),
         tokenizer=open_clip.get_tokenizer(name),
         preprocess=PreprocessCfg(**cfg),
-        context_length=model.context_length,
         device=torch.device(device),
     )
 
@@ -150,14 +148,17 @@ def embed_texts(clip: Clip, texts: Sequence[str]) -> np.ndarray:
     return _normalised(clip.model.encode_text(tokens))
 
 
-def fits_context(clip: Clip, texts: Sequence[str]) -> list[bool]:
-    """Which texts the text tower sees whole.
+def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
+    """Which texts the text tower of a model sees whole; loads its tokenizer only.
 
     With one place more, a text that was cut shows a word where its forced end token was.
     """
-    length = clip.context_length
-    cut = clip.tokenizer(list(texts), context_length=length)
-    longer = clip.tokenizer(list(texts), context_length=length + 1)
+    check_clip(config)
+    name = open_clip_name(config)
+    tokenizer = open_clip.get_tokenizer(name)
+    length = tokenizer.context_length
+    cut = tokenizer(list(texts), context_length=length)
+    longer = tokenizer(list(texts), context_length=length + 1)
     return (longer[:, :length] == cut).all(dim=1).tolist()
 
 
@@ -174,7 +175,16 @@ def _has_prefix(name: str) -> bool:
     return parse_model_name(name)[0] is not None
 
 
-def _check(name: str, config: ClipConfig) -> None:
+def check_clip(config: ClipConfig) -> None:
+    """Raise UserError for what can be seen to be wrong with a model without loading it."""
+    name = open_clip_name(config)
+    if name.startswith(LOCAL_DIR_PREFIX):
+        folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
+        if not (folder / "open_clip_config.json").is_file():
+            raise UserError(
+                f"clip.model={config.model}: there is no open_clip_config.json in {folder}. Give "
+                "the folder of a fine-tuned model, or an architecture with clip.pretrained."
+            )
     if _has_prefix(name):
         return
     if name not in open_clip.list_models():

@@ -85,9 +85,9 @@ def paired_difference(
 
     correct_a, correct_b: (num_seeds, num_images) bool, whether the image is classified right.
     The hierarchical interval is our choice: each resample draws seeds and, independently, test
-    images with replacement (the pigeonhole bootstrap, Owen 2007). Seeds drawn from n give
-    (n - 1) / n of their variance, so deviations from the mean over seeds are first stretched by
-    sqrt(n / (n - 1)). With 3 to 5 seeds it is still narrower than Student's t over seeds, which is
+    images with replacement (the pigeonhole bootstrap, Owen 2007). It counts the noise of single
+    answers more than once and the spread of n seeds (n - 1) / n times, so it is wide where the
+    methods differ at random and a little narrow where seeds differ much; Student's t over seeds is
     given beside it. Raises UserError if the shapes differ or there is nothing to compare.
     """
     if correct_a.shape != correct_b.shape or correct_a.size == 0:
@@ -98,15 +98,12 @@ def paired_difference(
         )
     difference = correct_a.astype(np.float64) - correct_b
     num_seeds, num_images = difference.shape
-    over_seeds = difference.mean(axis=0)
-    stretch = np.sqrt(num_seeds / (num_seeds - 1)) if num_seeds > 1 else 1.0
-    stretched = over_seeds + stretch * (difference - over_seeds)
     rng = np.random.default_rng(seed)
     values = []
     for images in bootstrap_weights(num_images, num_bootstrap, rng):
         width = images.shape[1]
         seeds = next(bootstrap_weights(num_seeds, width, rng))
-        values.append(((stretched @ images) * seeds).sum(axis=0) / (num_seeds * num_images))
+        values.append(((difference @ images) * seeds).sum(axis=0) / (num_seeds * num_images))
     low, high = percentile_interval(np.concatenate(values), confidence)
     per_seed = difference.mean(axis=1)
     return PairedDifference(

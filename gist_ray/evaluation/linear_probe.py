@@ -4,8 +4,9 @@ The search is CoOp's (lpclip/linear_probe.py of KaiyangZhou/CoOp): seven values 
 search in log C over the decade on each side of the best. Our choices: features are L2-normalised
 and scaled; equal val accuracies, the rule in few-shot, are decided by the lower val log-loss and
 then the smaller C, where CoOp takes the larger C on the grid and the smaller one after it; the
-result is the best of all C tried, where CoOp takes the last step's; each fit starts from the one
-before.
+result is the best of all C tried, where CoOp takes the last step's. Each fit starts from zero, as
+in CoOp: few shots are separable, a fit with a large C ends long before its optimum, and a warm
+start would make the result depend on the C tried before.
 """
 
 import warnings
@@ -47,13 +48,12 @@ def fit_probe(
         return widened(np.zeros((1, dim)), np.zeros(1), seen, num_classes, scale, None)
 
     inputs = scaled(train_features, config.feature_scale)
-    model = LogisticRegression(max_iter=config.max_iter, warm_start=True)
 
     def fit(c: float) -> Probe:
         with warnings.catch_warnings():
-            # few shots are separable, so a large C need not converge; val judges it like any other
+            # an unfinished fit is judged on val like any other
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.set_params(C=c).fit(inputs, targets)
+            model = LogisticRegression(C=c, max_iter=config.max_iter).fit(inputs, targets)
         weight, bias = model.coef_, model.intercept_
         if len(seen) == 2:
             # scikit-learn keeps one row for two classes: the log-odds of the second

@@ -43,7 +43,7 @@ def most_confused(
     """Unordered pairs of classes by the number of mistakes both ways, most first.
 
     Each class is shown by images of it taken for the other one, the surest mistakes first, and
-    where there are too few by others of its images. Images without a label do not count.
+    where there are too few by images that were recognised. Images without a label do not count.
     """
     frame = predictions.to_pandas().dropna(subset=["label"])
     frame["label"] = frame["label"].astype(int)
@@ -81,20 +81,20 @@ def _side(
 ) -> Side:
     own = frame[frame["label"] == label]
     mistaken = own["predicted"] == other
-    ordered = own.assign(mistaken=mistaken).sort_values(
-        ["mistaken", "score", "image_id"], ascending=[False, False, True]
+    right = own["predicted"] == label
+    ordered = own.assign(mistaken=mistaken, right=right).sort_values(
+        ["mistaken", "right", "score", "image_id"], ascending=[False, False, False, True]
     )
     examples = [
         Example(
-            uri=uris[row.image_id],
-            predicted=_name(names, row.predicted),
-            wrong=row.predicted != label,
-            explanation=row.explanation if isinstance(row.explanation, str) else None,
+            uri=uris[row["image_id"]],
+            predicted=_name(names, row["predicted"]),
+            wrong=row["predicted"] != label,
+            explanation=row["explanation"] if isinstance(row["explanation"], str) else None,
         )
-        for row in ordered.itertuples()
-        if row.image_id in uris
+        for row in ordered[ordered["image_id"].isin(uris)][:num_examples].to_dict("records")
     ]
-    return Side(_name(names, label), len(own), int(mistaken.sum()), examples[:num_examples])
+    return Side(_name(names, label), len(own), int(mistaken.sum()), examples)
 
 
 def _class_names(manifest: pa.Table) -> dict[int, str]:

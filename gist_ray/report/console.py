@@ -8,6 +8,7 @@ from rich.text import Text
 from gist_ray.report.data import SummaryRow
 from gist_ray.report.results import result_grid
 from gist_ray.report.wording import (
+    confidence_level,
     head_label,
     interval,
     metric_label,
@@ -18,21 +19,23 @@ from gist_ray.report.wording import (
 )
 
 
-def results_table(summary: Sequence[SummaryRow], metric: str = "top1") -> Table:
+def results_table(
+    summary: Sequence[SummaryRow], metric: str = "top1", confidence: float = 0.95
+) -> Table:
     """One row per method, grouped by head, and one column per number of shots.
 
-    Values in per cent with their 95 % interval; the best of each head and column is bold.
+    Values in per cent with their interval; the best of each head and column is bold.
     """
     grid = result_grid(summary, metric)
-    all_shots = sorted(
-        {shots for columns in grid.columns.values() for shots in columns if shots is not None}
-    )
-    columns: list[int | None] = [*all_shots] or [None]
-    table = Table(title=f"{metric_label(metric)}, % [95 % interval]", title_justify="left")
+    # a head measured without shots only holds at all of them and asks for no column of its own
+    known = {s for all_shots in grid.columns.values() if all_shots != [None] for s in all_shots}
+    columns = sorted(known or {None}, key=lambda s: float("inf") if s is None else s)
+    title = Text(f"{metric_label(metric)}, % [{confidence_level(confidence)} interval]")
+    table = Table(title=title, title_justify="left")
     table.add_column("evaluated by")
     table.add_column("trained on")
     for shots in columns:
-        table.add_column("" if shots is None else shots_label(shots), justify="right")
+        table.add_column(shots_label(shots), justify="right")
     for head, head_shots in grid.columns.items():
         rows = [
             training
@@ -42,8 +45,7 @@ def results_table(summary: Sequence[SummaryRow], metric: str = "top1") -> Table:
         for place, training in enumerate(rows):
             cells = []
             for shots in columns:
-                # a head that never depends on shots has one column of its own, None
-                key = (training, head, None if head_shots == [None] else shots)
+                key = (training, head, shots if shots in head_shots else None)
                 row = grid.cells.get(key)
                 text = "" if row is None else _value(row)
                 cells.append(Text(text, style="bold" if key in grid.best else ""))

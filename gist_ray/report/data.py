@@ -14,7 +14,7 @@ class SummaryRow(TypedDict):
     """One method at one number of shots, over its seeds. Values are fractions from 0 to 1."""
 
     method: str
-    # None: the method saw no training images, so its value holds at every number of shots
+    # None: all training images, or a method that sees none, so that its value holds at all shots
     shots: int | None
     metric: str
     mean: float
@@ -68,7 +68,7 @@ class ReportData:
     config_yaml: str
     """The resolved configuration."""
     metrics: pa.Table
-    """METRICS: one row per method, shots, seed and metric."""
+    """METRICS: one row per method, shots, seed and metric; the test split's are shown."""
     summary: list[SummaryRow]
     """The metrics aggregated over seeds."""
     differences: list[DifferenceRow]
@@ -77,6 +77,8 @@ class ReportData:
     """MANIFEST."""
     stages: list[StageRow]
     """The steps in the order of the pipeline."""
+    confidence: float = 0.95
+    """Of all intervals."""
     headline: tuple[str, str] = ("gist/linear_probe", "frozen/linear_probe")
     """The two methods that the first sentence compares."""
     headline_metric: str = "top1"

@@ -1,5 +1,6 @@
 """Paired differences as rows of a table with a small drawing of each interval."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ class Difference:
 
     row: DifferenceRow
     verdict: Verdict
-    # the first row of its pair of methods
-    first: bool
+    # how many rows its pair of methods has, on the first of them; 0 on the others
+    span: int
     zero_x: float
     mean_x: float
     low_x: float | None
@@ -34,10 +35,11 @@ def difference_table(
     chosen.sort(
         key=lambda row: (
             pairs.index((row["method_a"], row["method_b"])),
-            -1 if row["shots"] is None else row["shots"],
+            float("inf") if row["shots"] is None else row["shots"],
         )
     )
     chosen = chosen[:limit]
+    num_rows = Counter((row["method_a"], row["method_b"]) for row in chosen)
 
     values = [0.0]
     for row in chosen:
@@ -50,14 +52,14 @@ def difference_table(
         return 6 + (value - low) * scale
 
     made = []
-    previous = None
     for row in chosen:
-        pair = (row["method_a"], row["method_b"])
+        # popped: only the first row of a pair finds its number
+        span = num_rows.pop((row["method_a"], row["method_b"]), 0)
         made.append(
             Difference(
                 row=row,
                 verdict=verdict(row),
-                first=pair != previous,
+                span=span,
                 zero_x=position(0),
                 mean_x=position(row["mean"]),
                 low_x=None if row["ci_low"] is None else position(row["ci_low"]),
@@ -65,5 +67,4 @@ def difference_table(
                 seeds_x=[position(value) for value in row["per_seed"]],
             )
         )
-        previous = pair
     return made

@@ -1,19 +1,22 @@
-"""The pipeline's steps as a diagram: one box per stage and depth, joined by what reads what."""
+"""The pipeline's steps as a diagram: alike steps share a box, lines show what reads what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from gist_ray.report.data import StageRow
 
-WIDTH, BOX_HEIGHT, ROW_GAP, LANE_GAP, MAX_BOX_WIDTH = 900, 48, 28, 36, 420
-MAX_LANES = 4
+WIDTH, BOX_WIDTH, BOX_HEIGHT, ROW_GAP = 900, 276, 66, 26
+# boxes beside each other
+NUM_LANES = 3
 
 
 @dataclass(frozen=True)
 class Box:
-    """All steps of one stage that stand at the same depth of the flow."""
+    """All steps that run one stage at the same place of the flow."""
 
-    stage: str
+    # the words that the keys of its steps begin with
+    name: str
     rows_in: int
     rows_ok: int
     num_failed: int
@@ -22,7 +25,6 @@ class Box:
     num_stored: int
     x: float
     y: float
-    width: float
 
 
 @dataclass(frozen=True)
@@ -30,124 +32,176 @@ class Flow:
     boxes: list[Box]
     # SVG path data
     edges: list[str]
-    width: int
     height: int
 
 
+# the stage of a box, and the stages that its steps read
+Key = tuple[str, frozenset[str]]
+
+
 def flow(stages: Sequence[StageRow]) -> Flow:
-    """Place the boxes: a row per depth, the longest way from a step without inputs.
+    """Lay the steps out from top to bottom.
 
-    A box stands in the lane of its deepest input, so a branch keeps its side until it joins
-    another. An input that is no earlier step is left out. Without inputs the stages form a chain
-    in their order.
+    Steps of a stage share a box unless one box comes, over others, from the other: embedding with
+    the untrained model is one box, embedding with all tuned models another. A box stands below
+    all that it reads, in the lane of one of them. A line that others imply is left out.
     """
-    groups = _grouped(stages)
-    lanes = _lanes(groups)
-    num_lanes = max(lanes.values(), default=0) + 1
-    box_width = min(MAX_BOX_WIDTH, (WIDTH - (num_lanes - 1) * LANE_GAP) / num_lanes)
-    margin = (WIDTH - num_lanes * box_width - (num_lanes - 1) * LANE_GAP) / 2
-    boxes = {
-        key: _box(
-            group,
-            x=margin + lanes[key] * (box_width + LANE_GAP),
-            y=key[0] * (BOX_HEIGHT + ROW_GAP) + 1,
-            width=box_width,
-        )
-        for key, group in groups.items()
-    }
-    taken = {(key[0], lanes[key]) for key in groups}
+    inputs_of = _inputs_of_steps(stages)
+    groups = _grouped(stages, inputs_of)
+    inputs = _inputs_of_groups(groups, inputs_of)
+    drawn = _without_implied(inputs)
+    places = _places(drawn)
+    boxes = {key: _box(groups[key], *places[key]) for key in inputs}
+    taken = set(places.values())
     edges = [
-        _edge(boxes, taken, lanes, source, target)
-        for target, group in groups.items()
-        for source in sorted(group.inputs)
+        _edge(boxes[source], boxes[target], places[source], places[target], taken)
+        for target, sources in drawn.items()
+        for source in sources
     ]
-    num_rows = max((depth for depth, _ in groups), default=-1) + 1
+    num_rows = max((row for row, _ in taken), default=-1) + 1
     height = max(0, num_rows * (BOX_HEIGHT + ROW_GAP) - ROW_GAP + 2)
-    return Flow(list(boxes.values()), edges, WIDTH, height)
+    return Flow(list(boxes.values()), edges, height)
 
 
-Key = tuple[int, str]
+def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
+    """Keys of the earlier steps that each step reads; a chain if no step names any."""
+    inputs: dict[str, list[str]] = {}
+    if any(step.get("inputs") for step in stages):
+        for step in stages:
+            inputs[step["key"]] = [name for name in step.get("inputs", []) if name in inputs]
+        return inputs
+    before: list[str] = []
+    for last, step in zip([None, *stages], stages, strict=False):
+        if last is not None and last["stage"] != step["stage"]:
+            before = [last["key"]]
+        inputs[step["key"]] = before
+    return inputs
 
 
-@dataclass
-class _Group:
-    steps: list[StageRow]
-    inputs: set[Key]
-
-
-def _grouped(stages: Sequence[StageRow]) -> dict[Key, _Group]:
-    """Steps by (depth, stage), in the order of the pipeline."""
-    groups: dict[Key, _Group] = {}
-    key_of_step: dict[str, Key] = {}
-    chained = not any(step.get("inputs") for step in stages)
-    last: Key | None = None
+def _grouped(
+    stages: Sequence[StageRow], inputs_of: dict[str, list[str]]
+) -> dict[Key, list[StageRow]]:
+    stage_of = {step["key"]: step["stage"] for step in stages}
+    groups: dict[Key, list[StageRow]] = {}
     for step in stages:
-        if chained:
-            same = last is not None and last[1] == step["stage"]
-            depth = 0 if last is None else last[0] + (not same)
-            inputs = {last} if last is not None and not same else set()
-        else:
-            inputs = {key_of_step[name] for name in step.get("inputs", []) if name in key_of_step}
-            depth = max((above for above, _ in inputs), default=-1) + 1
-        last = (depth, step["stage"])
-        key_of_step[step["key"]] = last
-        group = groups.setdefault(last, _Group([], set()))
-        group.steps.append(step)
-        group.inputs |= inputs
+        read = frozenset(stage_of[name] for name in inputs_of[step["key"]])
+        groups.setdefault((step["stage"], read), []).append(step)
+    for first, second in combinations(list(groups), 2):
+        if first[0] == second[0] and first in groups and second in groups:
+            above = _above(_inputs_of_groups(groups, inputs_of))
+            if first not in above[second] and second not in above[first]:
+                groups[first] += groups.pop(second)
     return groups
 
 
-def _lanes(groups: dict[Key, _Group]) -> dict[Key, int]:
-    lanes: dict[Key, int] = {}
-    for key, group in sorted(groups.items(), key=lambda item: item[0][0]):
-        used = {lane for other, lane in lanes.items() if other[0] == key[0]}
-        nearest = max(group.inputs, key=lambda other: (other[0], -lanes[other]), default=None)
-        wanted = 0 if nearest is None else lanes[nearest]
-        free = [wanted, *range(MAX_LANES + len(used))]
-        lanes[key] = next(lane for lane in free if lane not in used)
-    return lanes
+def _inputs_of_groups(
+    groups: dict[Key, list[StageRow]], inputs_of: dict[str, list[str]]
+) -> dict[Key, list[Key]]:
+    """What each group reads; the groups come in the order in which their last steps do.
+
+    Only what comes before in this order counts, so that there is no circle.
+    """
+    position = {key: place for place, key in enumerate(inputs_of)}
+    order = sorted(groups, key=lambda key: max(position[step["key"]] for step in groups[key]))
+    group_of = {step["key"]: key for key, steps in groups.items() for step in steps}
+    inputs: dict[Key, list[Key]] = {}
+    for key in order:
+        read = (group_of[name] for step in groups[key] for name in inputs_of[step["key"]])
+        inputs[key] = [source for source in dict.fromkeys(read) if source in inputs]
+    return inputs
 
 
-def _box(group: _Group, x: float, y: float, width: float) -> Box:
-    steps = group.steps
+def _above(inputs: dict[Key, list[Key]]) -> dict[Key, set[Key]]:
+    """All that each group comes from, over whatever others."""
+    above: dict[Key, set[Key]] = {}
+    for key, sources in inputs.items():
+        above[key] = set(sources).union(*(above[source] for source in sources))
+    return above
+
+
+def _without_implied(inputs: dict[Key, list[Key]]) -> dict[Key, list[Key]]:
+    """Only the direct inputs that cannot be reached over another one."""
+    above = _above(inputs)
+    return {
+        key: [source for source in sources if not any(source in above[o] for o in sources)]
+        for key, sources in inputs.items()
+    }
+
+
+def _places(inputs: dict[Key, list[Key]]) -> dict[Key, tuple[int, int]]:
+    """(row, lane) of each group; a depth of many groups takes several rows."""
+    depths: dict[Key, int] = {}
+    for key, sources in inputs.items():
+        depths[key] = max((depths[source] for source in sources), default=-1) + 1
+    places: dict[Key, tuple[int, int]] = {}
+    row = 0
+    for depth in sorted(set(depths.values())):
+        waiting = [key for key in inputs if depths[key] == depth]
+        while waiting:
+            here, waiting = waiting[:NUM_LANES], waiting[NUM_LANES:]
+            free = list(range(NUM_LANES))
+            for key in here:
+                lane = _lane_above(inputs[key], places)
+                if lane in free:
+                    places[key] = row, lane
+                    free.remove(lane)
+            for key in here:
+                if key not in places:
+                    places[key] = row, free.pop(0)
+            row += 1
+    return places
+
+
+def _lane_above(sources: list[Key], places: dict[Key, tuple[int, int]]) -> int:
+    """The lane of the nearest input, the left one of several."""
+    above = [places[key] for key in sources]
+    return min(above, key=lambda place: (-place[0], place[1]))[1] if above else 0
+
+
+def _box(steps: list[StageRow], row: int, lane: int) -> Box:
     return Box(
-        stage=steps[0]["stage"],
+        name=_common_words([step["key"] for step in steps]) or steps[0]["stage"],
         rows_in=sum(step["rows_in"] for step in steps),
         rows_ok=sum(step["rows_ok"] for step in steps),
         num_failed=sum(sum(step["failed"].values()) for step in steps),
         seconds=sum(step["seconds"] for step in steps),
         num_steps=len(steps),
         num_stored=sum(step["cached"] for step in steps),
-        x=x,
-        y=y,
-        width=width,
+        x=1 + lane * (WIDTH - 2 - BOX_WIDTH) / (NUM_LANES - 1),
+        y=1 + row * (BOX_HEIGHT + ROW_GAP),
     )
 
 
+def _common_words(names: Sequence[str]) -> str:
+    common = []
+    for words in zip(*(name.split() for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        common.append(words[0])
+    return " ".join(common)
+
+
 def _edge(
-    boxes: dict[Key, Box],
+    source: Box,
+    target: Box,
+    start: tuple[int, int],
+    end: tuple[int, int],
     taken: set[tuple[int, int]],
-    lanes: dict[Key, int],
-    source: Key,
-    target: Key,
 ) -> str:
     """A line from box to box that passes beside the boxes between them."""
-    start_x, start_y = boxes[source].x + boxes[source].width / 2, boxes[source].y + BOX_HEIGHT
-    end_x, end_y = boxes[target].x + boxes[target].width / 2, boxes[target].y
-    between = range(source[0] + 1, target[0])
+    start_x, start_y = source.x + BOX_WIDTH / 2, source.y + BOX_HEIGHT
+    end_x, end_y = target.x + BOX_WIDTH / 2, target.y
+    between = range(start[0] + 1, end[0])
     if not between:
         return _curve(start_x, start_y, end_x, end_y)
-    clear = {lane: all((depth, lane) not in taken for depth in between) for lane in lanes.values()}
-    if clear[lanes[source]]:
+    if not any((row, start[1]) in taken for row in between):
         way_x = start_x
-    elif clear[lanes[target]]:
+    elif not any((row, end[1]) in taken for row in between):
         way_x = end_x
     else:
-        side = -1 if end_x <= start_x else 1
-        way_x = start_x + side * (boxes[source].width + LANE_GAP) / 2
-        way_x = min(max(way_x, 4), WIDTH - 4)
-        if lanes[source] == lanes[target]:
-            start_x, end_x = start_x - boxes[source].width / 4, end_x - boxes[target].width / 4
+        gutter = (WIDTH - 2 - NUM_LANES * BOX_WIDTH) / (NUM_LANES - 1)
+        left = source.x - gutter / 2
+        way_x = left if left > 0 else source.x + BOX_WIDTH + gutter / 2
     down, up = start_y + ROW_GAP, end_y - ROW_GAP
     return (
         f"{_curve(start_x, start_y, way_x, down)} L{way_x:.0f},{up:.0f} "

@@ -6,13 +6,14 @@ from typing import Literal
 from gist_ray.report.data import DifferenceRow, ReportData
 from gist_ray.report.wording import (
     LOWER_IS_BETTER,
+    at_shots,
+    confidence_level,
     head_label,
     interval,
     method_label,
     metric_label,
     percent,
     points,
-    shots_label,
     split_method,
     training_label,
 )
@@ -28,7 +29,7 @@ class Headline:
 
 
 def verdict(row: DifferenceRow) -> Verdict:
-    """Whether the 95 % interval of method_a minus method_b lies on one side of zero."""
+    """Whether the interval of method_a minus method_b lies on one side of zero."""
     low, high = row["ci_low"], row["ci_high"]
     if low is None or high is None:
         return "no interval"
@@ -49,8 +50,8 @@ def headline(data: ReportData) -> Headline | None:
     ]
     if not rows:
         return None
-    row = max(rows, key=lambda row: -1 if row["shots"] is None else row["shots"])
-    return Headline(_sentence(data, row), verdict(row), _explanation(row))
+    row = max(rows, key=lambda row: float("inf") if row["shots"] is None else row["shots"])
+    return Headline(_sentence(data, row), verdict(row), _explanation(data, row))
 
 
 def _sentence(data: ReportData, row: DifferenceRow) -> str:
@@ -62,7 +63,9 @@ def _sentence(data: ReportData, row: DifferenceRow) -> str:
     compared = f"{name_a} {_mean(data, row, row['method_a'])} against "
     compared += f"{_mean(data, row, row['method_b'])} {name_b}"
     difference = f"{points(row['mean'])} points {interval(row['ci_low'], row['ci_high'])}".rstrip()
-    return f"{compared} at {shots_label(row['shots'])}: {difference}"
+    sentence = f"{compared} {at_shots(row['shots'])}: {difference}"
+    # a line must not break inside an interval or before a unit
+    return sentence.replace(", ", ",\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _mean(data: ReportData, difference: DifferenceRow, method: str) -> str:
@@ -75,18 +78,19 @@ def _mean(data: ReportData, difference: DifferenceRow, method: str) -> str:
     return f"{percent(mean)} %"
 
 
-def _explanation(row: DifferenceRow) -> str:
+def _explanation(data: ReportData, row: DifferenceRow) -> str:
     num_seeds = len(row["per_seed"])
     over = f"{num_seeds} paired seed{'' if num_seeds == 1 else 's'}"
     what = f"{metric_label(row['metric'])}, mean over {over}"
     name_a, name_b = (training_label(split_method(row[key])[0]) for key in ("method_a", "method_b"))
     if name_a == name_b:
         name_a, name_b = method_label(row["method_a"]), method_label(row["method_b"])
+    the_interval = f"The {confidence_level(data.confidence)} interval"
     said = {
-        "better": f"The 95 % interval lies on {name_a}'s side of zero.",
-        "worse": f"The 95 % interval lies against {name_a}: it did worse than {name_b}.",
+        "better": f"{the_interval} lies on {name_a}'s side of zero.",
+        "worse": f"{the_interval} lies against {name_a}: it did worse than {name_b}.",
         "undecided": (
-            f"The 95 % interval includes zero: this run does not show that {name_a} and {name_b} "
+            f"{the_interval} includes zero: this run does not show that {name_a} and {name_b} "
             "differ."
         ),
         "no interval": "There is no interval for it, so it may be chance.",

@@ -3,6 +3,7 @@
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -19,7 +20,8 @@ TITLE_IN, LINE_IN, AXIS_IN = 0.34, 0.235, 0.42
 MAX_PANELS_PER_HEAD, MAX_HEADS, MAX_TRAININGS = 6, 8, 16
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
-RC = {
+# Any: matplotlib types the keys as literals
+RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gist-ray",
     # a class or method name with two $ is no formula
@@ -40,7 +42,7 @@ def results_plot(
         seeds: (training, head, shots) -> the value of each seed, drawn as small dots.
         focus: the training that stands out.
         reference: the training whose mean is continued as a line through the panel.
-        chance: the level of guessing, drawn where it is near the data.
+        chance: the level of guessing, drawn where it is in a panel's range.
     """
     heads = {
         head: shots[:MAX_PANELS_PER_HEAD] for head, shots in list(grid.columns.items())[:MAX_HEADS]
@@ -58,9 +60,9 @@ def results_plot(
         figure = Figure(figsize=(WIDTH_IN, sum(heights)))
         top = sum(heights)
         for (head, all_shots), height in zip(heads.items(), heights, strict=True):
-            limits = _limits(grid, head, all_shots, seeds, chance)
-            width = (WIDTH_IN - LEFT_IN - 0.1 - PANEL_GAP_IN * (len(all_shots) - 1)) / len(all_shots)
-            width = min(width, 3.6)
+            span = max(_extent(grid, head, shots, seeds)[1] for shots in all_shots)
+            free = WIDTH_IN - LEFT_IN - 0.1 - PANEL_GAP_IN * (len(all_shots) - 1)
+            width = min(free / len(all_shots), 3.6)
             title_y = (top - TITLE_IN + 0.09) / sum(heights)
             figure.text(0.0, title_y, shorten(head_label(head), 28), weight="bold", va="baseline")
             for column, shots in enumerate(all_shots):
@@ -72,8 +74,10 @@ def results_plot(
                      box[3] / sum(heights))
                 )  # fmt: skip
                 _panel(axes, grid, head, shots, trainings[head], seeds, focus, reference)
+                middle, _ = _extent(grid, head, shots, seeds)
+                limits = middle - 0.54 * span, middle + 0.54 * span
                 axes.set_xlim(limits)
-                axes.set_title("" if shots is None else shots_label(shots), fontsize=8.5, pad=5)
+                axes.set_title(shots_label(shots), fontsize=8.5, pad=5)
                 if chance is not None and limits[0] <= 100 * chance <= limits[1]:
                     axes.axvline(100 * chance, color=CHANCE, linewidth=0.8, dashes=(1.5, 1.5))
                 if column:
@@ -81,7 +85,7 @@ def results_plot(
             top -= height
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return inline_svg(buffer.getvalue(), "results", "Results with 95 % intervals, as in the table")
+    return inline_svg(buffer.getvalue(), "results", "Results with intervals, as in the table")
 
 
 def _panel(
@@ -112,10 +116,10 @@ def _panel(
     axes.set_ylim(len(trainings) - 0.4, -0.6)
     axes.set_yticks(range(len(trainings)), [shorten(training_label(t), 24) for t in trainings])
     for label, training in zip(axes.get_yticklabels(), trainings, strict=True):
-        label.set_color({focus: FOCUS, reference: REFERENCE}.get(training, "#444444"))
-        label.set_weight("bold" if training == focus else "normal")
-    axes.tick_params(length=0, colors="#555555")
-    axes.tick_params(axis="y", labelcolor="inherit")
+        colour = {focus: FOCUS, reference: REFERENCE}.get(training, "#444444")
+        label.set(color=colour, fontweight="bold" if training == focus else "normal")
+    axes.tick_params(length=0)
+    axes.tick_params(axis="x", labelcolor="#555555")
     axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color="#e8e8e8", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -124,20 +128,15 @@ def _panel(
     axes.spines["bottom"].set_color("#999999")
 
 
-def _limits(
-    grid: ResultGrid, head: str, all_shots: Sequence[int | None], seeds: Seeds, chance: float | None
-) -> tuple[float, float]:
-    """One range for all panels of a head, in percent; guessing is in it if it is not far off."""
+def _extent(grid: ResultGrid, head: str, shots: int | None, seeds: Seeds) -> tuple[float, float]:
+    """Middle and width of what a panel shows, in percent."""
     values: list[float] = []
     for key, row in grid.cells.items():
-        if key[1] == head and key[2] in all_shots:
+        if key[1:] == (head, shots):
             ends = (row["mean"], row["ci_low"], row["ci_high"], *seeds.get(key, ()))
             values += [100 * value for value in ends if value is not None]
     low, high = min(values), max(values)
-    if chance is not None and low - 100 * chance < 0.5 * (high - low):
-        low = min(low, 100 * chance)
-    pad = max(0.06 * (high - low), 0.5)
-    return low - pad, high + pad
+    return (low + high) / 2, max(high - low, 1.0)
 
 
 def inline_svg(document: str, prefix: str, description: str) -> Markup:

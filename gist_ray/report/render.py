@@ -17,7 +17,7 @@ from gist_ray.report.cards import choose_images, make_cards, similarity_range
 from gist_ray.report.confusions import most_confused
 from gist_ray.report.data import ReportData
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
-from gist_ray.report.flow import BOX_HEIGHT, flow
+from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
 from gist_ray.report.headline import headline
 from gist_ray.report.plots import results_plot
 from gist_ray.report.results import ResultGrid, chance_level, result_grid
@@ -61,7 +61,7 @@ def render(data: ReportData) -> str:
         facts=_facts(data),
         **_results(data),
         flow=flow(data.stages),
-        box_height=BOX_HEIGHT,
+        flow_sizes={"width": WIDTH, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT},
         **_cards(data),
         confusions=most_confused(data.predictions, data.manifest),
         **_texts(data),
@@ -84,6 +84,7 @@ def _environment() -> Environment:
         {
             name: getattr(wording, name)
             for name in (
+                "confidence_level",
                 "count",
                 "duration",
                 "head_label",
@@ -119,7 +120,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         ("texts", f"{wording.count(num_kept)} kept of {wording.count(data.texts.num_rows)}"),
         ("seeds", wording.count(seeds)),
         ("failed rows", wording.count(data.errors.num_rows)),
-        ("time", wording.duration(sum(step["seconds"] for step in data.stages))),
+        ("time of all steps", wording.duration(sum(step["seconds"] for step in data.stages))),
     ]
     return facts
 
@@ -143,9 +144,7 @@ def _results(data: ReportData) -> dict[str, Any]:
         "plot": plot,
         "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
         "differences": {
-            metric: difference_table(
-                data.differences, metric, data.headline, LIMITS["differences"]
-            )
+            metric: difference_table(data.differences, metric, data.headline, LIMITS["differences"])
             for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
         },
         "num_differences": Counter(row["metric"] for row in data.differences),
@@ -155,8 +154,14 @@ def _results(data: ReportData) -> dict[str, Any]:
 
 def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], list[float]]:
     values: defaultdict[tuple[str, str, int | None], list[float]] = defaultdict(list)
-    for row in data.metrics.select(["method", "shots", "metric", "value"]).to_pylist():
-        if row["metric"] == metric:
+    test = data.metrics.filter(
+        pc.and_(
+            pc.equal(data.metrics.column("split"), "test"),
+            pc.equal(data.metrics.column("metric"), metric),
+        )
+    )
+    for row in test.select(["method", "shots", "seed", "value"]).to_pylist():
+        if row["seed"] is not None:
             values[(*wording.split_method(row["method"]), row["shots"])].append(row["value"])
     return dict(values)
 

@@ -9,11 +9,12 @@ from gist_ray.report.wording import HEADS, LOWER_IS_BETTER, TRAININGS, split_met
 
 @dataclass(frozen=True)
 class ResultGrid:
-    """One metric of all methods. A method without shots stands in every column of its head."""
+    """One metric of all methods. A training that a head was measured for without shots only stands
+    in every column of that head."""
 
     metric: str
     trainings: list[str]
-    # head -> the shots it was measured at, rising; [None] if it never depends on them
+    # head -> the shots it was measured at, rising, then None for all images
     columns: dict[str, list[int | None]]
     # (training, head, shots)
     cells: dict[tuple[str, str, int | None], SummaryRow]
@@ -31,8 +32,7 @@ def result_grid(summary: Sequence[SummaryRow], metric: str) -> ResultGrid:
     trainings = _in_order([training for training, _, _ in given], list(TRAININGS))
     columns: dict[str, list[int | None]] = {}
     for head in _in_order([head for _, head, _ in given], list(HEADS)):
-        shots = sorted({s for _, h, s in given if h == head and s is not None})
-        columns[head] = [*shots] or [None]
+        columns[head] = _columns({(t, s) for t, h, s in given if h == head})
 
     cells = {}
     best = set()
@@ -41,7 +41,9 @@ def result_grid(summary: Sequence[SummaryRow], metric: str) -> ResultGrid:
             column = {}
             for training in trainings:
                 key = (training, head, shots_or_none)
-                found = given.get(key) or given.get((training, head, None))
+                found = given.get(key)
+                if found is None and not _with_shots(given, training, head):
+                    found = given.get((training, head, None))
                 if found is not None:
                     column[key] = found
             cells.update(column)
@@ -55,6 +57,20 @@ def chance_level(metric: str, num_classes: int) -> float | None:
         return None
     guesses = {"top1": 1, "mean_per_class": 1, "top3": 3, "top5": 5}.get(metric)
     return None if guesses is None else min(1.0, guesses / num_classes)
+
+
+def _columns(measured: set[tuple[str, int | None]]) -> list[int | None]:
+    """The shots of a head, rising; None, all images, last if a training has it beside others."""
+    with_shots = {training for training, shots in measured if shots is not None}
+    full = any(shots is None and training in with_shots for training, shots in measured)
+    rising = sorted({shots for _, shots in measured if shots is not None})
+    return [*rising, None] if full or not rising else [*rising]
+
+
+def _with_shots(
+    given: dict[tuple[str, str, int | None], SummaryRow], training: str, head: str
+) -> bool:
+    return any((t, h) == (training, head) and shots is not None for t, h, shots in given)
 
 
 def _in_order(names: list[str], usual: list[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """How methods, metrics and numbers are written, in the page and in the terminal."""
 
+import re
+
 TRAININGS = {
     "frozen": "frozen",
     "class_name": "class name",
@@ -31,10 +33,11 @@ METRIC_NAMES = {
     "ece": "expected calibration error",
 }
 LOWER_IS_BETTER = {"ece"}
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def split_method(method: str) -> tuple[str, str]:
-    """"gist/linear_probe" -> ("gist", "linear_probe")."""
+    """ "gist/linear_probe" -> ("gist", "linear_probe")."""
     training, _, head = method.partition("/")
     return training, head
 
@@ -58,7 +61,7 @@ def metric_label(metric: str) -> str:
 
 def shots_label(shots: int | None) -> str:
     if shots is None:
-        return "any shots"
+        return "all images"
     return "1 shot" if shots == 1 else f"{shots} shots"
 
 
@@ -84,6 +87,14 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def at_shots(shots: int | None) -> str:
+    return f"{'with' if shots is None else 'at'} {shots_label(shots)}"
+
+
+def confidence_level(confidence: float) -> str:
+    return f"{100 * confidence:g} %"
+
+
 def duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -97,10 +108,7 @@ def duration(seconds: float) -> str:
 def shorten(text: object, limit: int = 300) -> str:
     """At most `limit` characters of a text, without control characters.
 
-    Control characters are illegal in SVG and show as nothing in HTML, so each becomes U+FFFD.
+    Control characters and lone surrogates are illegal in SVG or UTF-8: each becomes U+FFFD.
     """
-    shown = "".join(
-        char if char in "\n\t" or char.isprintable() or char.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for char in str(text)[: limit + 1]
-    )
+    shown = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(text)[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"

@@ -1,8 +1,9 @@
 """Checks of one text by itself: each a pure function that says whether something is wrong."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import cache
+from typing import Any, Literal, get_args
 
 from gist_ray.texts.names import normal_form
 from gist_ray.texts.tidy import LIST_MARKER
@@ -11,17 +12,26 @@ from gist_ray.texts.tidy import LIST_MARKER
 # Italian), and even on longer noun phrases it is to be believed only when it is sure.
 MIN_WORDS_FOR_LANGUAGE = 8
 MIN_LANGUAGE_CONFIDENCE = 0.99
-LANGUAGES = (
-    "ar cs da de el en es fa fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh"
-).split()
+# fmt: off
+Language = Literal[
+    "ar", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
+    "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh",
+]
+_ENGLISH_FUNCTION_WORDS = frozenset([
+    "a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "have", "in", "is", "it",
+    "its", "of", "on", "or", "that", "the", "their", "this", "to", "which", "with",
+])
+# fmt: on
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _URL = re.compile(r"https?://|\bwww\.|\b[\w-]+\.(?:com|org|net|edu|html?)\b", re.IGNORECASE)
 _FILLER_ANYWHERE = re.compile(
     r"\bas an? (?:ai|artificial|large language|language model)\b|\blanguage model\b"
-    r"|\bi(?:'m| am) (?:sorry|unable|not able|happy to)\b|\bi (?:cannot|can't|can not|apologi[sz]e)\b"
+    r"|\bi(?:'m| am) (?:sorry|unable|not able|happy to)\b"
+    r"|\bi (?:cannot|can't|can not|apologi[sz]e)\b"
     r"|\bi (?:do not|don't) have (?:access|information|enough)\b|\blet me know\b|\bfeel free\b"
-    r"|\bhope this helps\b|\bif you (?:need|have any|would like)\b|\bplease (?:provide|note|specify)\b",
+    r"|\bhope this helps\b|\bif you (?:need|have any|would like)\b"
+    r"|\bplease (?:provide|note|specify)\b",
     re.IGNORECASE,
 )
 _FILLER_AT_START = re.compile(
@@ -29,10 +39,6 @@ _FILLER_AT_START = re.compile(
     r"|^here(?:'s| is| are)\b.*\b(?:caption|description|sentence|example|text|answer)s?\b"
     r"|^(?:caption|description|answer|note|notes|question|user|assistant)\s*:",
     re.IGNORECASE,
-)
-_ENGLISH_FUNCTION_WORDS = frozenset(
-    "a an and are as at by for from has have in is it its of on or that the their this to which "
-    "with".split()
 )
 
 
@@ -64,16 +70,14 @@ def is_list_remnant(text: str, raw: str) -> bool:
 def is_other_language(text: str, language: str) -> bool:
     """The text is long enough to judge, and surely not in `language` (ISO 639-1)."""
     found = words(text)
-    if not _is_alphabetic(text):
-        # Chinese, Japanese and Thai have no spaces between words.
-        return _classify(text)[0] != language and _classify(text)[1] >= MIN_LANGUAGE_CONFIDENCE
-    if len(found) < MIN_WORDS_FOR_LANGUAGE:
+    # Chinese, Japanese and Thai have no spaces between words, and are told by their letters.
+    if len(found) < MIN_WORDS_FOR_LANGUAGE and _is_alphabetic(text):
         return False
     # Saves most of the detector's millisecond: nothing but English has so many of these words.
-    if language == "en" and _share(found, _ENGLISH_FUNCTION_WORDS) >= 0.2:
+    if language == "en" and _share_of_function_words(found) >= 0.2:
         return False
-    guess, confidence = _classify(text)
-    return guess != language and confidence >= MIN_LANGUAGE_CONFIDENCE
+    guess, confidence = _identifier().classify(text)
+    return guess != language and float(confidence) >= MIN_LANGUAGE_CONFIDENCE
 
 
 def _is_alphabetic(text: str) -> bool:
@@ -82,22 +86,17 @@ def _is_alphabetic(text: str) -> bool:
     return sum(character < "\u0e00" for character in letters) * 2 >= len(letters)
 
 
-def _share(found: Collection[str], wanted: Collection[str]) -> float:
-    return sum(word in wanted for word in found) / len(found)
-
-
-def _classify(text: str) -> tuple[str, float]:
-    language, probability = _identifier().classify(text)
-    return language, float(probability)
+def _share_of_function_words(found: list[str]) -> float:
+    return sum(word in _ENGLISH_FUNCTION_WORDS for word in found) / max(1, len(found))
 
 
 @cache
-def _identifier():  # type: ignore[no-untyped-def]
+def _identifier() -> Any:
     # Takes a second to unpack its model, so only when a text needs it.
     from langid.langid import LanguageIdentifier, model
 
     identifier = LanguageIdentifier.from_modelstring(model, norm_probs=True)
-    identifier.set_languages(LANGUAGES)
+    identifier.set_languages(list(get_args(Language)))
     return identifier
 
 

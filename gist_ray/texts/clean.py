@@ -38,14 +38,18 @@ Fits = Callable[[Sequence[str], Sequence[str]], Sequence[bool]]
 """(texts, their class names) -> whether each fits the text tower as a caption, prefix included."""
 
 
+def _skipped_by_default() -> list[CheckName]:
+    return ["class_name_leak"]
+
+
 @settings
 class CleaningConfig:
     """Which texts are not used."""
 
-    skip: list[CheckName] = Field(default_factory=lambda: ["class_name_leak"])
+    skip: list[CheckName] = Field(default_factory=_skipped_by_default)
     """Checks that are left out. By default the class's name may stand in its texts."""
 
-    language: Annotated[str, Field(pattern="^[a-z]{2}$")] = "en"
+    language: checks.Language = "en"
     """Language the texts must be in, as an ISO 639-1 code."""
 
     near_duplicate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
@@ -186,8 +190,8 @@ def _require_a_text_per_class(class_names: list[str], rejected: list[str | None]
             f"{found.count(check)} {check}" for check in CHECK_NAMES if check in found
         )
         problems.append(
-            f"Class {class_name!r}: all of its {len(found)} texts were rejected ({counts}). Ask for "
-            "more texts, change the prompts, or skip the check with cleaning.skip."
+            f"Class {class_name!r}: all of its {len(found)} texts were rejected ({counts}). "
+            "Ask for more texts, change the prompts, or leave a check out with texts.cleaning.skip."
         )
     if problems:
         raise UserError(problems)

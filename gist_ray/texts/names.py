@@ -3,8 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 
+# Cleaning asks for every text's form several times.
+@lru_cache(maxsize=200_000)
 def normal_form(name: str) -> str:
     """What two spellings of a class name have in common.
 

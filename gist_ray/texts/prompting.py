@@ -102,9 +102,9 @@ def _class_problems(classes: Sequence[tuple[int, str]], notes: Notes) -> list[st
 
 def _axis_values(prompt_set: PromptSet, class_name: str) -> list[dict[str, str]]:
     """Every combination of the class's axis values; one empty combination without axes."""
-    own = {
-        normal_form(name): restricted for name, restricted in prompt_set.class_axes.items()
-    }.get(normal_form(class_name), {})
+    own = {normal_form(name): restricted for name, restricted in prompt_set.class_axes.items()}.get(
+        normal_form(class_name), {}
+    )
     axes = {axis: own.get(axis, values) for axis, values in prompt_set.axes.items()}
     return [
         dict(zip(axes, combination, strict=True))
@@ -154,18 +154,18 @@ def _constraint(prompt_set: PromptSet, variables: dict[str, Any]) -> str | None:
     if constraint.json_schema is not None:
         # A nested object would not survive the trip through Arrow unchanged; vLLM takes a string.
         return json.dumps({"json": json.dumps(constraint.json_schema)})
-    escaped = {
-        key: escape_regex(value) if isinstance(value, str) else value
-        for key, value in variables.items()
-    }
-    escaped["notes"] = {fact: escape_regex(value) for fact, value in variables["notes"].items()}
-    escaped["phrases"] = [
+    notes = {fact: escape_regex(value) for fact, value in variables["notes"].items()}
+    phrases = [
         render(prompt_set.phrases[fact], {"value": value})
-        for fact, value in escaped["notes"].items()
+        for fact, value in notes.items()
         if fact in prompt_set.phrases
     ]
+    words = {key: escape_regex(value) for key, value in variables.items() if key != "notes"}
     assert constraint.regex is not None
-    return json.dumps({"regex": render(constraint.regex, escaped)}, ensure_ascii=False)
+    return json.dumps(
+        {"regex": render(constraint.regex, {**words, "notes": notes, "phrases": phrases})},
+        ensure_ascii=False,
+    )
 
 
 def _prompt_text(prompt_set: PromptSet, request: str, rng: random.Random) -> str:

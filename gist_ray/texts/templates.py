@@ -12,7 +12,15 @@ from jinja2.sandbox import SandboxedEnvironment
 
 
 def article(noun: str) -> str:
-    """The indefinite article before `noun`, judged by its first letter."""
+    """The indefinite article before `noun`, judged by its first letters.
+
+    Also right for types spelt out letter by letter ("an F-16", "an MD-11") and for vowels that
+    sound like consonants ("a European robin").
+    """
+    if re.match(r"[A-Z](?:[A-Z0-9/-]|$)", noun):
+        return "an" if noun[0] in "AEFHILMNORSX" else "a"
+    if re.match(r"(?i)eu|uni|use|one\b", noun):
+        return "a"
     return "an" if noun[:1].casefold() in set("aeiou") else "a"
 
 

@@ -130,12 +130,11 @@ def test_minimum_similarity_drops_texts_and_renumbers_ranks() -> None:
         ("b", 0, "t3"),
         ("a", 0, "t1"),
     ]
-    # balanced may prefer the less similar text: what is left still starts at rank 0
+    # the dissimilar text may be drawn first: what is left still starts at rank 0
     for seed in range(5):
         sampled = run(seed, variant="sampled", temperature=100.0, k=2, min_similarity=0.5)
         assert sampled.column("rank").to_pylist() == [0, 0]
     assert run(variant="all", min_similarity=0.99).num_rows == 3
-    # float32 rounds the similarity of equal vectors to just below or above 1
     far = {"image_embeddings": vectors("image_id", {"a": [1, 1], "b": [1, 1]})}
     with pytest.raises(UserError, match=r"min_similarity=0.9 leaves no match.* is 0.707"):
         run(min_similarity=0.9, changes=far)

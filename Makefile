@@ -1,0 +1,43 @@
+# Two commands: `make run` shows the whole method on the embedded set, `make test` checks everything.
+# Options: PYTHON=python3.12, EXTRAS="gpu" on a GPU machine, ARGS="data=... name=..." for `make run`.
+
+PYTHON ?= python3
+EXTRAS ?= cpu
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test fast-test lint install clean
+
+run: $(VENV)/.run-installed
+	$(BIN)/python jobs/pipeline.py $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Without the ring that runs vLLM, two-process training and the whole pipeline.
+fast-test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(VENV)/.run-installed
+
+$(VENV)/.run-installed: pyproject.toml tools/install.py | $(VENV)
+	$(BIN)/python tools/install.py $(EXTRAS)
+	@touch $@
+
+$(VENV)/.test-installed: pyproject.toml tools/install.py | $(VENV)
+	$(BIN)/python tools/install.py $(EXTRAS) test
+	@touch $@ $(VENV)/.run-installed
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	    sys.exit(v not in [(3, 11), (3, 12)] and f"needs Python 3.11 or 3.12, found {v}: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV)

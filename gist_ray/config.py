@@ -1,0 +1,149 @@
+"""RunConfig: the stages' own settings put together, and the check of the whole before any work."""
+
+import difflib
+import re
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.datasets.config import DataConfig, Layout
+from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.errors import UserError
+from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.matching.config import MatchingConfig
+from gist_ray.settings import settings
+from gist_ray.texts.config import TextsConfig
+from gist_ray.texts.llm_config import LlmConfig
+from gist_ray.texts.prompt_set import PromptSet
+
+Training = Literal["gist", "class_name", "random", "all", "any_class"]
+Shots = Annotated[int, Field(ge=1)] | Literal["full"]
+
+
+@settings
+class StudyConfig:
+    """What is compared with what: every training at every number of shots with every seed."""
+
+    trainings: list[Training] = Field(default_factory=lambda: ["class_name", "random", "gist"])
+    """Fine-tunings, each with its own captions: gist (the texts that `matching` chooses),
+    class_name (zero-shot templates, as FLYP), random, all, any_class. The model as it came
+    ("frozen") always stands beside them; an empty list leaves it alone."""
+
+    shots: Annotated[list[Shots], Field(min_length=1)] = Field(default_factory=lambda: [5])
+    """Training images per class, or `full` for all of them."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 2, 3]
+    )
+    """One draw of the training images, and one training on them, per seed."""
+
+    few_shot: Literal["coop", "nested"] = "coop"
+    """How images are drawn: CoOp's rule to the letter, or samples where fewer shots are always
+    part of more."""
+
+
+@settings
+class RunConfig:
+    """One run of the pipeline."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "butterflies"
+    """Name of the run: its folder below root/runs. Letters, digits, dot, dash, underscore."""
+
+    root: str = "results"
+    """Where artifacts and runs are kept: a local folder or s3://bucket/prefix."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is not drawn per study seed: prompts' facts, bootstrap."""
+
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Largest share of rows of a stage that may fail before the run ends with exit code 1."""
+
+    data: Annotated[DataConfig | WorldConfig, Field(discriminator="layout")] = Field(
+        default_factory=WorldConfig
+    )
+    """The labelled images."""
+
+    prompts: PromptSet
+    """What the language model is asked for."""
+
+    llm: LlmConfig = Field(default_factory=LlmConfig)
+    """The language model."""
+
+    texts: TextsConfig = Field(default_factory=TextsConfig)
+    """Ready-made texts, cleaning and shortening."""
+
+    clip: ClipConfig = Field(default_factory=ClipConfig)
+    """The vision-language model that is fine-tuned and evaluated."""
+
+    matcher: ClipConfig | None = None
+    """The vision-language model that matches texts to images; null takes `clip`."""
+
+    embed: EmbedConfig = Field(default_factory=EmbedConfig)
+    """How images and texts are embedded."""
+
+    matching: MatchingConfig = Field(default_factory=MatchingConfig)
+    """How images get their texts."""
+
+    finetune: FinetuneConfig
+    """How the model is fine-tuned on the pairs."""
+
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    """How classifiers are fitted and measured."""
+
+    study: StudyConfig = Field(default_factory=StudyConfig)
+    """What is compared."""
+
+
+def build(config_type: type, values: dict[str, Any]) -> Any:
+    """The checked settings object of a composed config.
+
+    Raises UserError with every unknown key, wrong type and impossible value at once.
+    """
+    try:
+        return TypeAdapter(config_type).validate_python(values)
+    except ValidationError as error:
+        raise UserError([_sentence(config_type, found) for found in error.errors()]) from error
+
+
+def _sentence(config_type: type, found: Any) -> str:
+    """One pydantic finding as key, what is wrong, what was seen, and the fix."""
+    path = [part for part in found["loc"] if not _is_union_tag(part)]
+    key = ".".join(str(part) for part in path) or "config"
+    if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _field_names(config_type, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
+        return f"{key}: there is no such setting. {fix}"
+    if found["type"] == "missing":
+        return f"{key}: is not set. Choose its group, such as {path[0]}=..., or set it."
+    message = re.sub(r"^Value error, ", "", found["msg"])
+    seen = "" if isinstance(found["input"], dict) else f"={found['input']!r}"
+    return f"{key}{seen}: {message}."
+
+
+def _is_union_tag(part: object) -> bool:
+    """Pydantic puts the alternative that it tried into the path of a union."""
+    return part in LAYOUTS or (isinstance(part, str) and part.startswith(("constrained", "literal")))
+
+
+LAYOUTS = {"butterflies", *get_args(Layout)}
+
+
+def _field_names(config_type: Any, path: list[Any]) -> list[str]:
+    """Names of the settings at a place of the config; of all alternatives where it is a union."""
+    types = [config_type]
+    for part in path:
+        annotations = [t.__annotations__.get(str(part)) for t in types if is_dataclass(t)]
+        types = [leaf for annotation in annotations for leaf in _leaves(annotation)]
+    return [f.name for t in types if is_dataclass(t) for f in fields(t)]
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    """The classes inside Annotated, unions and lists."""
+    arguments = [a for a in get_args(annotation) if not isinstance(a, str)]
+    if get_origin(annotation) is None or not arguments:
+        return [annotation]
+    return [leaf for argument in arguments for leaf in _leaves(argument)]

@@ -1,0 +1,171 @@
+"""One run from config to report: plan, run what is not stored, collect, write it down."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gist_ray import storage
+from gist_ray.artifacts import ArtifactStore
+from gist_ray.cluster import connect, cpus_without_connecting
+from gist_ray.config import RunConfig
+from gist_ray.encoders.clip import check_clip
+from gist_ray.errors import UserError
+from gist_ray.flow import Stage, run_flow
+from gist_ray.progress import Progress
+from gist_ray.results import write_results
+from gist_ray.stages import RunGraph, build_graph
+from gist_ray.texts.llm_config import model_problems
+from gist_ray.texts.prompt_set import prompt_set_problems
+
+
+def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> None:
+    """Plan, run and report. Raises UserError before any work, or TooManyFailedRowsError."""
+    store = ArtifactStore(config.root)
+    graph = plan(config, store)
+    stages = _up_to(graph.stages, until)
+    print_plan(config, store, graph, stages)
+    if plan_only:
+        return
+    missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
+    progress = Progress()
+    num_cpus = connect() if missing else cpus_without_connecting()
+    done = run_flow(
+        stages,
+        store,
+        progress,
+        num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
+        max_failed_fraction=config.max_failed_fraction,
+    )
+    if until is None:
+        folder = write_results(config, store, graph, done)
+        Console().print(f"\nReport: {folder}/report.html")
+    else:
+        for stage in stages[-1:]:
+            print(f"\n{stage.key}: {done[stage.key].artifact.uri}")
+
+
+def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
+    """The stages of the run. Raises UserError with all problems that can be seen before work."""
+    problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
+    problems += path_problems(config)
+    for clip in (config.clip, config.matcher):
+        problems += _problems_of(lambda clip=clip: check_clip(clip)) if clip else []
+    if not config.texts.import_from:
+        problems += model_problems(config.llm)
+    problems += resource_problems(config)
+    graph: list[RunGraph] = []
+    problems += _problems_of(lambda: graph.append(build_graph(config, store)))
+    if problems:
+        raise UserError(problems)
+    return graph[0]
+
+
+def path_problems(config: RunConfig) -> list[str]:
+    """Files that the config names and that are not there; a data set names its own."""
+    named = {"texts.import_from": config.texts.import_from}
+    return [
+        f"{key}={uri}: there is no such file."
+        for key, uri in named.items()
+        if uri and not storage.exists(uri)
+    ]
+
+
+def resource_problems(config: RunConfig) -> list[str]:
+    """What this machine cannot give. On a cluster (RAY_ADDRESS) nodes may still join, so nothing
+    is refused there."""
+    if not _is_local():
+        return []
+    num_cpus, num_gpus = cpus_without_connecting(), torch.cuda.device_count()
+    tune, embed = config.finetune, config.embed
+    wants_cpus = {
+        "finetune.num_workers x finetune.cpus_per_worker": tune.num_workers * tune.cpus_per_worker,
+        "embed.cpus_per_worker": embed.cpus_per_worker,
+        "llm.num_replicas x llm.cpus_per_replica": (
+            config.llm.num_replicas * config.llm.cpus_per_replica
+        ),
+    }
+    llm_gpus = 0 if config.llm.gpus_per_replica == "auto" else config.llm.gpus_per_replica
+    wants_gpus = {
+        "finetune.num_workers x finetune.gpus_per_worker": tune.num_workers * tune.gpus_per_worker,
+        "embed.gpus_per_worker": embed.gpus_per_worker,
+        "llm.num_replicas x llm.gpus_per_replica": config.llm.num_replicas * llm_gpus,
+    }
+    problems = [
+        f"{what} asks for {want:g} CPUs and this machine gives Ray {num_cpus:g}. Ask for less, or "
+        "set RAY_ADDRESS to a cluster."
+        for what, want in wants_cpus.items()
+        if want > num_cpus
+    ]
+    return problems + [
+        f"{what} asks for {want:g} GPUs and this machine has {num_gpus}. Set it to 0 to run on the "
+        "CPU, or set RAY_ADDRESS to a cluster."
+        for what, want in wants_gpus.items()
+        if want > num_gpus
+    ]
+
+
+def print_plan(
+    config: RunConfig, store: ArtifactStore, graph: RunGraph, stages: Sequence[Stage]
+) -> None:
+    """Which stages there are, how many of them are stored, and how large the data is."""
+    rows = graph.manifest
+    splits = rows.column("split").value_counts().to_pylist()
+    sizes = ", ".join(f"{count['counts']:,} {count['values']}" for count in splits)
+    classes = len(set(rows.column("label").to_pylist()) - {None})
+    table = Table(title=f"Plan of {config.name}", title_justify="left")
+    for column in ("stage", "how many", "stored", "rows each", "CPUs each"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for name, members in _families(stages).items():
+        found = [store.find(stage.kind, stage.fingerprint) for stage in members]
+        num_rows = {artifact.counts["rows_ok"] for artifact in found if artifact}
+        num_rows |= {stage.num_rows for stage in members if stage.num_rows is not None}
+        shown = f"{min(num_rows):,}" if len(num_rows) == 1 else ""
+        if len(num_rows) > 1:
+            shown = f"{min(num_rows):,} to {max(num_rows):,}"
+        stored = sum(artifact is not None for artifact in found)
+        table.add_row(name, str(len(members)), str(stored), shown, f"{members[0].cpus:g}")
+    console = Console()
+    console.print(f"\n{rows.num_rows:,} images ({sizes}) of {classes} classes; root {store.root}")
+    console.print(table)
+
+
+def _families(stages: Sequence[Stage]) -> dict[str, list[Stage]]:
+    """Stages of one kind of work together, in the order of the flow."""
+    families: dict[str, list[Stage]] = {}
+    for stage in stages:
+        words = stage.key.split()
+        name = " ".join(words[:2]) if words[0] in ("embed", "draw", "generate") else words[0]
+        families.setdefault(name, []).append(stage)
+    return families
+
+
+def _up_to(stages: Sequence[Stage], until: str | None) -> list[Stage]:
+    """Stages whose key begins with `until`, and all that they need."""
+    if until is None:
+        return list(stages)
+    wanted = [stage for stage in stages if stage.key.startswith(until)]
+    if not wanted:
+        names = ", ".join(_families(stages))
+        raise UserError(f"--until {until}: no stage begins so. There are: {names}.")
+    needed: dict[str, Stage] = {}
+    while wanted:
+        stage = wanted.pop()
+        needed[stage.key] = stage
+        wanted += stage.inputs.values()
+    return [stage for stage in stages if stage.key in needed]
+
+
+def _problems_of(check: Any) -> list[str]:
+    try:
+        check()
+    except UserError as error:
+        return error.problems
+    return []
+
+
+def _is_local() -> bool:
+    return not os.environ.get("RAY_ADDRESS")

@@ -1,0 +1,66 @@
+"""Answers of earlier runs: no prompt is put twice to the same model with the same parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactWriter
+from gist_ray.row_stage import PARTS
+from gist_ray.texts.tables import ANSWERS
+
+ADOPTED = f"{PARTS}/adopted.parquet"
+WHAT_WAS_ASKED = ["text_id", "prompt", "constraint"]
+
+
+def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: ArtifactWriter) -> int:
+    """Copy into the artifact what finished artifacts beside it hold of `requests`, so that a
+    class more, or a prompt more, costs only its own texts. Returns how many were copied.
+
+    model: the part of the stage's config that decides what a prompt is answered with.
+    """
+    if storage.exists(writer.file(ADOPTED)):
+        return 0
+    wanted = {_asked(row) for row in requests.select(WHAT_WAS_ASKED).to_pylist()}
+    found: list[dict[str, Any]] = []
+    for answers in _of_same_model(model, writer):
+        for row in answers.read().to_pylist():
+            if _asked(row) in wanted:
+                wanted.remove(_asked(row))
+                found.append(row)
+    if found:
+        adopted = pa.Table.from_pylist(found, schema=ANSWERS)
+        # One's own answers, where a killed run of this stage had begun, are left as they are.
+        mine = _own_ids(writer)
+        adopted = adopted.filter(pc.invert(pc.is_in(adopted.column("text_id"), value_set=mine)))
+        storage.write_parquet(writer.file(ADOPTED), adopted)
+    return len(found)
+
+
+def _asked(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in WHAT_WAS_ASKED)
+
+
+def _of_same_model(model: Mapping[str, Any], writer: ArtifactWriter) -> list[Artifact]:
+    folder = writer.uri.rsplit("/", 1)[0]
+    if not storage.exists(folder):
+        return []
+    beside = []
+    for name in storage.list_files(folder):
+        if name.count("/") == 1 and name.endswith("/artifact.json"):
+            uri = storage.join(folder, name)
+            info = storage.read_json(uri)
+            if info["config"].get("model") == dict(model) and "prompts" in info["config"]:
+                beside.append(Artifact(uri.removesuffix("/artifact.json"), info))
+    return beside
+
+
+def _own_ids(writer: ArtifactWriter) -> pa.Array:
+    ids: list[str] = []
+    if storage.exists(writer.file(PARTS)):
+        for name in storage.list_files(writer.file(PARTS)):
+            part = storage.read_parquet(writer.file(f"{PARTS}/{name}"), ["text_id"])
+            ids += part.column("text_id").to_pylist()
+    return pa.array(ids, pa.string())

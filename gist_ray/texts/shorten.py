@@ -1,0 +1,152 @@
+"""The second pass: a language model shortens each text to one phrase.
+
+GIST trains on shortened texts while it matches the long ones; here both stand in one row of the
+texts table, so they stay linked. The prompt is ours (the paper's is not published).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import Field
+
+from gist_ray.schema import TEXTS, table
+from gist_ray.settings import settings
+from gist_ray.texts import checks
+from gist_ray.texts.prompt_set import Example, Sampling
+from gist_ray.texts.prompting import prompt_text
+from gist_ray.texts.tables import PROMPTS
+from gist_ray.texts.templates import render
+from gist_ray.texts.tidy import tidy
+
+SHORT_REASONS = (
+    "failed",
+    "empty",
+    "chat_filler",
+    "list_remnant",
+    "too_many_words",
+    "adds_words",
+    "changes_facts",
+)
+
+
+@settings
+class ShorteningConfig:
+    """How long texts become short ones."""
+
+    max_words: Annotated[int, Field(ge=3)] = 20
+    """Longest short text. A text that is this short already is its own short text."""
+
+    template: str = (
+        "Shorten this description to one phrase of at most {{ max_words }} words. Keep every "
+        "colour, part and pattern it mentions, add nothing, and leave out the name.\n\n"
+        "Description: {{ text }}"
+    )
+    """Jinja: `text`, `name` (the class), `max_words`."""
+
+    system: str = "You shorten descriptions of photographs. You answer with the phrase alone."
+    """Instruction before everything else."""
+
+    examples: list[Example] = Field(
+        default_factory=lambda: [
+            Example(
+                user="Description: The male of this warbler has a bright yellow breast with thin "
+                "black streaks running down its sides. Its back is a soft olive green, and a small "
+                "black cap sits on top of its head.",
+                assistant="bright yellow breast, thin black streaks on the sides, "
+                "olive green back, small black cap",
+            )
+        ]
+    )
+    """Few-shot examples."""
+
+    chat: bool = True
+    """True: the model's own chat template. False: a plain text that the model continues."""
+
+    sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.0, max_tokens=64))
+    """How answers are drawn."""
+
+
+def build_shortening_prompts(texts: pa.Table, config: ShorteningConfig) -> pa.Table:
+    """PROMPTS rows for those of `texts` (a TEXTS table) that are in use and too long, under their
+    own text_id."""
+    examples = [
+        (
+            example.user,
+            example.assistant if isinstance(example.assistant, str) else example.assistant[0],
+        )
+        for example in config.examples
+    ]
+    rows = []
+    for row in texts.to_pylist():
+        if row["rejected"] is not None or not _is_too_long(row["text"], config):
+            continue
+        request = render(
+            config.template,
+            {"text": row["text"], "name": row["class_name"], "max_words": config.max_words},
+        )
+        prompt = prompt_text(config.chat, config.system, examples, request)
+        rows.append({**row, "prompt": prompt, "constraint": None, "notes": json.dumps({})})
+    return table(rows, PROMPTS)
+
+
+def join_short_texts(
+    texts: pa.Table, answers: pa.Table, config: ShorteningConfig, vocabulary: Sequence[str] = ()
+) -> tuple[pa.Table, dict[str, int]]:
+    """`texts` with `short_text` from the ANSWERS of the second pass, and {reason: texts without}.
+
+    A short text that does not keep to its long one is left out (null) and counted: "failed" (no
+    answer), "empty", "chat_filler", "list_remnant", "too_many_words", "adds_words" (over a third
+    of its words are new) or "changes_facts" (other words of `vocabulary` than the long text).
+    """
+    answered = {
+        row["text_id"]: tidy(row["raw"], is_complete=row["finish_reason"] != "length")
+        for row in answers.select(["text_id", "raw", "finish_reason"]).to_pylist()
+    }
+    short_texts: list[str | None] = []
+    reasons: Counter[str] = Counter()
+    for row in texts.select(["text_id", "text", "rejected"]).to_pylist():
+        if row["rejected"] is not None:
+            short_texts.append(None)
+        elif not _is_too_long(row["text"], config):
+            short_texts.append(row["text"])
+        else:
+            short = answered.get(row["text_id"])
+            reason = _reason_against(row["text"], short, config, vocabulary)
+            short_texts.append(None if reason else short)
+            reasons.update([reason] if reason else [])
+    index = texts.schema.get_field_index("short_text")
+    column = pa.array(short_texts, pa.string())
+    return (
+        texts.set_column(index, TEXTS.field("short_text"), column),
+        {reason: reasons[reason] for reason in SHORT_REASONS},
+    )
+
+
+def _is_too_long(text: str, config: ShorteningConfig) -> bool:
+    return len(checks.words(text)) > config.max_words
+
+
+def _reason_against(
+    text: str, short: str | None, config: ShorteningConfig, vocabulary: Sequence[str]
+) -> str | None:
+    if short is None:
+        return "failed"
+    if checks.is_empty(short):
+        return "empty"
+    if checks.is_chat_filler(short):
+        return "chat_filler"
+    if checks.is_list_remnant(short, short):
+        return "list_remnant"
+    short_words, long_words = checks.words(short), checks.words(text)
+    if len(short_words) > config.max_words:
+        return "too_many_words"
+    # Word stems, roughly: "streaked" may become "streaks".
+    long_stems = {word[:5] for word in long_words}
+    if sum(word[:5] not in long_stems for word in short_words) * 3 > len(short_words):
+        return "adds_words"
+    if set(vocabulary) & set(short_words) != set(vocabulary) & set(long_words):
+        return "changes_facts"
+    return None

@@ -1,0 +1,23 @@
+"""GIST from labelled images to a report: `python jobs/pipeline.py [GROUP=CHOICE] [KEY=VALUE] ...`"""
+
+import argparse
+
+from gist_ray.commandline import main
+from gist_ray.config import RunConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", action="store_true", help="check everything, show the plan, stop")
+    parser.add_argument(
+        "--until", metavar="STAGE", help='stop after the stages that begin so, such as "clean"'
+    )
+
+
+def run(config: RunConfig, arguments: argparse.Namespace) -> None:
+    from gist_ray.pipeline import run_pipeline  # torch and Ray only once the config is right
+
+    run_pipeline(config, plan_only=arguments.plan, until=arguments.until)
+
+
+if __name__ == "__main__":
+    main(__doc__ or "", "config", RunConfig, run, add_arguments)

@@ -1,0 +1,75 @@
+import pytest
+
+from gist_ray.report.headline import headline, verdict
+
+
+def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.06)):
+    return {
+        "method_a": "gist/linear_probe",
+        "method_b": "frozen/linear_probe",
+        "shots": shots,
+        "metric": metric,
+        "mean": mean,
+        "ci_low": low,
+        "ci_high": high,
+        "per_seed": list(per_seed),
+    }
+
+
+def summary():
+    means = {"gist/linear_probe": 0.708, "frozen/linear_probe": 0.663}
+    return [
+        {
+            "method": method,
+            "shots": 5,
+            "metric": "top1",
+            "mean": mean,
+            "ci_low": None,
+            "ci_high": None,
+            "num_seeds": 2,
+        }
+        for method, mean in means.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "metric", "expected"),
+    [
+        (0.021, 0.069, "top1", "better"),
+        (-0.01, 0.069, "top1", "undecided"),
+        (0.0, 0.069, "top1", "undecided"),
+        (-0.07, -0.01, "top1", "worse"),
+        # a smaller calibration error is the better one
+        (-0.07, -0.01, "ece", "better"),
+        (0.01, 0.02, "ece", "worse"),
+        (None, None, "top1", "no interval"),
+    ],
+)
+def test_verdict_follows_the_interval(low, high, metric, expected):
+    assert verdict(difference(low, high, metric=metric)) == expected
+
+
+def test_sentence_at_the_largest_number_of_shots(make_report_data):
+    differences = [difference(0.021, 0.069), difference(0.1, 0.2, mean=0.15, shots=1)]
+    found = headline(make_report_data(differences=differences, summary=summary()))
+    assert found.sentence.replace("\N{NO-BREAK SPACE}", " ") == (
+        "GIST + linear probe 70.8 % against 66.3 % frozen at 5 shots: +4.5 points [2.1, 6.9]"
+    )
+    assert "2 paired seeds" in found.explanation
+
+
+def test_all_images_count_as_the_largest_number_of_shots(make_report_data):
+    differences = [difference(0.02, 0.06, shots=5), difference(0.1, 0.2, shots=None)]
+    found = headline(make_report_data(differences=differences, summary=summary()))
+    assert "frozen with all images: +4.5 points [10.0," in found.sentence
+
+
+def test_an_interval_with_zero_is_said_plainly(make_report_data):
+    differences = [difference(-0.01, 0.069)]
+    found = headline(make_report_data(differences=differences, summary=summary()))
+    assert "[−1.0," in found.sentence
+    assert "interval includes zero: this run does not show" in found.explanation
+
+
+def test_a_pair_not_compared_has_no_headline(make_report_data):
+    assert headline(make_report_data(differences=[])) is None

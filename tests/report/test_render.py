@@ -1,0 +1,185 @@
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pytest
+
+from gist_ray.report.render import render
+from gist_ray.schema import ERRORS, MANIFEST, METRICS, table
+
+ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></style></svg>{{ 7 * 7 }}&lt;"
+
+
+class Page(HTMLParser):
+    """The tags of a page as a browser would see them, and its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def of(self, name):
+        return [attrs for tag, attrs in self.tags if tag == name]
+
+
+def poisoned(value: pa.Table | list | dict, keep: set[str]):
+    """Every string outside the columns `keep` followed by the attack."""
+    if isinstance(value, pa.Table):
+        rows = [
+            {k: v + ATTACK if isinstance(v, str) and k not in keep else v for k, v in row.items()}
+            for row in value.to_pylist()
+        ]
+        return table(rows, value.schema)
+    if isinstance(value, list):
+        return [poisoned(item, keep) for item in value]
+    if isinstance(value, dict):
+        return {
+            k: v + ATTACK if isinstance(v, str) and k not in keep else poisoned(v, keep)
+            for k, v in value.items()
+        }
+    return value
+
+
+def test_every_section_is_there(make_report_data):
+    html = render(make_report_data())
+    page = Page(html)
+    sections = [attrs["id"] for attrs in page.of("section")]
+    assert sections == [
+        "results", "flow", "cards", "confusions", "texts", "errors", "configuration",
+    ]  # fmt: skip
+    text = " ".join(page.text)
+    for expected in ("GIST + linear probe", "0123abc", "learning_rate: 3.0e-4", "list remnant",
+                     "best of another class", "image file is truncated", "chance"):  # fmt: skip
+        assert expected in text
+
+
+def test_nothing_is_asked_of_a_network(make_report_data):
+    html = render(make_report_data())
+    page = Page(html)
+    for _, attrs in page.tags:
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            if name in attrs:
+                assert attrs[name].startswith(("data:image/", "#")), attrs
+    assert not page.of("link")
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    [policy] = [attrs["content"] for attrs in page.of("meta") if "http-equiv" in attrs]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_strings_of_data_and_model_stay_text(make_report_data):
+    data = make_report_data()
+    keys = {"image_id", "text_id", "own_text_id", "other_text_id", "uri", "metric"}
+    fields = {
+        name: poisoned(getattr(data, name), keys)
+        for name in ("texts", "text_statistics", "class_statistics", "image_statistics",
+                     "predictions", "environment", "summary", "differences", "stages", "metrics")
+    }  # fmt: skip
+    fields["manifest"] = poisoned(data.manifest, {"image_id", "uri", "split", "attributes"})
+    errors = [dict.fromkeys(ERRORS.names, ATTACK)]
+    clean = Page(render(data))
+    html = render(
+        make_report_data(
+            **fields,
+            errors=table(errors, ERRORS),
+            name=ATTACK,
+            created=ATTACK,
+            predictions_of=ATTACK,
+            config_yaml=ATTACK,
+            headline=("gist/linear_probe" + ATTACK, "frozen/linear_probe" + ATTACK),
+        )
+    )
+    page = Page(html)
+    assert len(page.of("script")) == len(clean.of("script")) == 1
+    assert len(page.of("style")) == 1
+    assert all(attrs["src"].startswith("data:image/") for attrs in page.of("img"))
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    # the page was poisoned indeed, also in the plot, and no template was run twice
+    assert html.count("&lt;script&gt;") > 50
+    assert re.search(r"<text[^>]*>[^<]*&lt;script&gt;", html)
+    assert "{{ 7 * 7 }}" in html
+
+
+def test_a_picture_uri_stays_an_attribute_and_unreadable_ones_have_a_placeholder(make_report_data):
+    data = make_report_data()
+    html = render(make_report_data(manifest=poisoned(data.manifest, {"image_id", "split"})))
+    page = Page(html)
+    assert not page.of("img")
+    assert html.count("picture cannot be read") > 10
+    titles = [attrs["title"] for attrs in page.of("span") if attrs.get("class") == "no-picture"]
+    assert all(ATTACK in title for title in titles)
+
+
+def test_only_the_test_split_is_drawn(make_report_data):
+    data = make_report_data()
+    val = [{**row, "split": "val", "value": 0.0} for row in data.metrics.to_pylist()]
+    with_val = dataclasses.replace(
+        data, metrics=pa.concat_tables([data.metrics, table(val, METRICS)])
+    )
+    assert render(with_val) == render(data)
+
+
+def test_intervals_are_called_by_their_confidence(make_report_data):
+    html = render(make_report_data(confidence=0.9))
+    assert "90 % interval" in html
+    assert "95 % interval" not in html
+
+
+def test_lists_say_how_much_they_leave_out(make_report_data):
+    errors = [
+        {
+            "id": str(i),
+            "uri": f"{i}.jpg",
+            "stage": "embed_images",
+            "kind": "corrupt",
+            "message": "x",
+        }
+        for i in range(50)
+    ]
+    html = render(make_report_data(errors=table(errors, ERRORS)))
+    assert "showing 20 of 50 errors" in html
+
+
+def test_size_is_bounded_for_many_classes(make_report_data):
+    small, large = make_report_data(20), make_report_data(200)
+    long_message = [
+        {"id": "i", "uri": "u" * 10_000, "stage": "s", "kind": f"k{i}", "message": "m" * 100_000}
+        for i in range(100)
+    ]
+    size = len(render(large))
+    assert size < 1.5 * len(render(small)) + 50_000
+    worse = dataclasses.replace(large, errors=table(long_message, ERRORS))
+    assert len(render(worse)) < size + 100_000
+
+
+def test_a_run_of_nothing_still_renders(make_report_data):
+    empty = {
+        "metrics": METRICS.empty_table(),
+        "manifest": MANIFEST.empty_table(),
+        "summary": [],
+        "differences": [],
+        "stages": [],
+    }
+    data = make_report_data()
+    for name in ("texts", "matches", "text_statistics", "class_statistics", "image_statistics",
+                 "predictions", "errors"):  # fmt: skip
+        empty[name] = getattr(data, name).schema.empty_table()
+    html = render(make_report_data(**empty))
+    for sentence in ("were not compared in this run", "This run has no results", "No row failed",
+                     "This run matched no texts", "no predictions with known labels"):  # fmt: skip
+        assert sentence in html
+
+
+@pytest.mark.parametrize(("low", "shown"), [(-0.01, "undecided"), (0.01, "better")])
+def test_headline_is_coloured_by_its_verdict(make_report_data, low, shown):
+    data = make_report_data()
+    differences = [{**row, "ci_low": low, "ci_high": 0.1} for row in data.differences]
+    page = Page(render(make_report_data(differences=differences)))
+    assert f"headline {shown}" in [attrs.get("class") for attrs in page.of("div")]
