@@ -19,13 +19,16 @@ STEADY_CPU = {
 
 def connect() -> float:
     """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs."""
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What the C++ half prints to the driver's terminal are remarks on its own workings.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not ray.is_initialized():
         local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": _local_cpus()}
         ray.init(
             include_dashboard=None if not local else False,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
             runtime_env={"env_vars": STEADY_CPU},
             **local,
         )

@@ -86,8 +86,7 @@ def _run(
     blocks = [todo.slice(at, rows_per_part) for at in range(0, len(todo), rows_per_part)]
     dataset = transform(ray.data.from_arrow([block.combine_chunks() for block in blocks]))
     write = _part_writer(writer.uri, writer.stage, id_column, schema, tokens_column)
-    # A whole block at a time. The share of a CPU is small because the work is waiting for storage.
-    written = dataset.map_batches(write, batch_size=None, batch_format="pyarrow", num_cpus=0.1)
+    written = dataset.map_batches(write, batch_size=None, batch_format="pyarrow", num_cpus=0.5)
     for part in written.iter_rows():
         extra = {"tokens": part["tokens"]} if tokens_column else {}
         meter.add(part["ok"] + part["failed"], failed=part["failed"], **extra)

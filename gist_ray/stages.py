@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gist_ray import steps
+from gist_ray import steps, storage
 from gist_ray.artifacts import ArtifactStore
 from gist_ray.config import RunConfig
 from gist_ray.datasets.butterflies.collection import manifest_rows, picture_rows
@@ -22,7 +22,7 @@ from gist_ray.encoders.config import ClipConfig
 from gist_ray.flow import Stage
 from gist_ray.matching.config import MatchingConfig
 from gist_ray.schema import ERRORS, stable_id
-from gist_ray.texts.prompting import build_prompts
+from gist_ray.texts.prompting import Notes, build_prompts
 
 FROZEN = "frozen"
 SPEED_ONLY = {"batch_size", "max_workers", "cpus_per_worker", "gpus_per_worker", "max_decoders"}
@@ -108,7 +108,7 @@ class _Embedded:
 
 def _read_data(
     config: RunConfig, store: ArtifactStore, made: _Stages
-) -> tuple[pa.Table, pa.Table, Stage | None, dict[str, Any] | None]:
+) -> tuple[pa.Table, pa.Table, Stage | None, Notes | None]:
     """(manifest, errors, the stage that draws the pictures if they are drawn, notes if any)."""
     if not isinstance(config.data, WorldConfig):
         manifest, errors = ingest(config.data)
@@ -132,7 +132,7 @@ def _texts(
     config: RunConfig,
     manifest_stage: Stage,
     manifest: pa.Table,
-    notes: dict[str, Any] | None,
+    notes: Notes | None,
     made: _Stages,
 ) -> Stage:
     cleaning = asdict(config.texts.cleaning)
@@ -371,4 +371,4 @@ def _content(table: pa.Table) -> str:
 
 
 def _file_content(uri: str) -> str:
-    return stable_id(steps.read_source(uri).hex())
+    return stable_id(storage.read_bytes(uri).hex())

@@ -33,7 +33,7 @@ class Clip:
     @property
     def logit_scale(self) -> float:
         """The learned inverse temperature, about 100 for CLIP."""
-        return float(self.model.logit_scale.exp())
+        return self.model.logit_scale.detach().exp().item()
 
 
 def load_clip(

@@ -38,7 +38,7 @@ class Training:
     best_score: float = float("-inf")
     best_step: int = 0
     best_weights: dict[str, Tensor] | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float | None]] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it loads with weights_only=True."""

@@ -55,7 +55,8 @@ class PairDataset(torch.utils.data.Dataset):
         caption = draw.choice(self.captions[row])
         image = decode(self._bytes(row), MAX_IMAGE_PIXELS)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw.getrandbits(63))
+            # torch.manual_seed would also queue a call, with its stack, for every absent device
+            torch.default_generator.manual_seed(draw.getrandbits(63))
             pixels = self.transform(image)
         return pixels, self._tokens(caption), self.labels[row]
 

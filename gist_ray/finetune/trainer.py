@@ -7,7 +7,7 @@ local disk as on S3, and a report costs no upload of its own.
 
 import copy
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -58,7 +58,7 @@ def train_clip(
     *,
     random_weights: bool = False,
     half: bool = False,
-) -> list[dict[str, float]]:
+) -> list[dict[str, float | None]]:
     """Train and leave an open_clip model folder at `writer.file("model")`.
 
     Args:
@@ -68,7 +68,7 @@ def train_clip(
         half: store the model in fp16.
 
     Returns:
-        The history: one entry per validation with step, epoch, loss and score.
+        The history: one entry per validation with step, epoch, loss and score (null for "last").
     """
     if len(pairs) < 2:
         raise UserError(f"{writer.stage}: {len(pairs)} training pairs; contrast needs at least 2.")
@@ -106,7 +106,7 @@ def train_clip(
         finished.set()
         follower.join()
     storage.delete(writer.file("ray_train"))
-    history: list[dict[str, float]] = storage.read_json(writer.file(HISTORY_FILE))
+    history: list[dict[str, float | None]] = storage.read_json(writer.file(HISTORY_FILE))
     storage.delete(writer.file(STATE_FILE))
     return history
 
@@ -170,12 +170,13 @@ def _validate(
     num_steps: int,
 ) -> None:
     training.model.eval()
+    score: float | None
     if config.select_by == "probe":
         score = probe_score(clip, pairs, val)
     elif config.select_by == "retrieval":
         score = retrieval_score(clip, val)
     else:
-        score = float(training.step)
+        score = None
     entry = {
         "step": training.step,
         "num_steps": num_steps,
@@ -185,7 +186,7 @@ def _validate(
         "logit_scale": float(training.model.logit_scale.exp()),
     }
     training.history.append(entry)
-    if score >= training.best_score:
+    if score is not None and score >= training.best_score:
         training.best_score, training.best_step = score, training.step
         training.best_weights = copy.deepcopy(training.model.state_dict())
 
@@ -216,11 +217,9 @@ def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Even
                 return
             continue
         for entry in history[said:]:
-            progress.say(
-                writer.stage,
-                f"step {entry['step']}/{entry['num_steps']}  loss {entry['loss']:.3f}  "
-                f"val score {entry['score']:.4f}",
-            )
+            score = f"  val score {entry['score']:.4f}" if entry["score"] is not None else ""
+            done = f"step {entry['step']}/{entry['num_steps']}"
+            progress.say(writer.stage, f"{done}  loss {entry['loss']:.3f}{score}")
         said = len(history)
 
 
@@ -233,17 +232,3 @@ def _arrow_filesystem(uri: str) -> pyarrow.fs.FileSystem | None:
     if storage.is_local(uri):
         return None
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(storage.filesystem(uri)[0]))
-
-
-def recipe(config: FinetuneConfig) -> dict[str, Any]:
-    """The part of the config that decides what the trained weights are: without what only says
-    where and how fast it runs."""
-    left_out = {
-        "cpus_per_worker",
-        "gpus_per_worker",
-        "loader_processes",
-        "cache_mib",
-        "max_failures",
-        "grad_checkpointing",
-    }
-    return {name: value for name, value in asdict(config).items() if name not in left_out}
