@@ -23,9 +23,23 @@ PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vll
 
 
 def fingerprint(kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """16 hex digits that stand for a kind of stage, its config (plain values) and its inputs' fingerprints."""
+    """16 hex digits that stand for a kind of stage, its config (plain values) and its inputs'
+    fingerprints."""
     canonical = json.dumps([kind, config, inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def table_content(table: pa.Table) -> str:
+    """16 hex digits that stand for a table's rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
+
+
+def file_content(uri: str) -> str:
+    """16 hex digits that stand for a file's bytes."""
+    return hashlib.sha256(storage.read_bytes(uri)).hexdigest()[:16]
 
 
 def package_versions() -> dict[str, str]:
@@ -59,30 +73,40 @@ class Artifact:
         return storage.join(self.uri, name)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
-        """The artifact's rows. Raises UserError if a part file is missing or cut short."""
-        tables = []
-        for part in self.info["parts"]:
-            uri = storage.join(self.uri, part["file"])
-            try:
-                table = storage.read_parquet(uri, columns)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise UserError(
-                    f"{uri}: a part file of a finished artifact is missing or damaged ({error}). "
-                    f"Delete the folder {self.uri} and run again."
-                ) from error
-            if table.num_rows != part["rows"]:
-                raise UserError(
-                    f"{uri}: has {table.num_rows} rows where artifact.json says {part['rows']}. "
-                    f"Delete the folder {self.uri} and run again."
-                )
-            tables.append(table)
-        return pa.concat_tables(tables)
+        """The artifact's rows. Raises UserError if it has none, or a part is missing or damaged."""
+        if not self.info["parts"]:
+            raise UserError(
+                f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
+            )
+        return pa.concat_tables(
+            read_part(self.uri, part["file"], columns, part["rows"]) for part in self.info["parts"]
+        )
 
     def read_errors(self) -> pa.Table:
         """The rows that failed, as an ERRORS table."""
         if not self.info["errors"]:
             return ERRORS.empty_table()
-        return storage.read_parquet(storage.join(self.uri, "errors.parquet"))
+        return read_part(self.uri, "errors.parquet", num_rows=self.info["errors"])
+
+
+def read_part(
+    folder: str, name: str, columns: list[str] | None = None, num_rows: int | None = None
+) -> pa.Table:
+    """One Parquet file of an artifact's folder.
+
+    Raises UserError if it is missing or damaged, or has not `num_rows` rows.
+    """
+    uri = storage.join(folder, name)
+    mend = f"Delete the folder {folder} and run again."
+    try:
+        table = storage.read_parquet(uri, columns)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
+    if num_rows is not None and table.num_rows != num_rows:
+        raise UserError(
+            f"{uri}: has {table.num_rows} rows where artifact.json says {num_rows}. {mend}"
+        )
+    return table
 
 
 class ArtifactWriter:

@@ -1,6 +1,7 @@
 """Training pairs: which captions an image may be trained with."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.schema import PAIRS, table
@@ -34,21 +35,18 @@ def pairs_of_matches(
     return table(rows, PAIRS)
 
 
-def pairs_of_names(
-    manifest: pa.Table, shots: pa.Table, embedded: set[str], prompts: PromptSet
-) -> pa.Table:
+def pairs_of_names(manifest: pa.Table, shots: pa.Table, prompts: PromptSet) -> pa.Table:
     """PAIRS with the class name in the zero-shot templates as captions (FLYP), for the images of
-    the sample that could be read (`embedded`)."""
+    the sample."""
     rows = [
         {**image, "captions": zero_shot_prompts(prompts, image["class_name"])}
         for image in sampled_images(manifest, shots, "train").to_pylist()
-        if image["image_id"] in embedded
     ]
     return table(rows, PAIRS)
 
 
 def sampled_images(manifest: pa.Table, shots: pa.Table, split: str) -> pa.Table:
     """Manifest rows of the sample's images of a split, in the manifest's order."""
-    chosen = pa.compute.equal(shots.column("split"), split)
+    chosen = pc.equal(shots.column("split"), split)
     ids = shots.filter(chosen).column("image_id").combine_chunks()
-    return manifest.filter(pa.compute.is_in(manifest.column("image_id"), value_set=ids))
+    return manifest.filter(pc.is_in(manifest.column("image_id"), value_set=ids))

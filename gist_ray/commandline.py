@@ -4,13 +4,17 @@ Hydra composes the groups of configs/; from there on there are only checked data
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +26,7 @@ from gist_ray.settings_help import settings_help
 
 EXIT_FAILED_ROWS = 1
 EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -37,7 +42,8 @@ def main(
 ) -> None:
     """Run a job: parse, compose, check, call `run(config, arguments)`, exit.
 
-    Exit codes: 0 done; 1 too many rows failed, or a crash; 2 something its owner has to mend.
+    Exit codes: 0 done; 1 too many rows failed, or a crash; 2 something its owner has to mend;
+    130 Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -54,12 +60,12 @@ def main(
     )
     parser.add_argument("--show-config", action="store_true", help="print the config and stop")
     add_arguments(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         values = compose_values(config_name, arguments.overrides, arguments.config_dir)
         config = build(config_type, values)
         if arguments.show_config:
-            print(OmegaConf.to_yaml(OmegaConf.create(values)), end="")
+            print(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True), end="")
             return
         run(config, arguments)
     except UserError as error:
@@ -71,6 +77,12 @@ def main(
     except TooManyFailedRowsError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(EXIT_FAILED_ROWS)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from what is stored.", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit, which would wait for the threads of the stages that were running.
+        os._exit(EXIT_INTERRUPTED)
 
 
 def compose_values(
@@ -80,28 +92,60 @@ def compose_values(
 
     A key that Hydra does not know is let through, so that all of them are reported together.
     """
+    folders = [CONFIGS]
     if config_dir is not None:
-        overrides = [*overrides, f"hydra.searchpath=[file://{config_dir.resolve()}]"]
+        if not config_dir.is_dir():
+            raise UserError(f"--config-dir {config_dir}: there is no such folder.")
+        folders.append(config_dir)
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise UserError(f"The command line cannot be read: {_first_line(error)}.") from error
+    choices = _choices(folders)
+    problems = _unknown_choices(parsed, choices)
+    if problems:
+        raise UserError(problems)
+    lenient = [_with_new_keys(override, choices) for override in parsed]
+    if config_dir is not None:
+        lenient.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
+    try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            groups = _groups(config_dir)
-            lenient = [
-                line if _is_choice(override.key_or_group, groups) or override.is_delete() else f"++{line.lstrip('+')}"
-                for line, override in zip(overrides, parsed, strict=True)
-            ]
             composed = compose(config_name, overrides=lenient)
-            values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"The config does not compose: {error}") from error
+        raise UserError(f"The config does not compose: {_first_line(error)}.") from error
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
 
-def _groups(config_dir: Path | None) -> set[str]:
-    folders = [CONFIGS, *([config_dir] if config_dir else [])]
-    return {group.name for folder in folders for group in folder.iterdir() if group.is_dir()}
+def _choices(folders: list[Path]) -> dict[str, set[str]]:
+    """The choices of every group."""
+    choices: dict[str, set[str]] = {}
+    for folder in folders:
+        for group in folder.iterdir():
+            if group.is_dir():
+                choices.setdefault(group.name, set()).update(f.stem for f in group.glob("*.yaml"))
+    return choices
 
 
-def _is_choice(key: str, groups: set[str]) -> bool:
-    return key in groups or key.startswith("hydra.") or "@" in key
+def _unknown_choices(overrides: list[Override], choices: dict[str, set[str]]) -> list[str]:
+    return [
+        f"{override.input_line}: there is no such choice. There are: "
+        f"{', '.join(sorted(choices[override.key_or_group]))}."
+        for override in overrides
+        if override.key_or_group in choices
+        and isinstance(override.value(), str)
+        and override.value() not in choices[override.key_or_group]
+    ]
+
+
+def _with_new_keys(override: Override, choices: dict[str, set[str]]) -> str:
+    """The override such that its key need not be there, unless it chooses from a group."""
+    line = str(override.input_line)
+    if override.key_or_group in choices or override.is_delete():
+        return line
+    return f"++{line.lstrip('+')}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

@@ -2,11 +2,13 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
+from gist_ray import storage
 from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.datasets.config import DataConfig, Layout
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
@@ -23,16 +25,24 @@ Training = Literal["gist", "class_name", "random", "all", "any_class"]
 Shots = Annotated[int, Field(ge=1)] | Literal["full"]
 
 
+def _default_trainings() -> list[Training]:
+    return ["class_name", "random", "gist"]
+
+
+def _default_shots() -> list[Shots]:
+    return [5]
+
+
 @settings
 class StudyConfig:
     """What is compared with what: every training at every number of shots with every seed."""
 
-    trainings: list[Training] = Field(default_factory=lambda: ["class_name", "random", "gist"])
+    trainings: list[Training] = Field(default_factory=_default_trainings)
     """Fine-tunings, each with its own captions: gist (the texts that `matching` chooses),
     class_name (zero-shot templates, as FLYP), random, all, any_class. The model as it came
     ("frozen") always stands beside them; an empty list leaves it alone."""
 
-    shots: Annotated[list[Shots], Field(min_length=1)] = Field(default_factory=lambda: [5])
+    shots: Annotated[list[Shots], Field(min_length=1)] = Field(default_factory=_default_shots)
     """Training images per class, or `full` for all of them."""
 
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
@@ -43,6 +53,14 @@ class StudyConfig:
     few_shot: Literal["coop", "nested"] = "coop"
     """How images are drawn: CoOp's rule to the letter, or samples where fewer shots are always
     part of more."""
+
+    @field_validator("trainings", "shots", "seeds")
+    @classmethod
+    def _once_each(cls, values: list[Any]) -> list[Any]:
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there more than once")
+        return values
 
 
 @settings
@@ -100,36 +118,76 @@ class RunConfig:
 def build(config_type: type, values: dict[str, Any]) -> Any:
     """The checked settings object of a composed config.
 
-    Raises UserError with every unknown key, wrong type and impossible value at once.
+    Raises UserError with every unknown key, wrong type and impossible value at once, and with the
+    files that are not there: those who mend one want to know of the other.
     """
     try:
         return TypeAdapter(config_type).validate_python(values)
     except ValidationError as error:
-        raise UserError([_sentence(config_type, found) for found in error.errors()]) from error
+        problems = [*_sentences(config_type, error), *missing_files(values)]
+        raise UserError(problems) from error
 
 
-def _sentence(config_type: type, found: Any) -> str:
-    """One pydantic finding as key, what is wrong, what was seen, and the fix."""
-    path = [part for part in found["loc"] if not _is_union_tag(part)]
-    key = ".".join(str(part) for part in path) or "config"
-    if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _field_names(config_type, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
-        return f"{key}: there is no such setting. {fix}"
-    if found["type"] == "missing":
-        return f"{key}: is not set. Choose its group, such as {path[0]}=..., or set it."
-    message = re.sub(r"^Value error, ", "", found["msg"])
-    seen = "" if isinstance(found["input"], dict) else f"={found['input']!r}"
-    return f"{key}{seen}: {message}."
+def missing_files(values: Mapping[str, Any]) -> list[str]:
+    """Files that a config names and that are not there; `values` need not be valid otherwise."""
+    problems = []
+    for section, name in FILES:
+        group = values.get(section)
+        uri = group.get(name) if isinstance(group, Mapping) else None
+        if uri and isinstance(uri, str):
+            why = storage.why_missing(uri)
+            problems += [f"{section}.{name}={uri}: {why}."] if why else []
+    return problems
+
+
+def _sentences(config_type: type, error: ValidationError) -> list[str]:
+    """Pydantic's findings as key, what was seen, what is wrong, and the fix."""
+    sentences = []
+    wrong_values: dict[str, list[str]] = {}
+    for found in error.errors():
+        path = [part for part in found["loc"] if not _is_union_tag(part)]
+        key = ".".join(str(part) for part in path) or "config"
+        if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            fix = _fix_of_unknown(config_type, path)
+            sentences.append(f"{key}: there is no such setting. {fix}")
+        elif found["type"] == "missing":
+            choose = f"Choose its group, such as {path[0]}=..., or set it."
+            sentences.append(f"{key}: is not set. {choose}")
+        else:
+            seen = "" if isinstance(found["input"], dict) else f"={found['input']!r}"
+            message = re.sub(r"^Value error, ", "", found["msg"])
+            # one finding for each alternative that the value could have been
+            wrong_values.setdefault(f"{key}{seen}", []).append(message)
+    return [
+        *(f"{place}: {', or: '.join(messages)}." for place, messages in wrong_values.items()),
+        *sentences,
+    ]
+
+
+def _fix_of_unknown(config_type: type, path: list[Any]) -> str:
+    known = _field_names(config_type, path[:-1])
+    if path[-1] in known:
+        return f"It belongs to another choice of {path[-2]}."
+    near = difflib.get_close_matches(str(path[-1]), known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
 
 
 def _is_union_tag(part: object) -> bool:
     """Pydantic puts the alternative that it tried into the path of a union."""
-    return part in LAYOUTS or (isinstance(part, str) and part.startswith(("constrained", "literal")))
+    return part in LAYOUTS or (
+        isinstance(part, str) and part.startswith(("constrained", "literal"))
+    )
 
 
 LAYOUTS = {"butterflies", *get_args(Layout)}
+
+FILES = (
+    ("data", "path"),
+    ("data", "class_names"),
+    ("texts", "import_from"),
+    ("texts", "notes"),
+)
+"""Settings that name a file or folder which has to be there."""
 
 
 def _field_names(config_type: Any, path: list[Any]) -> list[str]:

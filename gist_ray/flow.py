@@ -5,7 +5,7 @@ CPUs reach.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,7 +84,7 @@ def run_flow(
     """Run what is not stored, inputs first; returns what was made or found, by stage key.
 
     Raises TooManyFailedRowsError, or whatever a stage raises, once the stages that were running
-    have ended.
+    have ended. Ctrl-C does not wait for them: what they have written is whole.
     """
     by_key = {stage.key: stage for stage in stages}
     order = TopologicalSorter(
@@ -94,12 +94,12 @@ def run_flow(
     done: dict[str, Done] = {}
     ready: list[Stage] = []
     running: dict[Future[Done], Stage] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(by_key))) as threads:
+    threads = ThreadPoolExecutor(max_workers=max(1, len(by_key)))
+    try:
         while order.is_active():
             ready += [by_key[key] for key in order.get_ready()]
             for stage in list(ready):
-                busy = sum(other.cpus for other in running.values())
-                if running and busy + stage.cpus > num_cpus:
+                if not _may_start(stage, running.values(), num_cpus):
                     continue
                 ready.remove(stage)
                 inputs = {name: done[source.key].artifact for name, source in stage.inputs.items()}
@@ -110,7 +110,22 @@ def run_flow(
                 done[stage.key] = future.result()
                 _check_failures(done[stage.key], max_failed_fraction)
                 order.done(stage.key)
+    except Exception:
+        if running:
+            progress.say(stage.key, f"failed; waiting for {len(running)} running stages to end")
+        wait(running)
+        raise
+    finally:
+        threads.shutdown(wait=False)
     return {key: done[key] for key in by_key}
+
+
+def _may_start(stage: Stage, running: Collection[Stage], num_cpus: float) -> bool:
+    """Whether there are CPUs, and nobody else is making the same artifact: stages of two names can
+    come to the same."""
+    if any((stage.kind, stage.fingerprint) == (s.kind, s.fingerprint) for s in running):
+        return False
+    return not running or sum(s.cpus for s in running) + stage.cpus <= num_cpus
 
 
 def _obtain(

@@ -1,8 +1,9 @@
 """One run from config to report: plan, run what is not stored, collect, write it down."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -11,13 +12,13 @@ from rich.table import Table
 from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore
 from gist_ray.cluster import connect, cpus_without_connecting
-from gist_ray.config import RunConfig
+from gist_ray.config import RunConfig, missing_files
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage, run_flow
 from gist_ray.progress import Progress
 from gist_ray.results import write_results
-from gist_ray.stages import RunGraph, build_graph
+from gist_ray.stages.graph import RunGraph, build_graph, in_order
 from gist_ray.texts.llm_config import model_problems
 from gist_ray.texts.prompt_set import prompt_set_problems
 
@@ -51,27 +52,21 @@ def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> No
 def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
     """The stages of the run. Raises UserError with all problems that can be seen before work."""
     problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
-    problems += path_problems(config)
-    for clip in (config.clip, config.matcher):
-        problems += _problems_of(lambda clip=clip: check_clip(clip)) if clip else []
+    missing = missing_files(asdict(config))
+    problems += missing
+    if why := storage.why_unwritable(config.root):
+        problems.append(f"root={config.root}: {why}.")
+    for clip in filter(None, (config.clip, config.matcher)):
+        problems += _problems_of(partial(check_clip, clip))
     if not config.texts.import_from:
         problems += model_problems(config.llm)
     problems += resource_problems(config)
     graph: list[RunGraph] = []
-    problems += _problems_of(lambda: graph.append(build_graph(config, store)))
+    if not missing:
+        problems += _problems_of(lambda: graph.append(build_graph(config, store)))
     if problems:
-        raise UserError(problems)
+        raise UserError(list(dict.fromkeys(problems)))
     return graph[0]
-
-
-def path_problems(config: RunConfig) -> list[str]:
-    """Files that the config names and that are not there; a data set names its own."""
-    named = {"texts.import_from": config.texts.import_from}
-    return [
-        f"{key}={uri}: there is no such file."
-        for key, uri in named.items()
-        if uri and not storage.exists(uri)
-    ]
 
 
 def resource_problems(config: RunConfig) -> list[str]:
@@ -151,15 +146,10 @@ def _up_to(stages: Sequence[Stage], until: str | None) -> list[Stage]:
     if not wanted:
         names = ", ".join(_families(stages))
         raise UserError(f"--until {until}: no stage begins so. There are: {names}.")
-    needed: dict[str, Stage] = {}
-    while wanted:
-        stage = wanted.pop()
-        needed[stage.key] = stage
-        wanted += stage.inputs.values()
-    return [stage for stage in stages if stage.key in needed]
+    return in_order(wanted)
 
 
-def _problems_of(check: Any) -> list[str]:
+def _problems_of(check: Callable[[], object]) -> list[str]:
     try:
         check()
     except UserError as error:

@@ -30,7 +30,7 @@ from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage, run_flow
 from gist_ray.progress import Progress
 from gist_ray.settings import settings
-from gist_ray.steps import recipe
+from gist_ray.stages.training import recipe
 
 
 @settings
@@ -52,6 +52,9 @@ class PretrainConfig:
     num_held_out: Annotated[int, Field(ge=2)] = 1000
     """Pictures the result is measured on; the shipped figures are among 1,000."""
 
+    num_val: Annotated[int, Field(ge=1)] = 1000
+    """Further held-out pictures, which choose the epoch."""
+
     num_merges: Annotated[int, Field(ge=1, le=48_894)] = 8000
     """Byte-pair merges that are kept of CLIP's tokenizer."""
 
@@ -70,10 +73,11 @@ def run_pretraining(config: PretrainConfig) -> None:
     store = ArtifactStore(config.root)
     draws = {
         "train": _draw_stage(config, "train", config.num_pictures),
-        "held_out": _draw_stage(config, "held_out", config.num_held_out),
+        "held_out": _draw_stage(config, "held_out", config.num_held_out + config.num_val),
     }
     trains = {
         "seed": config.seed,
+        "num_val": config.num_val,
         "num_merges": config.num_merges,
         "model_cfg": config.model_cfg,
         "preprocess_cfg": config.preprocess_cfg,
@@ -121,7 +125,10 @@ def measure(clip_config: ClipConfig, rows: pa.Table, uris: list[str]) -> dict[st
     descriptions = rows.column("description").to_pylist()
     ranks = np.argsort(-(images @ embed_texts(clip, descriptions).T), axis=1)[:, :5]
     hits = np.array(
-        [[descriptions[i] == own for i in near] for near, own in zip(ranks, descriptions, strict=True)]
+        [
+            [descriptions[i] == own for i in near]
+            for near, own in zip(ranks, descriptions, strict=True)
+        ]
     )
     quality = {"R@1": float(hits[:, 0].mean()), "R@5": float(hits.any(axis=1).mean())}
     attributes = [Attributes.from_json(text) for text in rows.column("attributes").to_pylist()]
@@ -131,7 +138,9 @@ def measure(clip_config: ClipConfig, rows: pa.Table, uris: list[str]) -> dict[st
         asked = [index for index, answer in enumerate(truth) if answer in prompts]
         head = embed_texts(clip, list(prompts.values()))
         chosen = (images[asked] @ head.T).argmax(axis=1)
-        right = [answers[choice] == truth[index] for index, choice in zip(asked, chosen, strict=True)]
+        right = [
+            answers[choice] == truth[index] for index, choice in zip(asked, chosen, strict=True)
+        ]
         quality[f"zero-shot {task} (1 of {len(answers)})"] = float(np.mean(right))
     return quality
 
@@ -157,7 +166,8 @@ def _pretrain(
     train = corpus_pairs(
         corpus_rows(config.num_pictures, config.corpus_seed, "train"), inputs["train"].uri
     )
-    rows = corpus_rows(config.num_held_out, config.corpus_seed, "held_out")
+    held_out = corpus_rows(config.num_held_out + config.num_val, config.corpus_seed, "held_out")
+    rows = held_out.slice(config.num_held_out)
     val = corpus_pairs(rows, inputs["held_out"].uri)
     descriptions = pa.array([[text] for text in rows.column("description").to_pylist()])
     val = val.set_column(val.schema.get_field_index("captions"), "captions", descriptions)

@@ -28,19 +28,20 @@ class Progress:
         with self._lock:
             print(f"{elapsed:7.1f} s  {stage:<34} {message}", file=sys.stdout, flush=True)
 
-    def rows(self, stage: str, total: int, unit: str) -> "RowProgress":
-        return RowProgress(self, stage, total, unit)
+    def rows(self, stage: str, total: int, unit: str, already: int = 0) -> "RowProgress":
+        """A counter of `total` rows, of which an earlier run did `already`."""
+        return RowProgress(self, stage, total, unit, already)
 
 
 class RowProgress:
     """Counts the rows of one stage and says so every few seconds."""
 
-    def __init__(self, progress: Progress, stage: str, total: int, unit: str) -> None:
+    def __init__(self, progress: Progress, stage: str, total: int, unit: str, already: int) -> None:
         self._progress = progress
         self._stage = stage
         self._total = total
         self._unit = unit
-        self._done = 0
+        self._done = self._already = already
         self._failed = 0
         self._extra: dict[str, int] = {}
         self._start = self._last = time.monotonic()
@@ -58,11 +59,11 @@ class RowProgress:
 
     def _line(self, now: float) -> str:
         seconds = max(now - self._start, 1e-6)
-        rate = self._done / seconds
+        rate = (self._done - self._already) / seconds
         words = [f"{self._done:,}/{self._total:,} {self._unit}", f"{rate:,.1f} {self._unit}/s"]
         words += [f"{count / seconds:,.0f} {name}/s" for name, count in self._extra.items()]
         if self._failed:
             words.append(f"{self._failed:,} failed")
-        if 0 < self._done < self._total:
+        if rate and self._done < self._total:
             words.append(f"ETA {duration((self._total - self._done) / rate)}")
         return "  ".join(words)

@@ -18,7 +18,7 @@ import ray
 import ray.data
 
 from gist_ray import storage
-from gist_ray.artifacts import ArtifactWriter
+from gist_ray.artifacts import ArtifactWriter, read_part
 from gist_ray.errors import UserError
 from gist_ray.progress import Progress
 from gist_ray.schema import ERRORS, stable_id
@@ -53,17 +53,18 @@ def run_rows(
         tokens_column: a column of `schema` to sum up and show as tokens/s.
 
     Raises:
-        UserError: if ids repeat in `rows`, or rows came out twice or not at all.
+        UserError: if ids repeat in `rows`, a stored part is damaged, or rows came out twice or
+            not at all.
     """
     ids = rows.column(id_column)
     if pc.count_distinct(ids).as_py() != len(rows):
         raise UserError(f"{writer.stage}: the column {id_column} of its input has repeated values.")
-    done = _finished_ids(writer, id_column)
+    done = finished_ids(writer, id_column)
     todo = rows.filter(pc.invert(pc.is_in(ids, value_set=done))) if len(done) else rows
-    meter = progress.rows(writer.stage, len(rows), unit)
-    if len(todo) < len(rows):
-        progress.say(writer.stage, f"{len(rows) - len(todo):,} {unit} were already stored")
-        meter.add(len(rows) - len(todo))
+    already = len(rows) - len(todo)
+    meter = progress.rows(writer.stage, len(rows), unit, already)
+    if already:
+        progress.say(writer.stage, f"{already:,} {unit} were already stored")
     if len(todo):
         _run(todo, id_column, transform, schema, writer, rows_per_part, meter, tokens_column)
     _collect(writer, rows, id_column)
@@ -101,10 +102,11 @@ def _part_writer(
         is_ok = pc.equal(block.column("error_kind"), "")
         ok, failed = block.filter(is_ok), block.filter(pc.invert(is_ok))
         if len(failed):
+            has_uri = "uri" in failed.column_names
             errors = pa.table(
                 {
                     "id": failed.column(id_column),
-                    "uri": failed.column("uri") if "uri" in failed.column_names else [""] * len(failed),
+                    "uri": failed.column("uri") if has_uri else [""] * len(failed),
                     "stage": [stage] * len(failed),
                     "kind": failed.column("error_kind"),
                     "message": failed.column("error_message"),
@@ -124,12 +126,12 @@ def _name(ids: pa.ChunkedArray) -> str:
     return f"{stable_id(json.dumps(ids.to_pylist()))}.parquet"
 
 
-def _finished_ids(writer: ArtifactWriter, id_column: str) -> pa.Array:
+def finished_ids(writer: ArtifactWriter, id_column: str) -> pa.Array:
+    """The ids of the rows that are stored, well or failed."""
     found = [pa.array([], pa.string())]
     for name in _files(writer):
         column = "id" if name.startswith(FAILED) else id_column
-        table = storage.read_parquet(writer.file(name), columns=[column])
-        found.append(table.column(column).combine_chunks())
+        found.append(read_part(writer.uri, name, [column]).column(column).combine_chunks())
     return pa.concat_arrays(found)
 
 
@@ -142,22 +144,17 @@ def _files(writer: ArtifactWriter) -> list[str]:
 
 def _collect(writer: ArtifactWriter, rows: pa.Table, id_column: str) -> None:
     """Count every part in and check that each row came out exactly once."""
-    seen: list[pa.Array] = []
     for name in _files(writer):
         if name.startswith(FAILED):
-            errors = storage.read_parquet(writer.file(name))
-            writer.add_errors(errors)
-            seen.append(errors.column("id").combine_chunks())
+            writer.add_errors(read_part(writer.uri, name))
         else:
-            ids = storage.read_parquet(writer.file(name), columns=[id_column]).column(id_column)
-            writer.add_part(name, len(ids))
-            seen.append(ids.combine_chunks())
-    out = pa.concat_arrays(seen) if seen else pa.array([], pa.string())
-    missing = pc.sum(pc.invert(pc.is_in(rows.column(id_column), value_set=out))).as_py() or 0
+            writer.add_part(name, len(read_part(writer.uri, name, [id_column])))
+    asked, out = rows.column(id_column).combine_chunks(), finished_ids(writer, id_column)
+    missing = len(rows) - pc.sum(pc.is_in(asked, value_set=out)).as_py() if len(rows) else 0
+    unknown = len(out) - pc.sum(pc.is_in(out, value_set=asked)).as_py() if len(out) else 0
     repeated = len(out) - pc.count_distinct(out).as_py()
-    unknown = pc.sum(pc.invert(pc.is_in(out, value_set=rows.column(id_column).combine_chunks()))).as_py() or 0
     if missing or repeated or unknown:
         raise UserError(
-            f"{writer.stage}: {missing} rows are missing, {repeated} are stored twice and {unknown} "
-            f"are not of this input. Delete the folder {writer.uri} and run again."
+            f"{writer.stage}: {missing} rows are missing, {repeated} are stored twice and "
+            f"{unknown} are not of this input. Delete the folder {writer.uri} and run again."
         )

@@ -20,11 +20,12 @@ def settings_help(config_type: Any, configs: Path) -> str:
     own: list[str] = []
     sections: list[str] = []
     for name, field in config_type.__pydantic_fields__.items():
-        nested = [leaf for leaf in _leaves(field.annotation) if is_dataclass(leaf)]
+        nested: list[Any] = [leaf for leaf in _leaves(field.annotation) if is_dataclass(leaf)]
         if not nested:
             own += _entry(name, field)
         for leaf in nested:
-            sections += ["", *_wrapped(f"{name}: {_words(field.description)}", indent=0)]
+            which = f" ({leaf.__name__})" if len(nested) > 1 else ""
+            sections += ["", *_wrapped(f"{name}{which}: {_words(field.description)}", indent=0)]
             for setting, inner in leaf.__pydantic_fields__.items():
                 sections += _entry(f"{name}.{setting}", inner)
     return "\n".join([*lines, "", "settings (KEY=VALUE):", *own, *sections])

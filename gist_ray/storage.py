@@ -10,21 +10,25 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from fsspec.spec import AbstractFileSystem
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `uri` and the path in it. Made anew in every process that needs it."""
     if is_local(uri):
-        # not by URL: a file may be called a::b.jpg, which fsspec would read as a chain
         return fsspec.filesystem("file"), absolute(uri)
-    fs, path = fsspec.core.url_to_fs(uri)
-    return fs, path
+    # not by fsspec's url_to_fs: a file may be called a::b.jpg, which it would read as a chain
+    kind = fsspec.get_filesystem_class(uri.split("://")[0])
+    # Other processes write too, so a listing that was kept would soon be wrong.
+    fs = kind(**kind._get_kwargs_from_urls(uri), use_listings_cache=False)
+    return fs, kind._strip_protocol(uri)
 
 
 def is_local(uri: str) -> bool:
@@ -43,6 +47,29 @@ def join(uri: str, *parts: str) -> str:
 def exists(uri: str) -> bool:
     fs, path = filesystem(uri)
     return fs.exists(path)
+
+
+def why_missing(uri: str) -> str:
+    """ "" if there is a file or folder at `uri`, else what is wrong with it."""
+    try:
+        return "" if exists(uri) else "there is no such file or folder"
+    except (OSError, ValueError, ImportError, BotoCoreError) as error:
+        return f"cannot be reached ({error})"
+
+
+def why_unwritable(uri: str) -> str:
+    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it."""
+    try:
+        fs, path = filesystem(uri)
+        if is_local(uri):
+            while not os.path.exists(path):
+                path = os.path.dirname(path)
+            allowed = os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+            return "" if allowed else f"{path} is no folder that this user may write to"
+        top = path.lstrip("/").split("/")[0]
+        return "" if uri.startswith("memory://") or fs.exists(top) else f"there is no bucket {top}"
+    except (OSError, ValueError, ImportError, BotoCoreError) as error:
+        return f"cannot be reached ({error})"
 
 
 def is_folder(uri: str) -> bool:
@@ -79,16 +106,8 @@ def write_bytes(uri: str, data: bytes) -> None:
     if not is_local(uri):
         fs.pipe_file(path, data)
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    with _appearing_whole(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
 
 
 def put_file(path: str, uri: str) -> None:
@@ -97,11 +116,18 @@ def put_file(path: str, uri: str) -> None:
     if not is_local(uri):
         fs.put_file(path, remote)
         return
-    os.makedirs(os.path.dirname(remote), exist_ok=True)
-    temporary = f"{remote}.{uuid.uuid4().hex}.tmp"
-    try:
+    with _appearing_whole(remote) as temporary:
         shutil.copyfile(path, temporary)
-        os.replace(temporary, remote)
+
+
+@contextmanager
+def _appearing_whole(path: str) -> Iterator[str]:
+    """A temporary file beside `path` that takes its place once it is written without an error."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        yield temporary
+        os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)

@@ -1,4 +1,4 @@
-"""GIST from labelled images to a report: `python jobs/pipeline.py [GROUP=CHOICE] [KEY=VALUE] ...`"""
+"""GIST from labelled images to a report: what is stored already is not made again."""
 
 import argparse
 

@@ -37,7 +37,11 @@ class Clip:
 
 
 def load_clip(
-    config: ClipConfig, *, device: str = "cpu", precision: str = "fp32", random_weights: bool = False
+    config: ClipConfig,
+    *,
+    device: str = "cpu",
+    precision: str = "fp32",
+    random_weights: bool = False,
 ) -> Clip:
     """Load towers, preprocessing and tokenizer of one and the same model.
 
@@ -61,12 +65,16 @@ def load_clip(
             require_pretrained=_has_prefix(name) and not random_weights,
             load_weights=not random_weights,
         )
-    except (RuntimeError, OSError, ValueError) as error:
-        raise UserError(f"clip.model={config.model}: open_clip cannot load it ({error}).") from error
+        tokenizer = open_clip.get_tokenizer(name)
+    except Exception as error:  # a damaged weights file raises nearly anything
+        raise UserError(
+            f"clip.model={config.model}: open_clip cannot load it "
+            f"({type(error).__name__}: {error})."
+        ) from error
     cfg = model.visual.preprocess_cfg
     return Clip(
         model=model.eval(),
-        tokenizer=open_clip.get_tokenizer(name),
+        tokenizer=tokenizer,
         preprocess=PreprocessCfg(**cfg),
         device=torch.device(device),
     )
@@ -95,7 +103,7 @@ def local_folder(uri: str) -> str:
     if storage.is_local(uri):
         return storage.absolute(uri)
     fs, path = storage.filesystem(uri)
-    state = sorted((name, info["size"]) for name, info in fs.find(path, detail=True).items())
+    state = sorted((name, str(fs.checksum(name))) for name in fs.find(path))
     if not state:
         raise UserError(f"{uri}: there is no model folder here.")
     key = hashlib.sha256(f"{uri}{state}".encode()).hexdigest()[:16]
@@ -108,14 +116,17 @@ def local_folder(uri: str) -> str:
 
 
 def fingerprint_of_weights(config: ClipConfig) -> str:
-    """What a stage's fingerprint needs to know of a model beyond its config: the sizes and names
-    of the files in a folder, which a new training changes while the path stays."""
+    """What a stage's fingerprint needs to know of a model beyond its config: the content of the
+    files in a folder, or of a weights file, which a new training changes while the path stays."""
     name = open_clip_name(config)
-    if not name.startswith(LOCAL_DIR_PREFIX):
+    if name.startswith(LOCAL_DIR_PREFIX):
+        files_of_model = sorted(Path(name.removeprefix(LOCAL_DIR_PREFIX)).glob("*"))
+    elif os.path.isfile(config.pretrained):
+        files_of_model = [Path(config.pretrained)]
+    else:
         return ""
-    folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+    for file in files_of_model:
         digest.update(file.name.encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -154,8 +165,9 @@ def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
     With one place more, a text that was cut shows a word where its forced end token was.
     """
     check_clip(config)
-    name = open_clip_name(config)
-    tokenizer = open_clip.get_tokenizer(name)
+    if not texts:
+        return []
+    tokenizer = open_clip.get_tokenizer(open_clip_name(config))
     length = tokenizer.context_length
     cut = tokenizer(list(texts), context_length=length)
     longer = tokenizer(list(texts), context_length=length + 1)
@@ -207,9 +219,12 @@ def check_clip(config: ClipConfig) -> None:
             "weights [0.48145466,0.4578275,0.40821073] and [0.26862954,0.26130258,0.27577711]."
         )
     wants_quick_gelu = bool(tag and tag.get("quick_gelu"))
-    if tag and wants_quick_gelu != bool(open_clip.get_model_config(name).get("quick_gelu")):
+    right = f"{name}-quickgelu" if wants_quick_gelu else name.removesuffix("-quickgelu")
+    has_quick_gelu = bool(open_clip.get_model_config(name).get("quick_gelu"))
+    # where there is no such twin (roberta-ViT-B-32) the tag's entry is merely incomplete
+    has_twin = right != name and right in open_clip.list_models()
+    if tag and has_twin and wants_quick_gelu != has_quick_gelu:
         # open_clip only warns, and the embeddings are silently worse (open_clip#441, #771)
-        right = f"{name}-quickgelu" if wants_quick_gelu else name.removesuffix("-quickgelu")
         raise UserError(
             f"clip.model={name} with clip.pretrained={config.pretrained}: these weights were "
             f"trained with another activation function. Use clip.model={right}."

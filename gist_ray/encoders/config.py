@@ -40,7 +40,8 @@ class EmbedConfig:
     """Rows per stored part file: the most that a crash redoes per worker."""
 
     max_workers: Annotated[int, Field(ge=1)] = 1
-    """Most encoder processes (actors) at once, each with its own copy of the model."""
+    """Most encoder processes (actors) at once, each with its own copy of the model; a second one
+    is always allowed, to take over from one that died."""
 
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1
     """CPUs, and torch threads, of an encoder process."""
@@ -54,5 +55,6 @@ class EmbedConfig:
     max_image_mib: Annotated[float, Field(gt=0)] = 64
     """Image files above this many MiB become error rows."""
 
-    max_image_pixels: Annotated[int, Field(ge=1)] = 100_000_000
-    """Images with more pixels become error rows before they are decoded."""
+    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
+    """Images with more pixels become error rows before they are decoded; at most Pillow's own
+    limit."""

@@ -3,17 +3,26 @@
 import io
 import warnings
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gist_ray import storage
 
-# HTTP status, or botocore's error code, of the failures that have a kind of their own.
+# `decode` has its own limit, and catch_warnings is not safe in threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+# Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.
+MAX_ASPECT_RATIO = 100
+
+# HTTP status, botocore's error code, or the exception's name, of the failures that have a kind of
+# their own.
 KIND_OF_CODE = {
     "404": "missing",
     "NoSuchKey": "missing",
     "NoSuchBucket": "missing",
     "403": "forbidden",
     "AccessDenied": "forbidden",
+    "NoCredentialsError": "forbidden",
     "503": "throttled",
     "SlowDown": "throttled",
     "429": "throttled",
@@ -40,7 +49,7 @@ def fetch(uri: str, max_bytes: int) -> bytes:
         data = fs.cat_file(path)
     except ImageError:
         raise
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"no such file: {uri}") from error
     except PermissionError as error:
         raise ImageError("forbidden", str(error)) from error
@@ -60,6 +69,8 @@ def _kind(error: Exception) -> str:
             code = str(response.get("Error", {}).get("Code", ""))
             status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
             return KIND_OF_CODE.get(code) or KIND_OF_CODE.get(status) or "network"
+        if type(seen).__name__ in KIND_OF_CODE:
+            return KIND_OF_CODE[type(seen).__name__]
         seen = seen.__cause__
     return "corrupt" if isinstance(error, IsADirectoryError) else "network"
 
@@ -71,14 +82,14 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     orientation is applied; of an animation the first frame counts.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > max_pixels:
-                size = f"{image.width:,} x {image.height:,} pixels"
-                raise ImageError("too_large", f"{size}; at most {max_pixels:,} are decoded")
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+        image = Image.open(io.BytesIO(data))
+        size = f"{image.width:,} x {image.height:,} pixels"
+        if image.width * image.height > max_pixels:
+            raise ImageError("too_large", f"{size}; at most {max_pixels:,} are decoded")
+        if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+            raise ImageError("too_large", f"{size}: longer than {MAX_ASPECT_RATIO} times its width")
+        image.load()
+        return _to_rgb(_upright(image))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -89,10 +100,19 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError("corrupt", f"{type(error).__name__}: {error}") from error
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF takes nothing from the pixels
+        return image
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        low, high = image.getextrema()
-        top = 255.0 if high <= 255 else 65535.0
+        high = float(np.max(np.asarray(image)))
+        top = 65535.0
+        if high <= 255:
+            top = 1.0 if image.mode == "F" and high <= 1 else 255.0
         image = image.convert("F").point(lambda value: value * (255.0 / top)).convert("L")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")

@@ -23,7 +23,11 @@ Batch = dict[str, Any]
 
 
 def embed_image_rows(
-    rows: pa.Table, clip: ClipConfig, config: EmbedConfig, writer: ArtifactWriter, progress: Progress
+    rows: pa.Table,
+    clip: ClipConfig,
+    config: EmbedConfig,
+    writer: ArtifactWriter,
+    progress: Progress,
 ) -> None:
     """Embed every image of `rows` (image_id, uri). Images that give no pixels become error rows."""
     loaded = load_clip(clip)
@@ -52,7 +56,11 @@ def embed_image_rows(
 
 
 def embed_text_rows(
-    rows: pa.Table, clip: ClipConfig, config: EmbedConfig, writer: ArtifactWriter, progress: Progress
+    rows: pa.Table,
+    clip: ClipConfig,
+    config: EmbedConfig,
+    writer: ArtifactWriter,
+    progress: Progress,
 ) -> None:
     """Embed every text of `rows` (text_id, text)."""
     dim = embed_texts(load_clip(clip), ["a"]).shape[1]

@@ -25,7 +25,7 @@ def cut_tokenizer(num_merges: int) -> Tokenizer:
     largest (`text_pool="argmax"`).
     """
     lines = gzip.decompress(Path(default_bpe()).read_bytes()).decode().split("\n")
-    merges = [tuple(line.split()) for line in lines[1 : 1 + num_merges]]
+    merges = [(left, right) for left, right in map(str.split, lines[1 : 1 + num_merges])]
     letters = list(bytes_to_unicode().values())
     words = letters + [f"{letter}</w>" for letter in letters] + ["".join(pair) for pair in merges]
     vocab = {word: row for row, word in enumerate([*words, PAD, START, END])}

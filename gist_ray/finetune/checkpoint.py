@@ -3,12 +3,15 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
 from open_clip.factory import LOCAL_DIR_PREFIX
+from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg
 from safetensors.torch import save_file
 
@@ -17,7 +20,8 @@ from gist_ray.finetune.loop import Training
 
 STATE_FILE = "state.pt"
 MODEL_FOLDER = "model"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+CONFIG_FILE = "open_clip_config.json"
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 
 
 def save_state(training: Training, uri: str) -> None:
@@ -44,14 +48,15 @@ def export_model(
     weights: dict[str, torch.Tensor],
     source_name: str,
     preprocess: PreprocessCfg,
+    tokenizer: Any,
     folder_uri: str,
     *,
     half: bool = False,
 ) -> None:
     """Write a folder that `open_clip.create_model_and_transforms("local-dir:FOLDER")` loads.
 
-    source_name: open_clip's name of the model the training began with, for its architecture and
-        tokenizer.
+    source_name: open_clip's name of the model the training began with, for its architecture.
+    tokenizer: what open_clip's get_tokenizer gave for it.
     half: store fp16, half the bytes; loading turns it back into fp32.
     """
     config = {
@@ -66,15 +71,19 @@ def export_model(
         path = os.path.join(folder, "open_clip_model.safetensors")
         save_file(tensors, path)
         storage.put_file(path, storage.join(folder_uri, "open_clip_model.safetensors"))
+        for file in _tokenizer_files(source_name, tokenizer, Path(folder) / "tokenizer"):
+            storage.put_file(str(file), storage.join(folder_uri, file.name))
+    storage.write_text(storage.join(folder_uri, CONFIG_FILE), json.dumps(config, indent=2) + "\n")
+
+
+def _tokenizer_files(source_name: str, tokenizer: Any, folder: Path) -> Iterable[Path]:
+    """The files that make the tokenizer again. From a folder, open_clip takes a Hugging Face
+    tokenizer out of that folder only, whatever the config names."""
     if source_name.startswith(LOCAL_DIR_PREFIX):
-        _copy_tokenizer(source_name.removeprefix(LOCAL_DIR_PREFIX), folder_uri)
-    storage.write_text(
-        storage.join(folder_uri, "open_clip_config.json"), json.dumps(config, indent=2) + "\n"
-    )
-
-
-def _copy_tokenizer(source_folder: str, folder_uri: str) -> None:
-    for name in TOKENIZER_FILES:
-        path = Path(source_folder) / name
-        if path.exists():
-            storage.write_bytes(storage.join(folder_uri, name), path.read_bytes())
+        source = Path(source_name.removeprefix(LOCAL_DIR_PREFIX))
+        others = (file for file in source.iterdir() if file.is_file() and file.name != CONFIG_FILE)
+        return [file for file in others if file.suffix not in WEIGHT_SUFFIXES]
+    if isinstance(tokenizer, HFTokenizer):
+        tokenizer.save_pretrained(str(folder))
+        return list(folder.iterdir())
+    return []

@@ -59,11 +59,11 @@ class FinetuneConfig:
     rounds every matrix to fp16 after each step, so that at its learning rate most never move."""
 
     train_towers: Literal["both", "image", "text"] = "both"
-    """The tower left out is frozen."""
+    """The tower left out is frozen; logit_scale, which belongs to neither, is always trained."""
 
-    unlocked_image_groups: Annotated[int, Field(ge=0)] | None = None
+    unlocked_image_groups: Annotated[int, Field(ge=1)] | None = None
     """Train only this many of the last groups of the image tower (open_clip's
-    lock_image_tower). null: all."""
+    lock_image_tower, which ModifiedResNet lacks). null: all."""
 
     freeze_batch_norm: bool = True
     """Keep the statistics of batch normalisation as pretrained: batches are small and of few
@@ -115,5 +115,10 @@ class FinetuneConfig:
             raise ValueError(
                 f"batch_size={self.batch_size} does not divide into num_workers={self.num_workers} "
                 f"x micro_batches={self.micro_batches}; make it a multiple of their product"
+            )
+        if self.unlocked_image_groups is not None and self.train_towers == "text":
+            raise ValueError(
+                f"unlocked_image_groups={self.unlocked_image_groups} trains a part of the image "
+                "tower and train_towers=text none of it; set one of them to null or both"
             )
         return self

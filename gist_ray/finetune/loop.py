@@ -1,13 +1,16 @@
 """The training loop of one worker: plain torch, no Ray."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import open_clip
 import torch
 from torch import Tensor
 
+from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.loss import make_loss
 from gist_ray.finetune.optimizer import (
@@ -18,9 +21,9 @@ from gist_ray.finetune.optimizer import (
     round_to_fp16,
     set_train_mode,
 )
-from gist_ray.finetune.pairs import EpochBatches, PairDataset
+from gist_ray.finetune.pairs import Batch, EpochBatches, PairLoader
 
-Batch = tuple[Tensor, Tensor, Tensor]
+TRAINABLE = (open_clip.CLIP, open_clip.CustomTextCLIP)
 
 
 @dataclass
@@ -41,7 +44,11 @@ class Training:
     history: list[dict[str, float | None]] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values only, so that it loads with weights_only=True."""
+        """Tensors and plain values only, so that it loads with weights_only=True.
+
+        It is taken between epochs, and every epoch seeds the random generators anew on each
+        worker, so `epoch` is their state.
+        """
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -52,7 +59,6 @@ class Training:
             "best_step": self.best_step,
             "best_weights": self.best_weights,
             "history": self.history,
-            "torch_rng": torch.get_rng_state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -63,57 +69,67 @@ class Training:
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self.best_weights = state["best_weights"]
         self.history = state["history"]
-        torch.set_rng_state(state["torch_rng"].cpu())
 
 
 def start_training(model: Any, config: FinetuneConfig, world_size: int) -> Training:
-    """Lock, wrap and give an optimizer to a model that is on its device."""
+    """Lock, wrap and give an optimizer to a model that is on its device.
+
+    Raises:
+        UserError: if the model is not trained by a contrast of pairs (SigLIP, CoCa), or cannot be
+            locked as the config says.
+    """
+    if getattr(model, "logit_bias", None) is not None or not isinstance(model, TRAINABLE):
+        raise UserError(
+            f"clip.model: {type(model).__name__} with its own kind of loss (SigLIP, CoCa) cannot "
+            "be fine-tuned here, only embedded and matched. Take a CLIP for clip.model."
+        )
     freeze(model, config)
     if config.grad_checkpointing:
         model.set_grad_checkpointing()
-    if next(model.parameters()).device.type == "cpu":
+    device = next(model.parameters()).device.type
+    if device == "cpu":
         # Convolutions are faster so on a CPU; to a transformer it makes no difference.
         model.visual.to(memory_format=torch.channels_last)
     forward = model
     if world_size > 1:
-        # Each worker's batch norm goes on with its own statistics, as in open_clip's training.
+        # Moving batch-norm statistics are only read after training, and rank 0's are exported; sent
+        # round at each forward pass they would break the backward pass of micro-batches.
         forward = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
-    scaler = torch.amp.GradScaler(enabled=config.precision == "amp_fp16")
+    scaler = torch.amp.GradScaler(device, enabled=config.precision == "amp_fp16")
     return Training(model, forward, make_optimizer(model, config), scaler)
 
 
 def total_steps(config: FinetuneConfig, num_pairs: int, world_size: int) -> int:
-    per_epoch = len(EpochBatches(num_pairs, config.batch_size, 0, 0, 0, world_size))
+    per_epoch = len(EpochBatches(num_pairs, config.batch_size, 0, 0, world_size))
     return config.num_steps or (config.num_epochs or 0) * per_epoch
 
 
 def train_epoch(
-    training: Training,
-    dataset: PairDataset,
-    config: FinetuneConfig,
-    *,
-    seed: int,
-    rank: int,
-    world_size: int,
-    after_step: Callable[[int, float], None],
-) -> None:
-    """One epoch, or what is left of `num_steps`. Calls `after_step(step, loss)`."""
-    set_train_mode(training.model, config.freeze_batch_norm)
-    num_steps = total_steps(config, len(dataset), world_size)
+    training: Training, loader: PairLoader, config: FinetuneConfig, num_steps: int
+) -> list[float]:
+    """One epoch, or what is left of `num_steps`; returns the loss of each step."""
+    set_train_mode(training.model, config)
+    batches = loader.batches
     device = next(training.model.parameters()).device
-    loss_of = make_loss(config.loss, rank, world_size)
-    batches = EpochBatches(
-        len(dataset), config.batch_size, seed, training.epoch, rank, world_size
-    )
-    for batch in _load(dataset, batches, config, device):
+    loss_of = make_loss(config.loss, batches.rank, batches.world_size)
+    batches.epoch = training.epoch
+    torch.manual_seed(_epoch_seed(batches))
+    losses = []
+    for batch in loader.on(device):
         for group in training.optimizer.param_groups:
             group["lr"] = learning_rate(training.step, num_steps, config)
-        loss = train_step(training, batch, config, loss_of)
+        losses.append(train_step(training, batch, config, loss_of))
         training.step += 1
-        after_step(training.step, loss)
         if training.step >= num_steps:
             break
     training.epoch += 1
+    return losses
+
+
+def _epoch_seed(batches: EpochBatches) -> int:
+    """For what is random inside a model, such as dropout."""
+    entropy = [batches.seed, batches.epoch, batches.rank]
+    return int(np.random.default_rng(entropy).integers(2**63))
 
 
 def train_step(
@@ -194,22 +210,8 @@ def _encode(
     with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
         image_features, text_features, scale, *_ = training.forward(images, tokens)
     normalise = torch.nn.functional.normalize
-    return normalise(image_features.float(), dim=-1), normalise(text_features.float(), dim=-1), scale
-
-
-def _load(
-    dataset: PairDataset, batches: EpochBatches, config: FinetuneConfig, device: torch.device
-) -> Iterator[Batch]:
-    loader = torch.utils.data.DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=config.loader_processes,
-        # forking a process that has a CUDA context or s3fs threads deadlocks (s3fs#914)
-        multiprocessing_context="spawn" if config.loader_processes else None,
-        pin_memory=device.type == "cuda",
+    return (
+        normalise(image_features.float(), dim=-1),
+        normalise(text_features.float(), dim=-1),
+        scale,
     )
-    for images, tokens, labels in loader:
-        images = images.to(device, non_blocking=True)
-        if device.type == "cpu":
-            images = images.contiguous(memory_format=torch.channels_last)
-        yield images, tokens.to(device, non_blocking=True), labels.to(device, non_blocking=True)

@@ -6,33 +6,44 @@ from typing import Any
 import torch
 from torch import nn
 
+from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 
 MAX_LOGIT_SCALE = math.log(100)
 
+HALVED_MODULES = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+HALVED_PROJECTIONS = ("text_projection", "proj")
+
 
 def freeze(model: Any, config: FinetuneConfig) -> None:
     """Lock what the config leaves out of training. `model` is an open_clip model."""
-    image = [parameter for name, parameter in model.named_parameters() if name.startswith("visual.")]
-    text = [parameter for name, parameter in model.named_parameters() if not name.startswith("visual.")]
-    if config.train_towers == "text":
-        for parameter in image:
-            parameter.requires_grad_(False)
-    if config.train_towers == "image":
-        for parameter in text:
-            parameter.requires_grad_(False)
     if config.unlocked_image_groups is not None:
-        model.lock_image_tower(
-            unlocked_groups=config.unlocked_image_groups, freeze_bn_stats=config.freeze_batch_norm
-        )
+        try:
+            # batch-norm statistics are `set_train_mode`'s: open_clip would swap the modules, and
+            # with them the names in the state dict
+            model.lock_image_tower(unlocked_groups=config.unlocked_image_groups)
+        except (AssertionError, RuntimeError) as error:
+            raise UserError(
+                f"finetune.unlocked_image_groups={config.unlocked_image_groups}: this image tower "
+                f"({type(model.visual).__name__}) cannot be trained in part ({error}). Leave it "
+                "null, or set finetune.train_towers=text."
+            ) from error
+    for name, parameter in model.named_parameters():
+        tower = "image" if name.startswith("visual.") else "text"
+        if config.train_towers not in ("both", tower) and name != "logit_scale":
+            parameter.requires_grad_(False)
 
 
-def set_train_mode(model: nn.Module, freeze_batch_norm: bool) -> None:
+def set_train_mode(model: nn.Module, config: FinetuneConfig) -> None:
+    """Train mode, save for what is frozen: its dropout and batch-norm statistics rest too."""
     model.train()
-    if freeze_batch_norm:
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+    for module in model.modules():
+        is_batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        own = list(module.parameters())
+        if (is_batch_norm and config.freeze_batch_norm) or (
+            own and not any(parameter.requires_grad for parameter in own)
+        ):
+            module.eval()
 
 
 def make_optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.Optimizer:
@@ -56,7 +67,7 @@ def make_optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.Opti
 
 
 def learning_rate(step: int, num_steps: int, config: FinetuneConfig) -> float:
-    """Rate of step 0 .. num_steps - 1: linear warm-up, then half a cosine to 0 (FLYP, open_clip)."""
+    """Rate of step 0 .. num_steps - 1: linear warm-up, half a cosine to 0 (FLYP, open_clip)."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == "constant":
@@ -67,11 +78,13 @@ def learning_rate(step: int, num_steps: int, config: FinetuneConfig) -> float:
 
 @torch.no_grad()
 def round_to_fp16(model: nn.Module) -> None:
-    """What GIST's reference does after each step: matrices go through fp16 and no fp32 copy is
-    kept (openai/CLIP#83). Norms, biases, embeddings and logit_scale stay fp32 there too."""
-    for name, parameter in model.named_parameters():
-        if parameter.ndim > 1 and "embed" not in name:
-            parameter.copy_(parameter.half().float())
+    """What GIST's reference does after each step: the weights that openai/CLIP's convert_weights
+    (clip/model.py) keeps in fp16 go through fp16, and no fp32 copy is kept (openai/CLIP#83). Norms,
+    embeddings and logit_scale stay fp32 there too."""
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if isinstance(module, HALVED_MODULES) or name in HALVED_PROJECTIONS:
+                parameter.copy_(parameter.half())
 
 
 @torch.no_grad()

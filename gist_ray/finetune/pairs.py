@@ -12,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 from open_clip.transform import PreprocessCfg
+from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from gist_ray.encoders.images import decode, fetch
+from gist_ray.encoders.images import ImageError, decode, fetch
+from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 
 Visit = tuple[int, int]  # (epoch, row)
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # images, tokens, labels
 
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_IMAGE_PIXELS = 100_000_000
@@ -38,7 +41,9 @@ class PairDataset(torch.utils.data.Dataset):
     ) -> None:
         self.uris = pairs.column("uri").to_pylist()
         self.captions = pairs.column("captions").to_pylist()
-        self.labels = [-1 if label is None else label for label in pairs.column("label").to_pylist()]
+        self.labels = [
+            -1 if label is None else label for label in pairs.column("label").to_pylist()
+        ]
         self.tokens: dict[str, torch.Tensor] = {}
         self.tokenizer = tokenizer
         self.transform = augmentation(preprocess, config)
@@ -53,12 +58,21 @@ class PairDataset(torch.utils.data.Dataset):
         epoch, row = visit
         draw = random.Random(f"{self.seed}/{epoch}/{row}")
         caption = draw.choice(self.captions[row])
-        image = decode(self._bytes(row), MAX_IMAGE_PIXELS)
+        image = self._image(row)
         with torch.random.fork_rng(devices=[]):
             # torch.manual_seed would also queue a call, with its stack, for every absent device
             torch.default_generator.manual_seed(draw.getrandbits(63))
             pixels = self.transform(image)
         return pixels, self._tokens(caption), self.labels[row]
+
+    def _image(self, row: int) -> Image.Image:
+        try:
+            return decode(self._bytes(row), MAX_IMAGE_PIXELS)
+        except ImageError as error:
+            raise UserError(
+                f"{self.uris[row]}: a training image cannot be read ({error.kind}: "
+                f"{error.message}). Mend or remove it and run again."
+            ) from error
 
     def _bytes(self, row: int) -> bytes:
         if row in self.cache:
@@ -91,26 +105,63 @@ def augmentation(preprocess: PreprocessCfg, config: FinetuneConfig) -> transform
 
 
 class EpochBatches:
-    """The batches of one epoch for one worker, as lists of visits.
+    """The batches of an epoch for one worker, as lists of visits; `epoch` says of which one.
 
     Every epoch is a fresh permutation of all rows. The global batch is cut into equal shares, one
     per worker; what does not fill a batch is left for another epoch's permutation.
     """
 
     def __init__(
-        self, num_rows: int, batch_size: int, seed: int, epoch: int, rank: int, world_size: int
+        self, num_rows: int, batch_size: int, seed: int, rank: int, world_size: int
     ) -> None:
+        self.num_rows = num_rows
         self.batch_size = min(batch_size, num_rows - num_rows % world_size)
-        self.order = np.random.default_rng([seed, epoch]).permutation(num_rows)
-        self.epoch = epoch
+        self.seed = seed
+        self.epoch = 0
         self.rank = rank
         self.world_size = world_size
 
     def __len__(self) -> int:
-        return len(self.order) // self.batch_size
+        return self.num_rows // self.batch_size
 
     def __iter__(self) -> Iterator[list[Visit]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_rows)
         share = self.batch_size // self.world_size
         for batch in range(len(self)):
             first = batch * self.batch_size + self.rank * share
-            yield [(self.epoch, int(row)) for row in self.order[first : first + share]]
+            yield [(self.epoch, int(row)) for row in order[first : first + share]]
+
+
+class PairLoader:
+    """Reads and augments batches, with the same processes from epoch to epoch.
+
+    Starting a process takes seconds, and its cache of pictures would be lost with it.
+    """
+
+    def __init__(
+        self,
+        dataset: PairDataset,
+        config: FinetuneConfig,
+        *,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.batches = EpochBatches(len(dataset), config.batch_size, seed, rank, world_size)
+        self._loader = torch.utils.data.DataLoader(
+            dataset,
+            batch_sampler=self.batches,
+            num_workers=config.loader_processes,
+            # forking a process that has a CUDA context or s3fs threads deadlocks (s3fs#914)
+            multiprocessing_context="spawn" if config.loader_processes else None,
+            persistent_workers=config.loader_processes > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on(self, device: torch.device) -> Iterator[Batch]:
+        """The batches of the epoch that `batches.epoch` says, on `device`."""
+        for images, tokens, labels in self._loader:
+            images = images.to(device, non_blocking=True)
+            if device.type == "cpu":
+                images = images.contiguous(memory_format=torch.channels_last)
+            yield images, tokens.to(device, non_blocking=True), labels.to(device, non_blocking=True)

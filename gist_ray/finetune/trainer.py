@@ -5,7 +5,6 @@ a worker that Ray restarts and a job that is submitted again then go on from the
 local disk as on S3, and a report costs no upload of its own.
 """
 
-import copy
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +20,18 @@ from gist_ray.artifacts import ArtifactWriter
 from gist_ray.encoders.clip import Clip, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
-from gist_ray.finetune.checkpoint import MODEL_FOLDER, STATE_FILE, export_model, load_state, save_state
+from gist_ray.finetune.checkpoint import (
+    MODEL_FOLDER,
+    STATE_FILE,
+    export_model,
+    load_state,
+    save_state,
+)
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.loop import Training, start_training, total_steps, train_epoch
+from gist_ray.finetune.loop import PairLoader, Training, start_training, total_steps, train_epoch
 from gist_ray.finetune.optimizer import interpolate
 from gist_ray.finetune.pairs import PairDataset
-from gist_ray.finetune.selection import probe_score, retrieval_score
+from gist_ray.finetune.selection import check_pairs, probe_score, retrieval_score
 from gist_ray.progress import Progress
 
 HISTORY_FILE = "history.json"
@@ -68,15 +73,14 @@ def train_clip(
         half: store the model in fp16.
 
     Returns:
-        The history: one entry per validation with step, epoch, loss and score (null for "last").
+        The history: one entry per validation with step, epoch, loss (of the first worker) and
+        score (null for "last").
+
+    Raises:
+        UserError: if the pairs cannot be trained on, or the epoch not be chosen, as the config
+            says; also what a worker found wrong with the model or an image.
     """
-    if len(pairs) < 2:
-        raise UserError(f"{writer.stage}: {len(pairs)} training pairs; contrast needs at least 2.")
-    if len(val) == 0 and config.select_by != "last":
-        raise UserError(
-            f"{writer.stage}: finetune.select_by={config.select_by} needs images of the val split "
-            "and there are none. Give the data set a val split or set finetune.select_by=last."
-        )
+    check_pairs(pairs, val, config, writer.stage)
     storage.write_parquet(writer.file(PAIRS_FILE), pairs)
     storage.write_parquet(writer.file(VAL_FILE), val)
     job = Job(writer.uri, clip, config, seed, random_weights, half)
@@ -102,6 +106,8 @@ def train_clip(
     follower.start()
     try:
         trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise _user_error(error) or error from error
     finally:
         finished.set()
         follower.join()
@@ -109,6 +115,17 @@ def train_clip(
     history: list[dict[str, float | None]] = storage.read_json(writer.file(HISTORY_FILE))
     storage.delete(writer.file(STATE_FILE))
     return history
+
+
+def _user_error(error: ray.train.TrainingFailedError) -> UserError | None:
+    """The first UserError among the failures of the workers."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        seen: BaseException | None = failure
+        while seen is not None:
+            if isinstance(seen, UserError):
+                return seen
+            seen = getattr(seen, "cause", None) or seen.__cause__
+    return None
 
 
 def train_worker(loop_config: dict[str, Any]) -> None:
@@ -123,30 +140,21 @@ def train_worker(loop_config: dict[str, Any]) -> None:
     torch.manual_seed(job.seed)
     device = ray.train.torch.get_device()
     clip = load_clip(job.clip, device=str(device), random_weights=job.random_weights)
-    before = copy.deepcopy(clip.model.state_dict()) if job.config.wise_ft < 1 else None
+    before = _cpu_copy(clip.model) if job.config.wise_ft < 1 else None
     training = start_training(clip.model, job.config, world_size)
     load_state(training, f"{job.folder}/{STATE_FILE}")
     pairs = storage.read_parquet(f"{job.folder}/{PAIRS_FILE}")
     val = storage.read_parquet(f"{job.folder}/{VAL_FILE}")
     dataset = PairDataset(pairs, clip.tokenizer, clip.preprocess, job.config, job.seed)
+    loader = PairLoader(dataset, job.config, seed=job.seed, rank=rank, world_size=world_size)
     num_steps = total_steps(job.config, len(dataset), world_size)
 
     losses: list[float] = []
+    validated = training.step  # a state is only stored where it was validated
     while training.step < num_steps:
-        train_epoch(
-            training,
-            dataset,
-            job.config,
-            seed=job.seed,
-            rank=rank,
-            world_size=world_size,
-            after_step=lambda step, loss: losses.append(loss),
-        )
-        validated = training.history[-1]["step"] if training.history else 0
-        if (
-            training.step - validated >= job.config.validate_every_steps
-            or training.step >= num_steps
-        ):
+        losses += train_epoch(training, loader, job.config, num_steps)
+        due = training.step - validated >= job.config.validate_every_steps
+        if due or training.step >= num_steps:
             if rank == 0:
                 _validate(training, clip, pairs, val, job.config, losses, num_steps)
                 save_state(training, f"{job.folder}/{STATE_FILE}")
@@ -155,6 +163,7 @@ def train_worker(loop_config: dict[str, Any]) -> None:
             else:
                 ray.train.report({})
             losses.clear()
+            validated = training.step
     if rank == 0:
         _export(training, clip, before, job)
         storage.write_json(f"{job.folder}/{HISTORY_FILE}", training.history)
@@ -183,24 +192,29 @@ def _validate(
         "epoch": training.epoch,
         "loss": sum(losses) / len(losses),
         "score": score,
-        "logit_scale": float(training.model.logit_scale.exp()),
+        "logit_scale": clip.logit_scale,
     }
     training.history.append(entry)
     if score is not None and score >= training.best_score:
         training.best_score, training.best_step = score, training.step
-        training.best_weights = copy.deepcopy(training.model.state_dict())
+        training.best_weights = _cpu_copy(training.model)
+
+
+def _cpu_copy(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def _export(
     training: Training, clip: Clip, before: dict[str, torch.Tensor] | None, job: Job
 ) -> None:
-    weights = training.best_weights or training.model.state_dict()
+    weights = training.best_weights or _cpu_copy(training.model)
     if before is not None:
         weights = interpolate(weights, before, job.config.wise_ft)
     export_model(
         weights,
         open_clip_name(job.clip),
         clip.preprocess,
+        clip.tokenizer,
         f"{job.folder}/{MODEL_FOLDER}",
         half=job.half,
     )
@@ -209,13 +223,12 @@ def _export(
 def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Event) -> None:
     """Say what the workers last stored, until the training ends."""
     said = 0
-    while not finished.wait(POLL_S) or said == 0:
-        try:
-            history = storage.read_json(writer.file(HISTORY_FILE))
-        except FileNotFoundError:
-            if finished.is_set():
-                return
+    is_last = False
+    while not is_last:
+        is_last = finished.wait(POLL_S)
+        if not storage.exists(writer.file(HISTORY_FILE)):
             continue
+        history = storage.read_json(writer.file(HISTORY_FILE))
         for entry in history[said:]:
             score = f"  val score {entry['score']:.4f}" if entry["score"] is not None else ""
             done = f"step {entry['step']}/{entry['num_steps']}"

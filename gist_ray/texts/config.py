@@ -1,5 +1,7 @@
 """Where texts come from and which of them are used."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from gist_ray.settings import settings
@@ -12,6 +14,9 @@ class TextsConfig:
     import_from: str = ""
     """Ready-made texts instead of generated ones: a JSON file {class: [texts]} or
     {image: [captions]}, or a Parquet file with the columns class_name and text. Empty: generate."""
+
+    unknown_images: Literal["error", "skip"] = "error"
+    """What becomes of imported captions of images that the data set does not have."""
 
     notes: str = ""
     """Notes on the classes as JSON, {class name: {axis value: {fact: value}}}, for prompts that

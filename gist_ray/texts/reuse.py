@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactWriter
-from gist_ray.row_stage import PARTS
+from gist_ray.row_stage import PARTS, finished_ids
 from gist_ray.texts.tables import ANSWERS
 
 ADOPTED = f"{PARTS}/adopted.parquet"
@@ -23,19 +22,18 @@ def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: Artifact
     """
     if storage.exists(writer.file(ADOPTED)):
         return 0
-    wanted = {_asked(row) for row in requests.select(WHAT_WAS_ASKED).to_pylist()}
+    # One's own answers, where a killed run of this stage had begun, are left as they are.
+    mine = set(finished_ids(writer, "text_id").to_pylist())
+    wanted = {_asked(row): row for row in requests.to_pylist() if row["text_id"] not in mine}
     found: list[dict[str, Any]] = []
     for answers in _of_same_model(model, writer):
         for row in answers.read().to_pylist():
-            if _asked(row) in wanted:
-                wanted.remove(_asked(row))
-                found.append(row)
+            request = wanted.pop(_asked(row), None)
+            if request is not None:
+                # The class may have another label now.
+                found.append({**row, **request})
     if found:
-        adopted = pa.Table.from_pylist(found, schema=ANSWERS)
-        # One's own answers, where a killed run of this stage had begun, are left as they are.
-        mine = _own_ids(writer)
-        adopted = adopted.filter(pc.invert(pc.is_in(adopted.column("text_id"), value_set=mine)))
-        storage.write_parquet(writer.file(ADOPTED), adopted)
+        storage.write_parquet(writer.file(ADOPTED), pa.Table.from_pylist(found, schema=ANSWERS))
     return len(found)
 
 
@@ -52,15 +50,7 @@ def _of_same_model(model: Mapping[str, Any], writer: ArtifactWriter) -> list[Art
         if name.count("/") == 1 and name.endswith("/artifact.json"):
             uri = storage.join(folder, name)
             info = storage.read_json(uri)
-            if info["config"].get("model") == dict(model) and "prompts" in info["config"]:
+            of_prompts = info["parts"] and "prompts" in info["config"]
+            if of_prompts and info["config"]["model"] == dict(model):
                 beside.append(Artifact(uri.removesuffix("/artifact.json"), info))
     return beside
-
-
-def _own_ids(writer: ArtifactWriter) -> pa.Array:
-    ids: list[str] = []
-    if storage.exists(writer.file(PARTS)):
-        for name in storage.list_files(writer.file(PARTS)):
-            part = storage.read_parquet(writer.file(f"{PARTS}/{name}"), ["text_id"])
-            ids += part.column("text_id").to_pylist()
-    return pa.array(ids, pa.string())

@@ -1,0 +1,148 @@
+"""Images, texts and class names through one model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray.artifacts import Artifact, ArtifactWriter, table_content
+from gist_ray.config import RunConfig
+from gist_ray.encoders.clip import fingerprint_of_weights, load_clip
+from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
+from gist_ray.finetune.checkpoint import MODEL_FOLDER
+from gist_ray.flow import Stage
+from gist_ray.matching.inputs import usable_texts
+from gist_ray.progress import Progress
+from gist_ray.schema import TEXTS, table
+from gist_ray.stages.data import Data
+from gist_ray.texts.prompt_set import zero_shot_prompts
+
+NAME_PREFIX = "name/"
+"""A row of text embeddings with the id name/LABEL/TEMPLATE is a class name in a template."""
+
+TEXT_COLUMNS = pa.schema([TEXTS.field("text_id"), TEXTS.field("text")])
+
+Inputs = Mapping[str, Artifact]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The embedding stages of one model."""
+
+    model: Mapping[str, Any]
+    """What a fingerprint has to know of the model; empty where the stages' input is the model."""
+
+    images: Stage
+    """All images of the manifest that can be read."""
+
+    texts: Stage
+    """All accepted texts, and the class names in the zero-shot templates."""
+
+
+def embedded(config: RunConfig, name: str, clip: ClipConfig, data: Data, texts: Stage) -> Embedded:
+    """The stages of a model as it came."""
+    of_model = {"clip": clip_key(clip)}
+    return Embedded(
+        of_model,
+        _images(config, name, clip, data, {"manifest": data.stage}, of_model),
+        _texts(config, name, clip, data, {"texts": texts}, of_model),
+    )
+
+
+def embedded_by_tuned(
+    config: RunConfig,
+    name: str,
+    tuned: Stage,
+    data: Data,
+    texts: Stage,
+    shots: Stage,
+    base: Embedded,
+) -> Embedded:
+    """The stages of the model that the stage `tuned` leaves. Of the images it takes what its
+    evaluation needs, the sample's and test's, as far as `base` could read them."""
+    images_of = {"tuned": tuned, "manifest": data.stage, "shots": shots, "base": base.images}
+    return Embedded(
+        {},
+        _images(config, name, None, data, images_of, {}),
+        _texts(config, name, None, data, {"tuned": tuned, "texts": texts}, {}),
+    )
+
+
+def clip_key(clip: ClipConfig) -> dict[str, Any]:
+    """The model's config and the content of its weights; reads all of them."""
+    return {**asdict(clip), "weights": fingerprint_of_weights(clip)}
+
+
+def _images(
+    config: RunConfig,
+    name: str,
+    clip: ClipConfig | None,
+    data: Data,
+    sources: Mapping[str, Stage],
+    of_model: Mapping[str, Any],
+) -> Stage:
+    embed = config.embed
+
+    def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
+        images = data.manifest
+        if "shots" in inputs:
+            is_test = pc.equal(images.column("split"), "test")
+            needed = pc.or_(is_test, _is_in(images, inputs["shots"]))
+            images = images.filter(pc.and_(needed, _is_in(images, inputs["base"])))
+        embed_image_rows(images, clip or _tuned_clip(inputs), embed, writer, progress)
+
+    limits = {"max_image_mib": embed.max_image_mib, "max_image_pixels": embed.max_image_pixels}
+    return Stage(
+        f"embed images {name}",
+        "image_embeddings",
+        {**of_model, "precision": embed.precision, **limits},
+        run,
+        sources,
+        cpus=embed.cpus_per_worker,
+    )
+
+
+def _texts(
+    config: RunConfig,
+    name: str,
+    clip: ClipConfig | None,
+    data: Data,
+    sources: Mapping[str, Stage],
+    of_model: Mapping[str, Any],
+) -> Stage:
+    prompts, embed = config.prompts, config.embed
+    names = table(
+        [
+            {"text_id": f"{NAME_PREFIX}{label}/{index}", "text": prompt}
+            for label, class_name in data.classes
+            for index, prompt in enumerate(zero_shot_prompts(prompts, class_name))
+        ],
+        TEXT_COLUMNS,
+    )
+
+    def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
+        texts = usable_texts(inputs["texts"].read()).select(TEXT_COLUMNS.names)
+        model = clip or _tuned_clip(inputs)
+        writer.extra["logit_scale"] = load_clip(model).logit_scale
+        embed_text_rows(pa.concat_tables([texts, names]), model, embed, writer, progress)
+
+    return Stage(
+        f"embed texts {name}",
+        "text_embeddings",
+        {**of_model, "precision": embed.precision, "names": table_content(names)},
+        run,
+        sources,
+        cpus=embed.cpus_per_worker,
+    )
+
+
+def _tuned_clip(inputs: Inputs) -> ClipConfig:
+    return ClipConfig(model=f"local-dir:{inputs['tuned'].file(MODEL_FOLDER)}")
+
+
+def _is_in(images: pa.Table, artifact: Artifact) -> pa.ChunkedArray:
+    ids = artifact.read(["image_id"]).column("image_id").combine_chunks()
+    return pc.is_in(images.column("image_id"), value_set=ids)

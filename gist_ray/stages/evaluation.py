@@ -1,0 +1,116 @@
+"""The evaluation of one model on one draw."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactWriter
+from gist_ray.captions import sampled_images
+from gist_ray.config import RunConfig
+from gist_ray.evaluation.evaluate import ClassTexts, LabelledImages, Setting, evaluate
+from gist_ray.flow import Stage
+from gist_ray.matching.inputs import embedding_matrix, usable_texts
+from gist_ray.progress import Progress
+from gist_ray.stages.data import Data
+from gist_ray.stages.embedding import NAME_PREFIX, Embedded
+from gist_ray.stages.training import draw_name
+
+WITHOUT_K = ("frozen", "class_name", "all")
+"""Trainings that `matching.k` does not change."""
+
+
+def evaluation_stage(
+    config: RunConfig,
+    training: str,
+    num_shots: int | None,
+    seed: int,
+    data: Data,
+    texts: Stage,
+    shots: Stage,
+    model: Embedded,
+) -> Stage:
+    """METRICS as the artifact's rows, and the test predictions of each head beside them."""
+    setting = Setting(
+        training=training,
+        backbone=" ".join(filter(None, [config.clip.model, config.clip.pretrained])),
+        k=None if training in WITHOUT_K else config.matching.k,
+        shots=num_shots,
+        seed=seed,
+    )
+
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        shots = inputs["shots"].read()
+        is_test = pc.equal(data.manifest.column("split"), "test")
+        images = inputs["image_embeddings"].read()
+        names, features = _class_names_and_texts(inputs)
+        result = evaluate(
+            labelled(sampled_images(data.manifest, shots, "train"), images),
+            labelled(sampled_images(data.manifest, shots, "val"), images),
+            labelled(data.manifest.filter(is_test), images),
+            features,
+            names,
+            inputs["text_embeddings"].info["logit_scale"],
+            len(data.classes),
+            setting,
+            config.evaluation,
+        )
+        writer.write(result.metrics)
+        for head, predictions in result.predictions.items():
+            storage.write_parquet(writer.file(f"predictions/{head}.parquet"), predictions)
+
+    return Stage(
+        f"evaluate {training} {draw_name(num_shots, seed)}",
+        "evaluation",
+        {**asdict(config.evaluation), **asdict(setting)},
+        run,
+        {
+            "manifest": data.stage,
+            "texts": texts,
+            "shots": shots,
+            "image_embeddings": model.images,
+            "text_embeddings": model.texts,
+        },
+    )
+
+
+def labelled(images: pa.Table, embeddings: pa.Table) -> LabelledImages:
+    """The rows of a manifest that have a label and an embedding."""
+    places = pc.index_in(images.column("image_id"), embeddings.column("image_id").combine_chunks())
+    known = pc.and_(pc.is_valid(places), pc.is_valid(images.column("label")))
+    found = images.filter(known)
+    return LabelledImages(
+        found.column("image_id").to_pylist(),
+        embedding_matrix(embeddings)[places.filter(known).to_numpy()],
+        found.column("label").to_numpy().astype(np.int64),
+    )
+
+
+def _class_names_and_texts(inputs: Mapping[str, Artifact]) -> tuple[np.ndarray, ClassTexts]:
+    """The names in their templates, (num_templates, num_classes, dim), and the classes' texts as
+    far as they could be embedded."""
+    embeddings = inputs["text_embeddings"].read()
+    ids = embeddings.column("text_id").to_pylist()
+    features = dict(zip(ids, embedding_matrix(embeddings), strict=True))
+    texts = [
+        row
+        for row in usable_texts(inputs["texts"].read()).to_pylist()
+        if row["text_id"] in features
+    ]
+    class_texts = ClassTexts(
+        [row["text"] for row in texts],
+        np.stack([features[row["text_id"]] for row in texts]),
+        np.array([row["label"] for row in texts], np.int64),
+    )
+    names = sorted(
+        (int(template), int(label), text_id)
+        for text_id in ids
+        if text_id.startswith(NAME_PREFIX)
+        for _, label, template in [text_id.split("/")]
+    )
+    num_templates = names[-1][0] + 1
+    stacked = np.stack([features[text_id] for _, _, text_id in names])
+    return stacked.reshape(num_templates, len(names) // num_templates, -1), class_texts

@@ -1,0 +1,94 @@
+"""The graph of a run: which stages it needs, and what each is made from.
+
+Nothing here does work beyond reading the manifest; the work of a stage stands beside it in the
+other modules of this package.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from gist_ray.artifacts import ArtifactStore
+from gist_ray.config import RunConfig
+from gist_ray.flow import Stage
+from gist_ray.stages.data import read_data
+from gist_ray.stages.embedding import embedded, embedded_by_tuned
+from gist_ray.stages.evaluation import evaluation_stage
+from gist_ray.stages.texts import texts_stage
+from gist_ray.stages.training import draw_name, finetune_stage, match_stage, sample_stage
+
+FROZEN = "frozen"
+"""The training that is none: the model as it came."""
+
+Draw = tuple[str, int | None, int]
+"""(training, shots, seed); shots None means all images."""
+
+
+@dataclass(frozen=True)
+class RunGraph:
+    """The stages of a run, and what was read to know them."""
+
+    stages: list[Stage]
+    """Every stage once, after what it is made from."""
+
+    manifest: pa.Table
+
+    evaluations: dict[Draw, str]
+    """Key of the stage that evaluates a draw."""
+
+    matching_of: dict[tuple[str, int], str]
+    """(training, seed) -> key of its match stage, where it has one."""
+
+
+def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
+    """Read the manifest and lay out all stages.
+
+    Raises UserError for a broken data set, or prompts that cannot be made.
+    """
+    data = read_data(config, store)
+    texts = texts_stage(config, data)
+    base = matcher = embedded(config, FROZEN, config.clip, data, texts)
+    if config.matcher is not None and config.matcher != config.clip:
+        matcher = embedded(config, "matcher", config.matcher, data, texts)
+    evaluations: dict[Draw, Stage] = {}
+    matching_of: dict[tuple[str, int], str] = {}
+    for choice in config.study.shots:
+        num_shots = None if choice == "full" else choice
+        for seed in config.study.seeds:
+            draw = (num_shots, seed)
+            shots = sample_stage(config, *draw, data)
+            evaluations[FROZEN, *draw] = evaluation_stage(
+                config, FROZEN, *draw, data, texts, shots, base
+            )
+            for training in config.study.trainings:
+                match = match_stage(config, training, seed, data, texts, matcher)
+                if match is not None:
+                    matching_of[training, seed] = match.key
+                tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
+                name = f"{training} {draw_name(*draw)}"
+                tuned = embedded_by_tuned(config, name, tune, data, texts, shots, base)
+                evaluations[training, *draw] = evaluation_stage(
+                    config, training, *draw, data, texts, shots, tuned
+                )
+    return RunGraph(
+        stages=in_order(evaluations.values()),
+        manifest=data.manifest,
+        evaluations={draw: stage.key for draw, stage in evaluations.items()},
+        matching_of=matching_of,
+    )
+
+
+def in_order(wanted: Iterable[Stage]) -> list[Stage]:
+    """`wanted` and all that they are made from, each once, inputs first."""
+    found: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in found:
+            for source in stage.inputs.values():
+                visit(source)
+            found[stage.key] = stage
+
+    for stage in wanted:
+        visit(stage)
+    return list(found.values())

@@ -1,0 +1,151 @@
+"""The texts of a run: imported, or generated; then cleaned, and shortened if asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from gist_ray.artifacts import Artifact, ArtifactWriter, file_content, fingerprint, table_content
+from gist_ray.config import RunConfig
+from gist_ray.encoders.clip import fits_context
+from gist_ray.flow import Stage
+from gist_ray.progress import Progress
+from gist_ray.stages.data import Data
+from gist_ray.stages.embedding import clip_key
+from gist_ray.texts.clean import clean_texts, texts_from_answers
+from gist_ray.texts.import_texts import import_texts
+from gist_ray.texts.llm_config import LlmConfig
+from gist_ray.texts.prompt_set import PromptSet, caption
+from gist_ray.texts.prompting import build_prompts
+from gist_ray.texts.reuse import adopt_answers
+from gist_ray.texts.shorten import ShorteningConfig, build_shortening_prompts, join_short_texts
+from gist_ray.texts.stage import generate
+
+DECIDES_ANSWERS = ("model", "max_model_len", "dtype", "seed", "engine_kwargs")
+"""Settings of the language model that change what it says; the others say how fast."""
+
+
+def texts_stage(config: RunConfig, data: Data) -> Stage:
+    """The stage that leaves the TEXTS table which all others use.
+
+    Raises UserError if prompts cannot be made of the prompt set, the classes and their notes.
+    """
+    if config.texts.import_from:
+        return _import(config, data)
+    clean = _clean(config, data, _generate(config, data))
+    return clean if config.texts.shorten is None else _shorten(config, config.texts.shorten, clean)
+
+
+def _cleaning_key(config: RunConfig, data: Data) -> dict[str, Any]:
+    return {
+        "cleaning": asdict(config.texts.cleaning),
+        "vocabulary": config.prompts.vocabulary,
+        "notes": fingerprint("notes", data.notes or {}, {}),
+        # what decides whether a caption is too long
+        "caption_prefix": config.prompts.caption_prefix,
+        "clip": clip_key(config.clip),
+    }
+
+
+def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
+    def fits(candidates: Sequence[str], class_names: Sequence[str]) -> list[bool]:
+        captions = [
+            caption(config.prompts, name, text)
+            for name, text in zip(class_names, candidates, strict=True)
+        ]
+        return fits_context(config.clip, captions)
+
+    return clean_texts(
+        texts,
+        config.texts.cleaning,
+        fits=fits,
+        vocabulary=config.prompts.vocabulary,
+        notes=data.notes,
+    )
+
+
+def _import(config: RunConfig, data: Data) -> Stage:
+    source, unknown_images = config.texts.import_from, config.texts.unknown_images
+
+    def run(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
+        texts = import_texts(source, data.manifest, unknown_images).texts
+        writer.write(_cleaned(config, data, texts))
+
+    content = {"source": file_content(source), "unknown_images": unknown_images}
+    key = {**_cleaning_key(config, data), **content}
+    return Stage("import texts", "texts", key, run, {"manifest": data.stage})
+
+
+def _generate(config: RunConfig, data: Data) -> Stage:
+    prompts = config.prompts
+    requests = build_prompts(prompts, data.classes, data.notes, config.seed)
+    model = {**_model_key(config.llm), "sampling": asdict(prompts.sampling), "chat": prompts.chat}
+
+    def run(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
+        adopted = adopt_answers(requests, model, writer)
+        if adopted:
+            progress.say(writer.stage, f"{adopted:,} answers taken over from earlier runs")
+        generate(requests, config.llm, prompts.sampling, prompts.chat, writer, progress)
+
+    return Stage(
+        "generate texts",
+        "answers",
+        {"model": model, "prompts": table_content(requests)},
+        run,
+        cpus=_cpus(config.llm),
+        num_rows=len(requests),
+    )
+
+
+def _clean(config: RunConfig, data: Data, answers: Stage) -> Stage:
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        texts = texts_from_answers(inputs["answers"].read())
+        writer.write(_cleaned(config, data, texts))
+
+    return Stage("clean texts", "texts", _cleaning_key(config, data), run, {"answers": answers})
+
+
+def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> Stage:
+    def ask(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        requests = build_shortening_prompts(inputs["texts"].read(), shortening)
+        if len(requests):
+            sampling, chat = shortening.sampling, shortening.chat
+            generate(requests, config.llm, sampling, chat, writer, progress)
+
+    answers = Stage(
+        "shorten texts",
+        "answers",
+        {"model": _model_key(config.llm), "shortening": asdict(shortening)},
+        ask,
+        {"texts": texts},
+        cpus=_cpus(config.llm),
+    )
+    return Stage(
+        "join short texts",
+        "texts",
+        {"shortening": asdict(shortening), "vocabulary": config.prompts.vocabulary},
+        lambda inputs, writer, progress: _join(shortening, config.prompts, inputs, writer),
+        {"texts": texts, "answers": answers},
+    )
+
+
+def _join(
+    shortening: ShorteningConfig,
+    prompts: PromptSet,
+    inputs: Mapping[str, Artifact],
+    writer: ArtifactWriter,
+) -> None:
+    texts, answers = inputs["texts"].read(), inputs["answers"]
+    if answers.info["parts"]:
+        texts, reasons = join_short_texts(texts, answers.read(), shortening, prompts.vocabulary)
+        writer.extra["without_short_text"] = reasons
+    writer.write(texts)
+
+
+def _model_key(llm: LlmConfig) -> dict[str, Any]:
+    return {name: value for name, value in asdict(llm).items() if name in DECIDES_ANSWERS}
+
+
+def _cpus(llm: LlmConfig) -> float:
+    return llm.cpus_per_replica * llm.num_replicas

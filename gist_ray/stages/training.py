@@ -1,0 +1,167 @@
+"""The few-shot sample, the match and the fine-tuning of one training."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray.artifacts import Artifact, ArtifactWriter
+from gist_ray.captions import pairs_of_matches, pairs_of_names, sampled_images
+from gist_ray.config import RunConfig
+from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
+from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.finetune.trainer import train_clip
+from gist_ray.flow import Stage
+from gist_ray.matching.config import CLASS_NAME, MatchingConfig
+from gist_ray.matching.inputs import without_embedding
+from gist_ray.matching.match import match
+from gist_ray.progress import Progress
+from gist_ray.schema import PAIRS, table
+from gist_ray.stages.data import Data
+from gist_ray.stages.embedding import Embedded
+
+DECIDES_MATCHES = {
+    "topk": ("k", "min_similarity"),
+    "sampled": ("k", "min_similarity", "temperature"),
+    "mmr": ("k", "min_similarity", "diversity"),
+    "balanced": ("k", "min_similarity", "sinkhorn_epsilon", "sinkhorn_iterations"),
+    "any_class": ("k", "min_similarity"),
+    "random": ("k",),
+    "all": (),
+}
+"""The settings that each variant of matching reads."""
+
+DRAWN = ("random", "sampled")
+"""Variants of matching that depend on a seed."""
+
+WHERE_AND_HOW_FAST = {
+    "cpus_per_worker",
+    "gpus_per_worker",
+    "loader_processes",
+    "cache_mib",
+    "max_failures",
+    "grad_checkpointing",
+}
+"""Settings of a training that do not change what comes out of it."""
+
+Inputs = Mapping[str, Artifact]
+
+
+def recipe(config: FinetuneConfig) -> dict[str, Any]:
+    """The settings that decide what the trained weights are."""
+    return {name: value for name, value in asdict(config).items() if name not in WHERE_AND_HOW_FAST}
+
+
+def draw_name(num_shots: int | None, seed: int) -> str:
+    """How keys name a draw: "5-shot seed 1"; num_shots None is all images."""
+    return f"{num_shots}-shot seed {seed}" if num_shots else f"all images seed {seed}"
+
+
+def sample_stage(config: RunConfig, num_shots: int | None, seed: int, data: Data) -> Stage:
+    """Draws the sample of one number of shots and seed; all images are the same for every seed."""
+    if num_shots is None:
+        return Stage(
+            "sample all images",
+            "shots",
+            {"rule": "full"},
+            lambda inputs, writer, progress: writer.write(sample_full(data.manifest)),
+            {"manifest": data.stage},
+        )
+    sample = sample_coop if config.study.few_shot == "coop" else sample_nested
+    return Stage(
+        f"sample {draw_name(num_shots, seed)}",
+        "shots",
+        {"rule": config.study.few_shot, "shots": num_shots, "seed": seed},
+        lambda inputs, writer, progress: writer.write(sample(data.manifest, num_shots, seed)),
+        {"manifest": data.stage},
+    )
+
+
+def match_stage(
+    config: RunConfig, training: str, seed: int, data: Data, texts: Stage, matcher: Embedded
+) -> Stage | None:
+    """The match of a training; None where captions are class names, which need none."""
+    matching = config.matching
+    if training != "gist":
+        # A control has as many texts per image as what it is compared with.
+        matching = MatchingConfig(variant=training, k=matching.k)  # type: ignore[arg-type]
+    variant = matching.variant
+    if variant == CLASS_NAME:
+        return None
+    decides = {name: getattr(matching, name) for name in DECIDES_MATCHES[variant]}
+    drawn = {"seed": seed} if variant in DRAWN else {}
+
+    def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
+        tables = (
+            data.manifest,
+            inputs["image_embeddings"].read(),
+            inputs["texts"].read(),
+            inputs["text_embeddings"].read(),
+        )
+        # Failed rows of the embedding, not of this stage: they are counted there.
+        writer.extra["num_without_embedding"] = len(without_embedding(*tables))
+        writer.write(match(*tables, matching, seed))
+
+    return Stage(
+        f"match {training}" + (f" seed {seed}" if drawn else ""),
+        "matches",
+        {"variant": variant, **decides, **drawn},
+        run,
+        {
+            "manifest": data.stage,
+            "texts": texts,
+            "image_embeddings": matcher.images,
+            "text_embeddings": matcher.texts,
+        },
+    )
+
+
+def finetune_stage(
+    config: RunConfig,
+    training: str,
+    num_shots: int | None,
+    seed: int,
+    data: Data,
+    texts: Stage,
+    shots: Stage,
+    matches: Stage | None,
+    base: Embedded,
+) -> Stage:
+    """Trains on the sample's images with their captions; val images only choose the epoch."""
+    tune, prompts = config.finetune, config.prompts
+
+    def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
+        shots = inputs["shots"].read()
+        readable = inputs["images"].read(["image_id"]).column("image_id").combine_chunks()
+        images = data.manifest.filter(pc.is_in(data.manifest.column("image_id"), readable))
+        if "matches" in inputs:
+            matches, texts = inputs["matches"].read(), inputs["texts"].read()
+            pairs = pairs_of_matches(images, shots, matches, texts, prompts)
+        else:
+            pairs = pairs_of_names(images, shots, prompts)
+        val = sampled_images(images, shots, "val")
+        val_pairs = table([{**row, "captions": []} for row in val.to_pylist()], PAIRS)
+        history = train_clip(pairs, val_pairs, config.clip, tune, seed, writer, progress)
+        writer.write(pa.Table.from_pylist(history), "history.parquet")
+
+    captions = (
+        {"prefix": prompts.caption_prefix}
+        if matches
+        else {"templates": prompts.zero_shot_templates}
+    )
+    return Stage(
+        f"finetune {training} {draw_name(num_shots, seed)}",
+        "finetuned",
+        {"recipe": recipe(tune), **base.model, "seed": seed, **captions},
+        run,
+        {
+            "manifest": data.stage,
+            "shots": shots,
+            # which images can be read
+            "images": base.images,
+            **({"texts": texts, "matches": matches} if matches else {}),
+        },
+        cpus=tune.cpus_per_worker * tune.num_workers,
+    )

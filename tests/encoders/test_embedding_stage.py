@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from gist_ray.artifacts import ArtifactStore
+from gist_ray.encoders.clip import embed_images, embed_texts
+from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
+from gist_ray.progress import Progress
+
+pytestmark = pytest.mark.ray
+
+CONFIG = EmbedConfig(batch_size=8, rows_per_part=10)
+
+
+def files_below(folder: str) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in Path(folder).rglob("*.parquet")}
+
+
+def test_good_images_are_embedded_bad_ones_named_and_nothing_done_twice(
+    ray_local, shipped_clip, picture_uris, tmp_path, capsys
+):
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(Path(picture_uris[1]).read_bytes()[:500])
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    uris = list(picture_uris)
+    bad = {
+        3: (str(tmp_path / "none.png"), "missing"),
+        17: (str(truncated), "corrupt"),
+        39: (str(empty), "empty"),
+    }
+    for index, (uri, _) in bad.items():
+        uris[index] = uri
+    ids = [f"image {index}" for index in range(40)]
+    rows = pa.table({"image_id": ids, "uri": uris})
+    store = ArtifactStore(str(tmp_path / "store"))
+
+    def run(part: pa.Table) -> tuple[str, pa.Table, pa.Table]:
+        writer = store.writer("images", "embed", {"a": 1}, {})
+        embed_image_rows(part, ClipConfig(), CONFIG, writer, Progress())
+        artifact = writer.publish(1.0)
+        return writer.uri, artifact.read(), artifact.read_errors()
+
+    # as after a crash: one part is there, the rest is not
+    folder, some, _ = run(rows.slice(0, 10))
+    assert len(some) == 9
+    early = files_below(folder)
+    _, embedded, errors = run(rows)
+    late = files_below(folder)
+    assert {path: late[path] for path in early if "errors.parquet" not in path}.items() <= (
+        early.items()
+    )
+    assert {row["id"]: row["kind"] for row in errors.to_pylist()} == {
+        ids[index]: kind for index, (_, kind) in bad.items()
+    }
+    assert all(row["uri"] and row["message"] for row in errors.to_pylist())
+
+    found = {row["image_id"]: row["embedding"] for row in embedded.to_pylist()}
+    good = [index for index in range(40) if index not in bad]
+    assert sorted(found) == sorted(ids[index] for index in good)
+    pixels = np.stack([np.asarray(Image.open(uris[index])) for index in good])
+    wanted = embed_images(shipped_clip, pixels)
+    assert np.allclose([found[ids[index]] for index in good], wanted, atol=1e-5)
+
+    run(rows)
+    parts = {path for path in late if "errors.parquet" not in path}
+    again = files_below(folder)
+    assert {path: again[path] for path in parts} == {path: late[path] for path in parts}
+    assert "40 images were already stored" in capsys.readouterr().out
+
+
+def test_texts_are_embedded(ray_local, shipped_clip, tmp_path):
+    texts = [f"a butterfly with {count} spots" for count in range(5)]
+    rows = pa.table({"text_id": [f"t{i}" for i in range(5)], "text": texts})
+    writer = ArtifactStore(str(tmp_path)).writer("texts", "embed", {}, {})
+    embed_text_rows(rows, ClipConfig(), CONFIG, writer, Progress())
+    found = writer.publish(1.0).read()
+    order = [int(text_id[1:]) for text_id in found["text_id"].to_pylist()]
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    wanted = embed_texts(shipped_clip, texts)[order]
+    assert np.allclose(np.stack(found["embedding"].to_pylist()), wanted, atol=1e-5)

@@ -1,0 +1,63 @@
+"""A tiny world with texts that need no language model, and what turns one into a user's files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.datasets.butterflies.notes import field_notes
+from gist_ray.datasets.butterflies.species import make_species
+
+WORLD = {
+    "seed": 401,
+    "num_genera": 2,
+    "species_per_genus": 2,
+    "train_per_species": 12,
+    "val_per_species": 2,
+    "test_per_species": 4,
+}
+
+
+def texts_from_notes(world: WorldConfig) -> dict[str, list[str]]:
+    """{class: a true sentence per form}, in the order of the notes' forms."""
+    return {
+        name: [_sentence(form, dict(facts)) for form, facts in forms.items()]
+        for name, forms in field_notes(make_species(world)).items()
+    }
+
+
+def _sentence(form: str, facts: dict[str, str]) -> str:
+    border = facts.pop("border", "")
+    parts = [
+        f"{colour} {part}" if part.endswith("wings") else colour for part, colour in facts.items()
+    ]
+    end = f" and a {border} border" if border else ""
+    return f"The {form} has {' with '.join(parts)}{end}."
+
+
+@pytest.fixture(scope="session")
+def world() -> WorldConfig:
+    return WorldConfig(**WORLD)
+
+
+@pytest.fixture(scope="session")
+def texts_file(world: WorldConfig, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("texts") / "texts.json"
+    path.write_text(json.dumps(texts_from_notes(world)))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Settings that make every stage small."""
+    return [
+        "study.trainings=[gist]",
+        "study.shots=[2]",
+        "study.seeds=[1]",
+        "finetune.num_steps=2",
+        "finetune.batch_size=8",
+        "finetune.precision=fp32",
+        "evaluation.num_bootstrap=50",
+        "matching.k=1",
+    ]

@@ -1,0 +1,138 @@
+"""The whole pipeline on a tiny world, all but the language model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactStore
+from gist_ray.commandline import compose_values
+from gist_ray.config import RunConfig, build
+from gist_ray.datasets.butterflies.collection import write_collection
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.flow import TooManyFailedRowsError
+from gist_ray.schema import METRICS
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
+
+
+def configured(*overrides: str) -> RunConfig:
+    config: RunConfig = build(RunConfig, compose_values("config", list(overrides)))
+    return config
+
+
+def run(config: RunConfig, until: str | None = None) -> None:
+    from gist_ray.pipeline import run_pipeline
+
+    run_pipeline(config, plan_only=False, until=until)
+
+
+def artifact(root: str, key: str) -> Artifact:
+    """The artifact of the only run that is kept in `root`, by its stage's key."""
+    rows = storage.read_json(next(Path(root).glob("runs/*/stages.json")).as_posix())
+    row = next(row for row in rows if row["key"] == key)
+    found = ArtifactStore(root).find(row["stage"], row["fingerprint"])
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def in_world(world: WorldConfig, texts_file: str, tiny: list[str]) -> list[str]:
+    sizes = [f"data.{name}={value}" for name, value in vars(world).items() if name != "layout"]
+    return [*sizes, *tiny, f"texts.import_from={texts_file}", "name=tiny"]
+
+
+@pytest.fixture(scope="module")
+def finished(in_world: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The root of a run that was killed before its training and then done again."""
+    root = str(tmp_path_factory.mktemp("root"))
+    config = configured(*in_world, f"root={root}")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed(*arguments: object) -> None:
+            raise ConnectionError("the machine went away")
+
+        patch.setattr("gist_ray.stages.training.train_clip", killed)
+        with pytest.raises(ConnectionError, match="the machine went away"):
+            run(config)
+    embedded = {path: path.stat().st_mtime_ns for path in Path(root).rglob("artifact.json")}
+    run(config)
+    assert len(embedded) >= 7
+    assert all(path.stat().st_mtime_ns == made for path, made in embedded.items())
+    return root
+
+
+def test_a_run_leaves_metrics_and_a_report(finished: str) -> None:
+    folder = Path(finished) / "runs" / "tiny"
+    assert "</html>" in (folder / "report.html").read_text()
+    metrics = storage.read_parquet(str(folder / "metrics.parquet"))
+    assert metrics.schema == METRICS
+    values = {
+        row["method"]: row["value"]
+        for row in metrics.to_pylist()
+        if (row["split"], row["metric"]) == ("test", "top1")
+    }
+    heads = ("linear_probe", "zero_shot_name", "zero_shot_texts", "zero_shot_best_texts")
+    assert values.keys() == {f"{name}/{head}" for name in ("frozen", "gist") for head in heads}
+    assert all(0 <= value <= 1 for value in values.values())
+    # chance is 0.25
+    assert values["frozen/linear_probe"] > 0.5
+    assert values["frozen/zero_shot_best_texts"] > 0.5
+    differences = json.loads((folder / "summary.json").read_text())["differences"]
+    assert [row["method_b"] for row in differences] == [
+        "frozen/linear_probe",
+        "frozen/zero_shot_best_texts",
+    ]
+
+
+def test_pictures_get_the_text_of_their_own_form(finished: str) -> None:
+    """The heart of the method, where chance is one in three."""
+    texts = artifact(finished, "import texts").read().to_pylist()
+    form_of_text = {row["text_id"]: row["text"].split(" has ")[0].split()[1] for row in texts}
+    form_of_image = {
+        row["image_id"]: json.loads(row["attributes"])["form"].split()[0]
+        for row in artifact(finished, "manifest").read().to_pylist()
+    }
+    matches = artifact(finished, "match gist").read().to_pylist()
+    hits = [form_of_image[row["image_id"]] == form_of_text[row["text_id"]] for row in matches]
+    assert len(hits) == 48
+    assert sum(hits) / len(hits) >= 0.9
+
+
+def test_a_second_run_computes_nothing(
+    finished: str, in_world: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object) -> None:
+        raise AssertionError("a stage ran again")
+
+    monkeypatch.setattr("gist_ray.flow.ArtifactStore.writer", never)
+    monkeypatch.setattr("gist_ray.pipeline.connect", never)
+    run(configured(*in_world, f"root={finished}", "name=again", "embed.batch_size=7"))
+    assert (Path(finished) / "runs" / "again" / "report.html").exists()
+    (Path(finished) / "runs" / "again" / "stages.json").unlink()
+
+
+def test_a_corrupt_image_is_an_error_row_and_too_many_are_the_end(
+    texts_file: str, tiny: list[str], tmp_path: Path
+) -> None:
+    world = WorldConfig(seed=401, num_genera=2, species_per_genus=2, train_per_species=20)
+    write_collection(world, str(tmp_path / "world"))
+    images = tmp_path / "world" / "images"
+    broken = next((images / "test").rglob("*.png"))
+    broken.write_bytes(broken.read_bytes()[:200])
+    config = [
+        "data=image_folder",
+        f"data.path={images}",
+        f"texts.import_from={texts_file}",
+        *tiny,
+        "study.trainings=[]",
+        f"root={tmp_path}/root",
+        "name=own",
+    ]
+    run(configured(*config))
+    errors = artifact(f"{tmp_path}/root", "embed images frozen").read_errors().to_pylist()
+    assert [(row["uri"], row["kind"]) for row in errors] == [(str(broken), "corrupt")]
+    assert broken.name in (tmp_path / "root" / "runs" / "own" / "report.html").read_text()
+    with pytest.raises(TooManyFailedRowsError, match=r"embed images frozen: 1 of 240 rows"):
+        run(configured(*config, "max_failed_fraction=0"))

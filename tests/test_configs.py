@@ -1,0 +1,26 @@
+"""Every file in configs/ composes into a valid run."""
+
+from pathlib import Path
+
+import pytest
+
+from gist_ray.commandline import CONFIGS, compose_values
+from gist_ray.config import RunConfig, build
+from gist_ray.texts.prompt_set import prompt_set_problems
+
+CHOICES = [f"{file.parent.name}={file.stem}" for file in sorted(CONFIGS.glob("*/*.yaml"))]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_makes_a_valid_run(choice: str, tmp_path: Path) -> None:
+    overrides = [choice]
+    if choice.startswith("data=") and choice != "data=butterflies":
+        overrides.append(f"data.path={tmp_path}")
+    config = build(RunConfig, compose_values("config", overrides))
+    assert prompt_set_problems(config.prompts) == []
+
+
+def test_the_pretraining_has_a_valid_config() -> None:
+    from gist_ray.pretraining import PretrainConfig
+
+    build(PretrainConfig, compose_values("pretrain", []))

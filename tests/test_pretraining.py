@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from gist_ray.datasets.butterflies.corpus import corpus_pairs, corpus_rows
+from gist_ray.datasets.butterflies.pictures import write_pictures
+from gist_ray.encoders.clip import embedded_folder, load_clip
+from gist_ray.encoders.config import ClipConfig
+from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.pretraining import PretrainConfig, measure, run_pretraining, write_architecture
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def shipped_recipe(**options: object) -> PretrainConfig:
+    base = yaml.safe_load((CONFIGS / "pretrain.yaml").read_text())
+    base.pop("defaults")
+    tune = yaml.safe_load((CONFIGS / "finetune" / "pretrain.yaml").read_text())
+    tune |= options.pop("finetune", {})
+    return PretrainConfig(**(base | {"finetune": FinetuneConfig(**tune)} | options))
+
+
+def test_the_recipe_makes_the_architecture_that_is_shipped(tmp_path):
+    write_architecture(shipped_recipe(), tmp_path)
+    ours = json.loads((tmp_path / "open_clip_config.json").read_text())
+    shipped = json.loads(Path(embedded_folder(), "open_clip_config.json").read_text())
+    assert ours["model_cfg"] == shipped["model_cfg"]
+    for key, value in ours["preprocess_cfg"].items():
+        assert shipped["preprocess_cfg"][key] == value
+    tokenizers = [Path(f, "tokenizer.json").read_bytes() for f in (tmp_path, embedded_folder())]
+    assert tokenizers[0] == tokenizers[1]
+    clip = load_clip(ClipConfig(model=f"local-dir:{tmp_path}"), random_weights=True)
+    assert sum(p.numel() for p in clip.model.parameters()) == pytest.approx(4.7e6, rel=0.05)
+
+
+def test_the_shipped_weights_know_what_they_were_taught(tmp_path):
+    """On 100 unseen pictures; random weights find 1 of 100 and name 1 of 12 colours."""
+    rows = corpus_rows(100, seed=123, split="held_out")
+    write_pictures(rows, str(tmp_path))
+    uris = corpus_pairs(rows, str(tmp_path)).column("uri").to_pylist()
+    quality = measure(ClipConfig(), rows, uris)
+    assert quality["R@1"] > 0.7
+    assert quality["R@1"] <= quality["R@5"]
+    assert quality["zero-shot forewing (1 of 12)"] > 0.5
+    assert quality["zero-shot background (1 of 7)"] > 0.8
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_small_pretraining_runs_from_nothing_to_its_quality(ray_local, tmp_path, capsys):
+    config = shipped_recipe(
+        root=str(tmp_path),
+        num_pictures=24,
+        num_held_out=6,
+        num_val=5,
+        num_merges=100,
+        finetune={"num_steps": 2, "batch_size": 8, "warmup_steps": 1},
+    )
+    run_pretraining(config)
+    out = capsys.readouterr().out
+    folder = Path(out.rsplit("Model: ", 1)[1].strip())
+    clip = load_clip(ClipConfig(model=f"local-dir:{folder}"))
+    assert {p.dtype for p in clip.model.parameters()} == {torch.float32}
+    quality = json.loads((folder.parent / "quality.json").read_text())
+    assert 0 <= quality["R@1"] <= 1
+    # the pictures that choose the epoch are not those that it is measured on
+    val = pq.read_table(folder.parent / "val.parquet")
+    measured = corpus_rows(6, 0, "held_out")["image_id"].to_pylist()
+    assert len(val) == 5
+    assert set(measured).isdisjoint(val["image_id"].to_pylist())
