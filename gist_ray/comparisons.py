@@ -72,40 +72,70 @@ def compare_trainings(
     config: RunConfig, graph: RunGraph, artifacts: Mapping[str, Artifact]
 ) -> list[Difference]:
     """The training that the run is about less each other one and the frozen model, on the same
-    draws."""
+    draws, at every number of shots."""
+    return [
+        difference
+        for head in HEADS
+        for shots in num_shots(config)
+        for difference in _differences(config, graph, artifacts, head, [shots])
+    ]
+
+
+def compare_over_shots(
+    config: RunConfig, graph: RunGraph, artifacts: Mapping[str, Artifact]
+) -> list[Difference]:
+    """The same over the draws of all numbers of shots together; nothing where there is one."""
+    if len(config.study.shots) == 1:
+        return []
+    return [
+        difference
+        for head in HEADS
+        for difference in _differences(config, graph, artifacts, head, num_shots(config))
+    ]
+
+
+def num_shots(config: RunConfig) -> list[int | None]:
+    """The study's numbers of shots, None for all images."""
+    return [None if choice == "full" else choice for choice in config.study.shots]
+
+
+def _differences(
+    config: RunConfig,
+    graph: RunGraph,
+    artifacts: Mapping[str, Artifact],
+    head: str,
+    over: list[int | None],
+) -> list[Difference]:
+    """Paired over the draws of all these numbers of shots."""
     shown = shown_training(config)
     others = [other for other in (FROZEN, *config.study.trainings) if other != shown]
+    draws = [(shots, seed) for shots in over for seed in config.study.seeds]
+    of_training = {
+        training: {
+            index: read_predictions(artifacts[graph.evaluations[training, *draw]], head)
+            for index, draw in enumerate(draws)
+        }
+        for training in (shown, *others)
+    }
+    common = _on_common_images(of_training)
     rows: list[Difference] = []
-    for head in HEADS:
-        for choice in config.study.shots:
-            shots = None if choice == "full" else choice
-            of_training = {
-                training: {
-                    seed: read_predictions(
-                        artifacts[graph.evaluations[training, shots, seed]], head
-                    )
-                    for seed in config.study.seeds
-                }
-                for training in (shown, *others)
+    for other in others:
+        found = compare(common[shown], common[other], config.evaluation, config.seed)
+        over_seeds = found.seeds_interval or (None, None)
+        rows.append(
+            {
+                "method_a": f"{shown}/{head}",
+                "method_b": f"{other}/{head}",
+                "shots": over[0] if len(over) == 1 else None,
+                "metric": HEADLINE,
+                "mean": found.mean,
+                "ci_low": found.low,
+                "ci_high": found.high,
+                "per_seed": [float(value) for value in found.per_seed],
+                "seeds_ci_low": over_seeds[0],
+                "seeds_ci_high": over_seeds[1],
             }
-            common = _on_common_images(of_training)
-            for other in others:
-                found = compare(common[shown], common[other], config.evaluation, config.seed)
-                over_seeds = found.seeds_interval or (None, None)
-                rows.append(
-                    {
-                        "method_a": f"{shown}/{head}",
-                        "method_b": f"{other}/{head}",
-                        "shots": shots,
-                        "metric": HEADLINE,
-                        "mean": found.mean,
-                        "ci_low": found.low,
-                        "ci_high": found.high,
-                        "per_seed": [float(value) for value in found.per_seed],
-                        "seeds_ci_low": over_seeds[0],
-                        "seeds_ci_high": over_seeds[1],
-                    }
-                )
+        )
     return rows
 
 

@@ -26,7 +26,7 @@ from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.finetune.checkpoint import MODEL_FOLDER
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.selection import embed_uris
-from gist_ray.finetune.trainer import train_clip
+from gist_ray.finetune.trainer import PAIRS_FILE, train_clip
 from gist_ray.flow import Stage, run_flow
 from gist_ray.progress import Progress
 from gist_ray.settings import settings
@@ -187,7 +187,8 @@ def _pretrain(
         half=True,
     )
     writer.extra["settings"] = asdict(config.finetune)
-    writer.write(pa.Table.from_pylist(history), "history.parquet")
+    writer.extra["history"] = history
+    writer.add_part(PAIRS_FILE, len(train))
 
 
 def write_architecture(config: PretrainConfig, folder: Path) -> None:

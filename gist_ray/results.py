@@ -18,6 +18,7 @@ from gist_ray.comparisons import (
     HEADS,
     Difference,
     collect_metrics,
+    compare_over_shots,
     compare_trainings,
     read_predictions,
     shown_training,
@@ -44,6 +45,7 @@ def write_results(
     metrics = collect_metrics(graph, artifacts)
     summary = summarise(config, metrics)
     differences = compare_trainings(config, graph, artifacts)
+    over_shots = compare_over_shots(config, graph, artifacts)
     config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
     stages = [_stage_row(entry) for entry in done.values()]
     console = Console()
@@ -51,12 +53,20 @@ def write_results(
     console.print(results_table(summary, confidence=confidence))
     for row in differences:
         console.print(difference_line(row), highlight=False, soft_wrap=True)
+    for row in over_shots:
+        line = difference_line(row).replace(shots_name(None), "over all shots", 1)
+        console.print(line, highlight=False, soft_wrap=True)
     storage.write_text(storage.join(folder, "config.yaml"), config_yaml)
     storage.write_json(storage.join(folder, "stages.json"), stages)
     storage.write_parquet(storage.join(folder, "metrics.parquet"), metrics)
     storage.write_json(
         storage.join(folder, "summary.json"),
-        {"confidence": confidence, "summary": summary, "differences": differences},
+        {
+            "confidence": confidence,
+            "summary": summary,
+            "differences": differences,
+            "differences_over_shots": over_shots,
+        },
     )
     shown = shown_training(config)
     shots, seed = config.study.shots[-1], config.study.seeds[0]
@@ -70,6 +80,7 @@ def write_results(
         metrics=metrics,
         summary=summary,
         differences=[*differences],
+        differences_over_shots=[*over_shots],
         manifest=graph.manifest,
         stages=stages,
         confidence=confidence,
@@ -86,13 +97,17 @@ def write_results(
 def difference_line(row: Difference) -> str:
     """Such as "5-shot: gist/linear_probe - frozen/linear_probe = +3.1 points (+1.2 to +5.0); seeds
     +3.0 +3.2"."""
-    shots = f"{row['shots']}-shot" if row["shots"] else "all images"
-    line = f"{shots}: {row['method_a']} - {row['method_b']} = {100 * row['mean']:+.1f} points"
+    pair = f"{row['method_a']} - {row['method_b']}"
+    line = f"{shots_name(row['shots'])}: {pair} = {100 * row['mean']:+.1f} points"
     if row["ci_low"] is not None and row["ci_high"] is not None:
         line += f" ({100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f})"
     if len(row["per_seed"]) > 1:
         line += "; seeds " + " ".join(f"{100 * value:+.1f}" for value in row["per_seed"])
     return line
+
+
+def shots_name(shots: int | None) -> str:
+    return f"{shots}-shot" if shots else "all images"
 
 
 def environment() -> dict[str, str]:

@@ -6,7 +6,13 @@ import pytest
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactStore
 from gist_ray.commandline import compose_values
-from gist_ray.comparisons import HEADS, collect_metrics, compare_trainings, summarise
+from gist_ray.comparisons import (
+    HEADS,
+    collect_metrics,
+    compare_over_shots,
+    compare_trainings,
+    summarise,
+)
 from gist_ray.config import RunConfig, build
 from gist_ray.results import difference_line
 from gist_ray.schema import METRICS, PREDICTIONS, table
@@ -57,6 +63,29 @@ def test_both_intervals_stand_beside_the_paired_difference(tmp_path: Path) -> No
     assert row["ci_low"] is not None
     assert row["seeds_ci_low"] is not None
     assert row["seeds_ci_low"] < row["ci_low"] <= row["mean"] == 0.75
+
+
+def test_over_all_shots_every_draw_counts_once(tmp_path: Path) -> None:
+    wrong, right = {"a": False, "b": False}, {"a": True, "b": True}
+    graph, artifacts = evaluated(
+        tmp_path,
+        {("frozen", 1): wrong, ("frozen", 2): wrong, ("gist", 1): right, ("gist", 2): wrong},
+    )
+    assert compare_over_shots(CONFIG, graph, artifacts) == []
+    # at 3 shots both seeds are what seed 1 is at one shot
+    at_three = {
+        (training, 3, seed): f"evaluate {training} 1" for training, _, seed in graph.evaluations
+    }
+    graph.evaluations.update(at_three)
+    both = build(
+        RunConfig,
+        compose_values(
+            "config", ["study.trainings=[gist]", "study.shots=[1,3]", "study.seeds=[1,2]"]
+        ),
+    )
+    row = compare_over_shots(both, graph, artifacts)[0]
+    assert row["per_seed"] == [1.0, 0.0, 1.0, 1.0]
+    assert row["mean"] == 0.75
 
 
 def test_an_image_that_one_model_could_not_read_counts_for_none(tmp_path: Path) -> None:

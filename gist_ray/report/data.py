@@ -79,6 +79,8 @@ class ReportData:
     """The steps in the order of the pipeline."""
     confidence: float = 0.95
     """Of all intervals."""
+    differences_over_shots: list[DifferenceRow] = field(default_factory=list)
+    """The same pairs over the draws of all numbers of shots together."""
     headline: tuple[str, str] = ("gist/linear_probe", "frozen/linear_probe")
     """The two methods that the first sentence compares."""
     headline_metric: str = "top1"

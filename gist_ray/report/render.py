@@ -147,6 +147,9 @@ def _results(data: ReportData) -> dict[str, Any]:
             metric: difference_table(data.differences, metric, data.headline, LIMITS["differences"])
             for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
         },
+        "over_shots": difference_table(
+            data.differences_over_shots, data.headline_metric, data.headline, LIMITS["differences"]
+        ),
         "num_differences": Counter(row["metric"] for row in data.differences),
         "drawing_width": DRAWING_WIDTH,
     }

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.artifacts import Artifact, ArtifactWriter
@@ -12,7 +11,7 @@ from gist_ray.captions import pairs_of_matches, pairs_of_names, sampled_images
 from gist_ray.config import RunConfig
 from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.trainer import train_clip
+from gist_ray.finetune.trainer import PAIRS_FILE, train_clip
 from gist_ray.flow import Stage
 from gist_ray.matching.config import CLASS_NAME, MatchingConfig
 from gist_ray.matching.inputs import without_embedding
@@ -144,7 +143,8 @@ def finetune_stage(
         val = sampled_images(images, shots, "val")
         val_pairs = table([{**row, "captions": []} for row in val.to_pylist()], PAIRS)
         history = train_clip(pairs, val_pairs, config.clip, tune, seed, writer, progress)
-        writer.write(pa.Table.from_pylist(history), "history.parquet")
+        writer.extra["history"] = history
+        writer.add_part(PAIRS_FILE, len(pairs))
 
     captions = (
         {"prefix": prompts.caption_prefix}

@@ -79,7 +79,9 @@ def _gguf_folder() -> Path:
 def _save_as_safetensors(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF_FILE)
     model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF_FILE)
     model = model.to(torch.bfloat16)

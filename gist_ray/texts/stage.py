@@ -1,6 +1,7 @@
 """Generation of texts: vLLM engines over a Ray Data set of prompts."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +99,11 @@ def answering(
         return table(block.to_pylist(), OUTCOME)
 
     def transform(prompts: ray.data.Dataset) -> ray.data.Dataset:
-        processor = build_processor(_processor_config(llm, chat), preprocess=request)
+        logging.disable(logging.WARNING)  # remarks of vLLM and Ray on how they start
+        try:
+            processor = build_processor(_processor_config(llm, chat), preprocess=request)
+        finally:
+            logging.disable(logging.NOTSET)
         return processor(prompts).map(answer).map_batches(with_types, batch_format="pyarrow")
 
     return transform
