@@ -27,11 +27,11 @@ lint: $(VENV)/.test-installed
 install: $(VENV)/.run-installed
 
 $(VENV)/.run-installed: pyproject.toml tools/install.py | $(VENV)
-	$(BIN)/python tools/install.py $(EXTRAS)
+	$(BIN)/python tools/install.py $(EXTRAS) demo
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml tools/install.py | $(VENV)
-	$(BIN)/python tools/install.py $(EXTRAS) test
+	$(BIN)/python tools/install.py $(EXTRAS) demo test
 	@touch $@ $(VENV)/.run-installed
 
 $(VENV):
