@@ -7,6 +7,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Where this is set, every one of the run's many short-lived workers would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test fast-test lint install clean
 
 run: $(VENV)/.run-installed

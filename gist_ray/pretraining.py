@@ -23,10 +23,10 @@ from gist_ray.datasets.stage import draw_pictures
 from gist_ray.encoders.clip import embed_texts, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer
-from gist_ray.finetune.checkpoint import MODEL_FOLDER
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
 from gist_ray.finetune.selection import embed_uris
-from gist_ray.finetune.trainer import PAIRS_FILE, train_clip
+from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage, run_flow
 from gist_ray.progress import Progress
 from gist_ray.settings import settings

@@ -61,9 +61,10 @@ def embed_text_rows(
     config: EmbedConfig,
     writer: ArtifactWriter,
     progress: Progress,
-) -> None:
-    """Embed every text of `rows` (text_id, text)."""
-    dim = embed_texts(load_clip(clip), ["a"]).shape[1]
+) -> float:
+    """Embed every text of `rows` (text_id, text); returns the model's logit_scale."""
+    loaded = load_clip(clip)
+    dim = embed_texts(loaded, ["a"]).shape[1]
     run_rows(
         rows.select(["text_id", "text"]),
         id_column="text_id",
@@ -74,6 +75,7 @@ def embed_text_rows(
         unit="texts",
         progress=progress,
     )
+    return loaded.logit_scale
 
 
 class ImageEncoder:

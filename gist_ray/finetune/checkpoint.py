@@ -16,10 +16,9 @@ from open_clip.transform import PreprocessCfg
 from safetensors.torch import save_file
 
 from gist_ray import storage
+from gist_ray.finetune.job import STATE_FILE
 from gist_ray.finetune.loop import Training
 
-STATE_FILE = "state.pt"
-MODEL_FOLDER = "model"
 CONFIG_FILE = "open_clip_config.json"
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 

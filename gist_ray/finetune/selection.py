@@ -2,54 +2,16 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from gist_ray.encoders.clip import Clip, embed_images, embed_texts, to_pixels
 from gist_ray.encoders.images import decode, fetch
-from gist_ray.errors import UserError
-from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.pairs import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
 # L2-normalised features are small; without this a regularised classifier stays near uniform.
 FEATURE_SCALE = 10.0
 BATCH_SIZE = 256
-
-
-def check_pairs(pairs: pa.Table, val: pa.Table, config: FinetuneConfig, stage: str) -> None:
-    """Raise UserError where `config` cannot train on these PAIRS tables or choose by `val`."""
-    problems = []
-    if len(pairs) < max(2, config.num_workers):
-        problems.append(
-            f"{stage}: {len(pairs)} training pairs for finetune.num_workers={config.num_workers}; "
-            "a contrast needs at least 2, and each worker 1."
-        )
-    by = f"{stage}: finetune.select_by={config.select_by}"
-    if config.select_by != "last" and len(val) == 0:
-        problems.append(
-            f"{by} needs images of the val split and there are none. Give the data set a val split "
-            "or set finetune.select_by=last."
-        )
-    elif (
-        config.select_by == "retrieval"
-        and pc.min(pc.list_value_length(val["captions"])).as_py() < 1
-    ):
-        problems.append(
-            f"{by} needs a caption of every val image, and some have none. Set "
-            "finetune.select_by=probe or last."
-        )
-    elif config.select_by == "probe":
-        trained = pc.unique(pairs["label"].drop_null())
-        known = pc.sum(pc.is_in(val["label"].drop_null(), value_set=trained)).as_py() or 0
-        if pairs["label"].null_count or len(trained) < 2 or not known:
-            problems.append(
-                f"{by} needs a label on every training pair, at least 2 classes and val images of "
-                f"them; there are {pairs['label'].null_count} pairs without a label, "
-                f"{len(trained)} classes and {known} such val images. Set finetune.select_by=last."
-            )
-    if problems:
-        raise UserError(problems)
 
 
 def probe_score(clip: Clip, train: pa.Table, val: pa.Table) -> float:

@@ -6,50 +6,22 @@ local disk as on S3, and a report costs no upload of its own.
 """
 
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
 import ray.train
 import ray.train.torch
-import torch
 
 from gist_ray import storage
 from gist_ray.artifacts import ArtifactWriter
-from gist_ray.encoders.clip import Clip, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
-from gist_ray.finetune.checkpoint import (
-    MODEL_FOLDER,
-    STATE_FILE,
-    export_model,
-    load_state,
-    save_state,
-)
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.loop import PairLoader, Training, start_training, total_steps, train_epoch
-from gist_ray.finetune.optimizer import interpolate
-from gist_ray.finetune.pairs import PairDataset
-from gist_ray.finetune.selection import check_pairs, probe_score, retrieval_score
+from gist_ray.finetune.job import HISTORY_FILE, PAIRS_FILE, STATE_FILE, VAL_FILE, Job, check_pairs
 from gist_ray.progress import Progress
 
-HISTORY_FILE = "history.json"
-PAIRS_FILE = "pairs.parquet"
-VAL_FILE = "val.parquet"
 POLL_S = 3.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is told; plain values, so that it travels to any machine."""
-
-    folder: str
-    clip: ClipConfig
-    config: FinetuneConfig
-    seed: int
-    random_weights: bool
-    half: bool
 
 
 def train_clip(
@@ -85,7 +57,7 @@ def train_clip(
     storage.write_parquet(writer.file(VAL_FILE), val)
     job = Job(writer.uri, clip, config, seed, random_weights, half)
     trainer = ray.train.torch.TorchTrainer(
-        train_worker,
+        _run_worker,
         train_loop_config={"job": job},
         scaling_config=ray.train.ScalingConfig(
             num_workers=config.num_workers,
@@ -128,96 +100,12 @@ def _user_error(error: ray.train.TrainingFailedError) -> UserError | None:
     return None
 
 
-def train_worker(loop_config: dict[str, Any]) -> None:
-    """What each Ray Train worker runs."""
-    job: Job = loop_config["job"]
-    context = ray.train.get_context()
-    rank, world_size = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(job.config.cpus_per_worker)
-    # The math kernel is faster than the fused ones for small towers on a CPU.
-    torch.backends.cuda.enable_flash_sdp(torch.cuda.is_available())
-    torch.backends.cuda.enable_mem_efficient_sdp(torch.cuda.is_available())
-    torch.manual_seed(job.seed)
-    device = ray.train.torch.get_device()
-    clip = load_clip(job.clip, device=str(device), random_weights=job.random_weights)
-    before = _cpu_copy(clip.model) if job.config.wise_ft < 1 else None
-    training = start_training(clip.model, job.config, world_size)
-    load_state(training, f"{job.folder}/{STATE_FILE}")
-    pairs = storage.read_parquet(f"{job.folder}/{PAIRS_FILE}")
-    val = storage.read_parquet(f"{job.folder}/{VAL_FILE}")
-    dataset = PairDataset(pairs, clip.tokenizer, clip.preprocess, job.config, job.seed)
-    loader = PairLoader(dataset, job.config, seed=job.seed, rank=rank, world_size=world_size)
-    num_steps = total_steps(job.config, len(dataset), world_size)
+def _run_worker(loop_config: dict[str, Any]) -> None:
+    # Imported here: Ray Train's controller unpickles this function too, and to load CLIP for that
+    # costs it as much time as a small training.
+    from gist_ray.finetune.worker import train_worker
 
-    losses: list[float] = []
-    validated = training.step  # a state is only stored where it was validated
-    while training.step < num_steps:
-        losses += train_epoch(training, loader, job.config, num_steps)
-        due = training.step - validated >= job.config.validate_every_steps
-        if due or training.step >= num_steps:
-            if rank == 0:
-                _validate(training, clip, pairs, val, job.config, losses, num_steps)
-                save_state(training, f"{job.folder}/{STATE_FILE}")
-                storage.write_json(f"{job.folder}/{HISTORY_FILE}", training.history)
-                ray.train.report(training.history[-1])
-            else:
-                ray.train.report({})
-            losses.clear()
-            validated = training.step
-    if rank == 0:
-        _export(training, clip, before, job)
-        storage.write_json(f"{job.folder}/{HISTORY_FILE}", training.history)
-
-
-def _validate(
-    training: Training,
-    clip: Clip,
-    pairs: pa.Table,
-    val: pa.Table,
-    config: FinetuneConfig,
-    losses: list[float],
-    num_steps: int,
-) -> None:
-    training.model.eval()
-    score: float | None
-    if config.select_by == "probe":
-        score = probe_score(clip, pairs, val)
-    elif config.select_by == "retrieval":
-        score = retrieval_score(clip, val)
-    else:
-        score = None
-    entry = {
-        "step": training.step,
-        "num_steps": num_steps,
-        "epoch": training.epoch,
-        "loss": sum(losses) / len(losses),
-        "score": score,
-        "logit_scale": clip.logit_scale,
-    }
-    training.history.append(entry)
-    if score is not None and score >= training.best_score:
-        training.best_score, training.best_step = score, training.step
-        training.best_weights = _cpu_copy(training.model)
-
-
-def _cpu_copy(model: Any) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def _export(
-    training: Training, clip: Clip, before: dict[str, torch.Tensor] | None, job: Job
-) -> None:
-    weights = training.best_weights or _cpu_copy(training.model)
-    if before is not None:
-        weights = interpolate(weights, before, job.config.wise_ft)
-    export_model(
-        weights,
-        open_clip_name(job.clip),
-        clip.preprocess,
-        clip.tokenizer,
-        f"{job.folder}/{MODEL_FOLDER}",
-        half=job.half,
-    )
+    train_worker(loop_config["job"])
 
 
 def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Event) -> None:

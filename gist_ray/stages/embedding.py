@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from gist_ray.artifacts import Artifact, ArtifactWriter, table_content
 from gist_ray.config import RunConfig
-from gist_ray.encoders.clip import fingerprint_of_weights, load_clip
+from gist_ray.encoders.clip import fingerprint_of_weights
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
-from gist_ray.finetune.checkpoint import MODEL_FOLDER
+from gist_ray.finetune.job import MODEL_FOLDER
 from gist_ray.flow import Stage
 from gist_ray.matching.inputs import usable_texts
 from gist_ray.progress import Progress
@@ -126,8 +126,8 @@ def _texts(
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         texts = usable_texts(inputs["texts"].read()).select(TEXT_COLUMNS.names)
         model = clip or _tuned_clip(inputs)
-        writer.extra["logit_scale"] = load_clip(model).logit_scale
-        embed_text_rows(pa.concat_tables([texts, names]), model, embed, writer, progress)
+        rows = pa.concat_tables([texts, names])
+        writer.extra["logit_scale"] = embed_text_rows(rows, model, embed, writer, progress)
 
     return Stage(
         f"embed texts {name}",

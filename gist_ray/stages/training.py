@@ -11,7 +11,8 @@ from gist_ray.captions import pairs_of_matches, pairs_of_names, sampled_images
 from gist_ray.config import RunConfig
 from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.trainer import PAIRS_FILE, train_clip
+from gist_ray.finetune.job import PAIRS_FILE
+from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage
 from gist_ray.matching.config import CLASS_NAME, MatchingConfig
 from gist_ray.matching.inputs import without_embedding

@@ -6,6 +6,7 @@ ordinary Hugging Face folder, so the file is converted once to bfloat16 safetens
 kept in a cache.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -40,7 +41,9 @@ def convert(folder: str | Path | None = None) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=target.parent))
     try:
-        _save_as_safetensors(source, temporary)
+        # transformers and gguf would draw four progress bars into the run's own lines
+        with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
+            _save_as_safetensors(source, temporary)
         temporary.chmod(0o755)
         try:
             os.rename(temporary, target)
@@ -79,9 +82,7 @@ def _gguf_folder() -> Path:
 def _save_as_safetensors(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF_FILE)
     model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF_FILE)
     model = model.to(torch.bfloat16)

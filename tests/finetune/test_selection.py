@@ -2,7 +2,8 @@ import pyarrow as pa
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.finetune.selection import check_pairs, probe_score, retrieval_score
+from gist_ray.finetune.job import check_pairs
+from gist_ray.finetune.selection import probe_score, retrieval_score
 
 
 def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
