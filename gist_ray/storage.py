@@ -11,6 +11,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -29,6 +30,11 @@ def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     # Other processes write too, so a listing that was kept would soon be wrong.
     fs = kind(**kind._get_kwargs_from_urls(uri), use_listings_cache=False)
     return fs, kind._strip_protocol(uri)
+
+
+def cache_folder() -> Path:
+    """Where models are kept between runs on this machine: $GIST_RAY_CACHE, or ~/.cache/gist_ray."""
+    return Path(os.environ.get("GIST_RAY_CACHE") or Path.home() / ".cache" / "gist_ray")
 
 
 def is_local(uri: str) -> bool:

@@ -93,11 +93,6 @@ def embedded_folder() -> str:
     return str(files("gist_ray") / "assets" / "butterfly_clip")
 
 
-def cache_folder() -> Path:
-    """Where models are kept between runs: $GIST_RAY_CACHE, or ~/.cache/gist_ray."""
-    return Path(os.environ.get("GIST_RAY_CACHE", "~/.cache/gist_ray")).expanduser()
-
-
 def local_folder(uri: str) -> str:
     """`uri` itself if it is local; else a local copy, made once per content."""
     if storage.is_local(uri):
@@ -107,7 +102,7 @@ def local_folder(uri: str) -> str:
     if not state:
         raise UserError(f"{uri}: there is no model folder here.")
     key = hashlib.sha256(f"{uri}{state}".encode()).hexdigest()[:16]
-    folder = cache_folder() / "models" / key
+    folder = storage.cache_folder() / "models" / key
     for name, _ in state:
         target = folder / name[len(path) :].lstrip("/")
         if not target.exists():

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from gist_ray import storage
 from gist_ray.errors import UserError
 
 NAME = "smollm2-135m-instruct"
@@ -21,20 +22,15 @@ NAME = "smollm2-135m-instruct"
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def cache_folder() -> Path:
-    """Where converted models are kept: $GIST_RAY_CACHE, or ~/.cache/gist_ray."""
-    return Path(os.environ.get("GIST_RAY_CACHE") or Path.home() / ".cache" / "gist_ray")
-
-
 def convert(folder: str | Path | None = None) -> str:
     """The converted model's folder, made on the first call (about 15 s) and found on later ones.
 
-    `folder` is where the models lie (default `cache_folder()`). The model appears there whole or
-    not at all, so several processes may ask at once.
+    `folder` is where the models lie (default `storage.cache_folder()`). The model appears there
+    whole or not at all, so several processes may ask at once.
 
     Raises UserError if the packages that ship and convert the model are missing.
     """
-    target = Path(folder or cache_folder()).absolute() / NAME
+    target = Path(folder or storage.cache_folder()).absolute() / NAME
     if target.is_dir():
         return str(target)
     source = _gguf_folder()

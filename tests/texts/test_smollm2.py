@@ -1,5 +1,6 @@
 import pytest
 
+from gist_ray import storage
 from gist_ray.errors import UserError
 from gist_ray.texts import smollm2
 
@@ -48,9 +49,9 @@ def test_another_process_may_be_faster(tmp_path, monkeypatch):
 
 def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("GIST_RAY_CACHE", str(tmp_path))
-    assert smollm2.cache_folder() == tmp_path
+    assert storage.cache_folder() == tmp_path
     monkeypatch.delenv("GIST_RAY_CACHE")
-    assert smollm2.cache_folder().parts[-2:] == (".cache", "gist_ray")
+    assert storage.cache_folder().parts[-2:] == (".cache", "gist_ray")
 
 
 def test_missing_packages_are_named(monkeypatch, tmp_path):
