@@ -42,9 +42,16 @@ class Embedded:
     """All accepted texts, and the class names in the zero-shot templates."""
 
 
-def embedded(config: RunConfig, name: str, clip: ClipConfig, data: Data, texts: Stage) -> Embedded:
-    """The stages of a model as it came."""
-    of_model = {"clip": clip_key(clip)}
+def embedded(
+    config: RunConfig,
+    name: str,
+    clip: ClipConfig,
+    key: Mapping[str, Any],
+    data: Data,
+    texts: Stage,
+) -> Embedded:
+    """The stages of a model as it came; `key` is its `clip_key`."""
+    of_model = {"clip": key}
     return Embedded(
         of_model,
         _images(config, name, clip, data, {"manifest": data.stage}, of_model),

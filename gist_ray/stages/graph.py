@@ -13,7 +13,7 @@ from gist_ray.artifacts import ArtifactStore
 from gist_ray.config import RunConfig
 from gist_ray.flow import Stage
 from gist_ray.stages.data import read_data
-from gist_ray.stages.embedding import embedded, embedded_by_tuned
+from gist_ray.stages.embedding import clip_key, embedded, embedded_by_tuned
 from gist_ray.stages.evaluation import evaluation_stage
 from gist_ray.stages.texts import texts_stage
 from gist_ray.stages.training import draw_name, finetune_stage, match_stage, sample_stage
@@ -47,10 +47,11 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
     Raises UserError for a broken data set, or prompts that cannot be made.
     """
     data = read_data(config, store)
-    texts = texts_stage(config, data)
-    base = matcher = embedded(config, FROZEN, config.clip, data, texts)
+    key = clip_key(config.clip)  # once: it reads all of the weights
+    texts = texts_stage(config, data, key)
+    base = matcher = embedded(config, FROZEN, config.clip, key, data, texts)
     if config.matcher is not None and config.matcher != config.clip:
-        matcher = embedded(config, "matcher", config.matcher, data, texts)
+        matcher = embedded(config, "matcher", config.matcher, clip_key(config.matcher), data, texts)
     evaluations: dict[Draw, Stage] = {}
     matching_of: dict[tuple[str, int], str] = {}
     for choice in config.study.shots:

@@ -12,7 +12,6 @@ from gist_ray.encoders.clip import fits_context
 from gist_ray.flow import Stage
 from gist_ray.progress import Progress
 from gist_ray.stages.data import Data
-from gist_ray.stages.embedding import clip_key
 from gist_ray.texts.clean import clean_texts, texts_from_answers
 from gist_ray.texts.import_texts import import_texts
 from gist_ray.texts.llm_config import LlmConfig
@@ -26,25 +25,27 @@ DECIDES_ANSWERS = ("model", "max_model_len", "dtype", "seed", "engine_kwargs")
 """Settings of the language model that change what it says; the others say how fast."""
 
 
-def texts_stage(config: RunConfig, data: Data) -> Stage:
+def texts_stage(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
     """The stage that leaves the TEXTS table which all others use.
+
+    clip: the `clip_key` of the model whose text tower the texts have to fit.
 
     Raises UserError if prompts cannot be made of the prompt set, the classes and their notes.
     """
     if config.texts.import_from:
-        return _import(config, data)
-    clean = _clean(config, data, _generate(config, data))
+        return _import(config, data, clip)
+    clean = _clean(config, data, clip, _generate(config, data))
     return clean if config.texts.shorten is None else _shorten(config, config.texts.shorten, clean)
 
 
-def _cleaning_key(config: RunConfig, data: Data) -> dict[str, Any]:
+def _cleaning_key(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cleaning": asdict(config.texts.cleaning),
         "vocabulary": config.prompts.vocabulary,
         "notes": fingerprint("notes", data.notes or {}, {}),
         # what decides whether a caption is too long
         "caption_prefix": config.prompts.caption_prefix,
-        "clip": clip_key(config.clip),
+        "clip": clip,
     }
 
 
@@ -65,7 +66,7 @@ def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
     )
 
 
-def _import(config: RunConfig, data: Data) -> Stage:
+def _import(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
     source, unknown_images = config.texts.import_from, config.texts.unknown_images
 
     def run(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
@@ -73,7 +74,7 @@ def _import(config: RunConfig, data: Data) -> Stage:
         writer.write(_cleaned(config, data, texts))
 
     content = {"source": file_content(source), "unknown_images": unknown_images}
-    key = {**_cleaning_key(config, data), **content}
+    key = {**_cleaning_key(config, data, clip), **content}
     return Stage("import texts", "texts", key, run, {"manifest": data.stage})
 
 
@@ -98,12 +99,14 @@ def _generate(config: RunConfig, data: Data) -> Stage:
     )
 
 
-def _clean(config: RunConfig, data: Data, answers: Stage) -> Stage:
+def _clean(config: RunConfig, data: Data, clip: Mapping[str, Any], answers: Stage) -> Stage:
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         texts = texts_from_answers(inputs["answers"].read())
         writer.write(_cleaned(config, data, texts))
 
-    return Stage("clean texts", "texts", _cleaning_key(config, data), run, {"answers": answers})
+    return Stage(
+        "clean texts", "texts", _cleaning_key(config, data, clip), run, {"answers": answers}
+    )
 
 
 def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> Stage:
