@@ -24,7 +24,9 @@ def connect() -> float:
     # What the C++ half prints to the driver's terminal are remarks on its own workings.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not ray.is_initialized():
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": _local_cpus()}
+        # Named, or Ray would join whatever cluster was last started on this machine.
+        own = {"address": "local", "num_cpus": _local_cpus()}
+        local = {} if os.environ.get("RAY_ADDRESS") else own
         ray.init(
             include_dashboard=None if not local else False,
             log_to_driver=False,

@@ -113,6 +113,9 @@ ERRORS = pa.schema(
     ]
 )
 
+TRANSIENT_KINDS = ("throttled", "network", "llm_error")
+"""Kinds of errors that may be gone at the next attempt."""
+
 
 def embeddings(id_column: str, dim: int) -> pa.Schema:
     """Schema of an embedding table: `id_column` ("image_id" or "text_id") and a (dim,) vector,
