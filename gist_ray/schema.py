@@ -107,7 +107,7 @@ ERRORS = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("uri", pa.string(), nullable=False),
         pa.field("stage", pa.string(), nullable=False),
-        # missing, forbidden, throttled, network, too_large, corrupt, empty, bad_text, ...
+        # missing, forbidden, throttled, network, too_large, corrupt, empty, bad_embedding, ...
         pa.field("kind", pa.string(), nullable=False),
         pa.field("message", pa.string(), nullable=False),
     ]

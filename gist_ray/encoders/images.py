@@ -1,6 +1,9 @@
 """From a URI to RGB pixels, with every failure given a kind."""
 
+import errno
 import io
+import os
+import stat
 import warnings
 
 import numpy as np
@@ -10,6 +13,10 @@ from gist_ray import storage
 
 # `decode` has its own limit, and catch_warnings is not safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+# What Pillow decodes by itself. Others start programs (EPS runs Ghostscript, PostScript and all), or
+# are decoded by code that hardly anybody looks at.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 # Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.
 MAX_ASPECT_RATIO = 100
@@ -28,6 +35,9 @@ KIND_OF_CODE = {
     "429": "throttled",
 }
 
+# Errors of a local file system that say that a path leads nowhere.
+LEADS_NOWHERE = (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG)
+
 
 class ImageError(Exception):
     """Why an image gives no pixels: `kind` is one of missing, forbidden, throttled, network,
@@ -43,6 +53,12 @@ def fetch(uri: str, max_bytes: int) -> bytes:
     """The bytes of an image file. Raises ImageError."""
     try:
         fs, path = storage.filesystem(uri)
+    except (ValueError, ImportError) as error:  # no such protocol, or not installed
+        raise ImageError("missing", f"{uri}: {error}") from error
+    try:
+        # to open a pipe waits for whoever writes into it, and a device never ends
+        if storage.is_local(uri) and not stat.S_ISREG(os.stat(path).st_mode):
+            raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
         num_bytes = fs.size(path)
         if num_bytes is not None and num_bytes > max_bytes:
             raise ImageError("too_large", f"{num_bytes:,} bytes; at most {max_bytes:,} are read")
@@ -54,10 +70,17 @@ def fetch(uri: str, max_bytes: int) -> bytes:
     except PermissionError as error:
         raise ImageError("forbidden", str(error)) from error
     except Exception as error:
+        if storage.is_local(uri) and _leads_nowhere(error):
+            raise ImageError("missing", f"{type(error).__name__}: {error}") from error
         raise ImageError(_kind(error), f"{type(error).__name__}: {error}") from error
     if not data:
         raise ImageError("empty", "the file has no bytes")
     return data
+
+
+def _leads_nowhere(error: Exception) -> bool:
+    # ValueError: a path with a NUL in it
+    return isinstance(error, ValueError) or getattr(error, "errno", None) in LEADS_NOWHERE
 
 
 def _kind(error: Exception) -> str:
@@ -79,10 +102,10 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     """RGB pixels of an encoded image. Raises ImageError.
 
     Grey, CMYK, palette and 16-bit images become RGB; transparency is laid on white; the EXIF
-    orientation is applied; of an animation the first frame counts.
+    orientation is applied; of an animation the first frame counts; what is not finite is black.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         size = f"{image.width:,} x {image.height:,} pixels"
         if image.width * image.height > max_pixels:
             raise ImageError("too_large", f"{size}; at most {max_pixels:,} are decoded")
@@ -95,7 +118,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError("too_large", str(error)) from error
     except UnidentifiedImageError as error:
-        raise ImageError("corrupt", "not an image that Pillow knows") from error
+        raise ImageError("corrupt", f"not an image in a format of {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise ImageError("corrupt", f"{type(error).__name__}: {error}") from error
 
@@ -109,11 +132,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        high = float(np.max(np.asarray(image)))
+        values = np.asarray(image, np.float32)
+        values = np.where(np.isfinite(values), values, 0)
+        high = float(np.max(values))
         top = 65535.0
         if high <= 255:
             top = 1.0 if image.mode == "F" and high <= 1 else 255.0
-        image = image.convert("F").point(lambda value: value * (255.0 / top)).convert("L")
+        image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

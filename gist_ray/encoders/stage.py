@@ -85,12 +85,19 @@ class ImageEncoder:
         self.clip = _load_for_actor(clip, config)
 
     def __call__(self, batch: Batch) -> Batch:
+        embedding = embed_images(self.clip, batch["pixels"])
+        kinds, messages = _vector_errors(embedding)
         return {
             "image_id": batch["image_id"],
             "uri": batch["uri"],
-            "embedding": embed_images(self.clip, batch["pixels"]),
-            "error_kind": batch["error_kind"],
-            "error_message": batch["error_message"],
+            "embedding": embedding,
+            "error_kind": [
+                of_file or kind for of_file, kind in zip(batch["error_kind"], kinds, strict=True)
+            ],
+            "error_message": [
+                of_file or message
+                for of_file, message in zip(batch["error_message"], messages, strict=True)
+            ],
         }
 
 
@@ -101,14 +108,25 @@ class TextEncoder:
         self.clip = _load_for_actor(clip, config)
 
     def __call__(self, batch: Batch) -> Batch:
-        none = [""] * len(batch["text"])
         embedding = embed_texts(self.clip, list(batch["text"]))
+        kinds, messages = _vector_errors(embedding)
         return {
             "text_id": batch["text_id"],
             "embedding": embedding,
-            "error_kind": none,
-            "error_message": none,
+            "error_kind": kinds,
+            "error_message": messages,
         }
+
+
+def _vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:
+    """Kinds and messages of the rows that a model with broken weights gives, "" where all is well."""
+    # vectors come normalised; a length that is no number is above nothing
+    is_vector = np.linalg.norm(embedding, axis=1) > 0.5
+    message = "the model gave a vector that is not finite or has no length. Check its weights"
+    return (
+        ["" if ok else "bad_embedding" for ok in is_vector],
+        ["" if ok else message for ok in is_vector],
+    )
 
 
 def _load_for_actor(clip: ClipConfig, config: EmbedConfig) -> Any:

@@ -5,9 +5,10 @@ import io
 
 from PIL import Image, ImageOps
 
-from gist_ray import storage
+from gist_ray.encoders.images import FORMATS, fetch
 
 JPEG_QUALITY = 82
+MAX_BYTES = 2**30
 
 
 def thumbnail(uri: str, max_px: int = 160) -> str | None:
@@ -26,7 +27,7 @@ def thumbnail(uri: str, max_px: int = 160) -> str | None:
 
 
 def _read(uri: str, max_px: int) -> Image.Image:
-    with Image.open(io.BytesIO(storage.read_bytes(uri))) as opened:
+    with Image.open(io.BytesIO(fetch(uri, MAX_BYTES)), formats=FORMATS) as opened:
         opened.draft("RGB", (max_px, max_px))
         upright = ImageOps.exif_transpose(opened)
         upright.thumbnail((max_px, max_px))

@@ -11,6 +11,7 @@ from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import sampled_images
 from gist_ray.config import RunConfig
+from gist_ray.errors import UserError
 from gist_ray.evaluation.evaluate import ClassTexts, LabelledImages, Setting, evaluate
 from gist_ray.flow import Stage
 from gist_ray.matching.inputs import embedding_matrix, usable_texts
@@ -46,7 +47,7 @@ def evaluation_stage(
         shots = inputs["shots"].read()
         is_test = pc.equal(data.manifest.column("split"), "test")
         images = inputs["image_embeddings"].read()
-        names, features = _class_names_and_texts(inputs)
+        names, features = _class_names_and_texts(inputs, len(data.classes))
         result = evaluate(
             labelled(sampled_images(data.manifest, shots, "train"), images),
             labelled(sampled_images(data.manifest, shots, "val"), images),
@@ -89,9 +90,14 @@ def labelled(images: pa.Table, embeddings: pa.Table) -> LabelledImages:
     )
 
 
-def _class_names_and_texts(inputs: Mapping[str, Artifact]) -> tuple[np.ndarray, ClassTexts]:
+def _class_names_and_texts(
+    inputs: Mapping[str, Artifact], num_classes: int
+) -> tuple[np.ndarray, ClassTexts]:
     """The names in their templates, (num_templates, num_classes, dim), and the classes' texts as
-    far as they could be embedded."""
+    far as they could be embedded.
+
+    Raises UserError if a name, or every text, could not be.
+    """
     embeddings = inputs["text_embeddings"].read()
     ids = embeddings.column("text_id").to_pylist()
     features = dict(zip(ids, embedding_matrix(embeddings), strict=True))
@@ -100,17 +106,22 @@ def _class_names_and_texts(inputs: Mapping[str, Artifact]) -> tuple[np.ndarray, 
         for row in usable_texts(inputs["texts"].read()).to_pylist()
         if row["text_id"] in features
     ]
-    class_texts = ClassTexts(
-        [row["text"] for row in texts],
-        np.stack([features[row["text_id"]] for row in texts]),
-        np.array([row["label"] for row in texts], np.int64),
-    )
     names = sorted(
         (int(template), int(label), text_id)
         for text_id in ids
         if text_id.startswith(NAME_PREFIX)
         for _, label, template in [text_id.split("/")]
     )
-    num_templates = names[-1][0] + 1
+    num_templates = max((template for template, _, _ in names), default=0) + 1
+    if not texts or len(names) != num_templates * num_classes:
+        raise UserError(
+            f"{inputs['text_embeddings'].uri}: class names, or all texts, have no embedding. See "
+            "errors.parquet there."
+        )
+    class_texts = ClassTexts(
+        [row["text"] for row in texts],
+        np.stack([features[row["text_id"]] for row in texts]),
+        np.array([row["label"] for row in texts], np.int64),
+    )
     stacked = np.stack([features[text_id] for _, _, text_id in names])
-    return stacked.reshape(num_templates, len(names) // num_templates, -1), class_texts
+    return stacked.reshape(num_templates, num_classes, -1), class_texts
