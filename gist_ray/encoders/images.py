@@ -14,8 +14,8 @@ from gist_ray import storage
 # `decode` has its own limit, and catch_warnings is not safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-# What Pillow decodes by itself. Others start programs (EPS runs Ghostscript, PostScript and all), or
-# are decoded by code that hardly anybody looks at.
+# What Pillow decodes by itself. Others start programs (EPS runs Ghostscript), or are decoded by
+# code that hardly anybody looks at.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 # Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.

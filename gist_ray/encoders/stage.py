@@ -119,7 +119,7 @@ class TextEncoder:
 
 
 def _vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:
-    """Kinds and messages of the rows that a model with broken weights gives, "" where all is well."""
+    """Kinds and messages of the rows where the model gave no vector, "" where it did."""
     # vectors come normalised; a length that is no number is above nothing
     is_vector = np.linalg.norm(embedding, axis=1) > 0.5
     message = "the model gave a vector that is not finite or has no length. Check its weights"

@@ -12,6 +12,8 @@ from gist_ray.texts.tidy import LIST_MARKER
 # Italian), and even on longer noun phrases it is to be believed only when it is sure.
 MIN_WORDS_FOR_LANGUAGE = 8
 MIN_LANGUAGE_CONFIDENCE = 0.99
+# A short text may well say "a white bar" twice.
+MIN_WORDS_FOR_CIRCLES = 12
 # fmt: off
 Language = Literal[
     "ar", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
@@ -65,6 +67,13 @@ def is_list_remnant(text: str, raw: str) -> bool:
     """A list instead of a text, or the line that introduces one."""
     markers = sum(LIST_MARKER.match(line) is not None for line in raw.splitlines())
     return markers > 1 or LIST_MARKER.match(text) is not None or text.endswith(":")
+
+
+def is_repetitive(text: str) -> bool:
+    """The model went round in circles: most runs of three words occur again."""
+    found = words(text)
+    runs = list(zip(found, found[1:], found[2:], strict=False))
+    return len(found) >= MIN_WORDS_FOR_CIRCLES and 2 * len(set(runs)) < len(runs)
 
 
 def is_other_language(text: str, language: str) -> bool:

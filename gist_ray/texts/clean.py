@@ -16,7 +16,7 @@ from gist_ray.settings import settings
 from gist_ray.texts import checks
 from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
 from gist_ray.texts.prompting import Notes, facts_of
-from gist_ray.texts.tidy import tidy
+from gist_ray.texts.tidy import MAX_ANSWER_CHARS, tidy
 
 CheckName = Literal[
     "truncated",
@@ -24,6 +24,7 @@ CheckName = Literal[
     "url",
     "chat_filler",
     "list_remnant",
+    "repetitive",
     "wrong_language",
     "class_name_leak",
     "contradicts_notes",
@@ -36,6 +37,9 @@ CHECK_NAMES: tuple[str, ...] = get_args(CheckName)
 
 Fits = Callable[[Sequence[str], Sequence[str]], Sequence[bool]]
 """(texts, their class names) -> whether each fits the text tower as a caption, prefix included."""
+
+MAX_TEXT_CHARS = 4_000
+"""Longer texts are too long for any text tower, and no other check has to read them."""
 
 
 def _skipped_by_default() -> list[CheckName]:
@@ -69,9 +73,12 @@ class Candidates:
 
 def texts_from_answers(answers: pa.Table) -> pa.Table:
     """ANSWERS rows as TEXTS rows: tidied, and rejected as "truncated" where the answer was cut
-    before its first sentence's end."""
+    before its first sentence's end, as "too_long" where it is endless."""
     rows = answers.to_pylist()
     for row in rows:
+        if len(row["raw"]) > MAX_ANSWER_CHARS:
+            row["text"], row["rejected"] = "", "too_long"
+            continue
         was_cut = row["finish_reason"] == "length"
         row["text"] = tidy(row["raw"], is_complete=not was_cut)
         row["rejected"] = "truncated" if was_cut and not row["text"] else None
@@ -104,7 +111,10 @@ def clean_texts(
     columns = {
         name: texts.column(name).to_pylist() for name in ("text", "raw", "class_name", "axis")
     }
-    rejected: list[str | None] = texts.column("rejected").to_pylist()
+    rejected: list[str | None] = [
+        reason or ("too_long" if len(text) > MAX_TEXT_CHARS else None)
+        for reason, text in zip(texts.column("rejected").to_pylist(), columns["text"], strict=True)
+    ]
     for check in CHECK_NAMES:
         if check not in by_name or check in config.skip:
             continue
@@ -158,6 +168,7 @@ def _checks(
         "url": each(checks.has_url),
         "chat_filler": each(checks.is_chat_filler),
         "list_remnant": list_remnant,
+        "repetitive": each(checks.is_repetitive),
         "wrong_language": each(lambda text: checks.is_other_language(text, config.language)),
         "class_name_leak": class_name_leak,
         "contradicts_notes": contradicts_notes,

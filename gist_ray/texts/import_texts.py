@@ -13,7 +13,7 @@ from gist_ray.errors import UserError
 from gist_ray.schema import MATCHES, TEXTS, stable_id, table
 from gist_ray.texts.image_keys import find_images
 from gist_ray.texts.names import index_by_normal_form, normal_form
-from gist_ray.texts.tidy import tidy
+from gist_ray.texts.tidy import MAX_ANSWER_CHARS, as_unicode, tidy
 
 PROMPT_ID = "imported"
 
@@ -77,6 +77,10 @@ def _read_text_lists(uri: str) -> dict[str, list[str]]:
         raise UserError(f"{uri}: there is no such file.") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{uri}:{error.lineno}: is not valid JSON ({error.msg}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{uri}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{uri}: cannot be read as JSON ({error}).") from error
     if not isinstance(content, dict):
         raise UserError(f"{uri}: must be a JSON object of lists of texts, {{name: [text, ...]}}.")
     for key, texts in content.items():
@@ -154,7 +158,7 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
         given = storage.read_parquet(uri)
     except FileNotFoundError as error:
         raise UserError(f"{uri}: there is no such file.") from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{uri}: is not a Parquet file ({error}).") from error
     columns = set(given.column_names)
     if "text" not in columns or not columns & {"class_name", "label"}:
@@ -165,7 +169,9 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
     rows = given.to_pylist()
     name_of_label = {label: name for name, label in classes.items()}
     problems = [
-        f"{uri}: row {number} has no text." for number, row in enumerate(rows) if not row["text"]
+        f"{uri}: row {number} has no text."
+        for number, row in enumerate(rows)
+        if not row["text"] or not isinstance(row["text"], str)
     ]
     if "class_name" in columns:
         keys = list(dict.fromkeys(str(row["class_name"]) for row in rows))
@@ -183,7 +189,8 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
     imported = []
     for row, name in zip(rows, names, strict=True):
         assert name is not None
-        given_values = {key: row[key] for key in TEXTS.names if row.get(key) is not None}
+        others = (key for key in TEXTS.names if key != "text" and row.get(key) is not None)
+        given_values = {key: row[key] for key in others}
         made = {**_row(name, classes[name], samples[name], row["text"]), **given_values}
         imported.append({**made, "label": classes[name], "class_name": name})
         samples[name] += 1
@@ -191,10 +198,16 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
     repeated = [i for i, n in Counter(row["text_id"] for row in imported).items() if n > 1]
     if repeated:
         raise UserError(f"{uri}: these text_id occur more than once: {_listed(repeated)}.")
-    return table(imported, TEXTS)
+    try:
+        return table(imported, TEXTS)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UserError(
+            f"{uri}: a column is not of its type in a texts table ({error})."
+        ) from error
 
 
 def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
+    is_endless = len(text) > MAX_ANSWER_CHARS
     return {
         "text_id": stable_id(class_name, PROMPT_ID, "", sample),
         "label": label,
@@ -203,8 +216,9 @@ def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
         "prompt_id": PROMPT_ID,
         "sample": sample,
         "prompt": "",
-        "raw": text,
-        "text": tidy(text),
+        "raw": as_unicode(text[: MAX_ANSWER_CHARS + 1]),
+        "text": "" if is_endless else tidy(text),
+        "rejected": "too_long" if is_endless else None,
         "model": PROMPT_ID,
         "sampling_params": "{}",
     }

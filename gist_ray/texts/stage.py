@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from gist_ray.texts.llm_config import LlmConfig, is_local_model, model_source
 from gist_ray.texts.prompt_set import Sampling
 from gist_ray.texts.tables import ANSWERS
 
+# vLLM's ways to say that a prompt does not fit into the context.
+TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNORECASE)
+
 OUTCOME = pa.schema(
     [*ANSWERS, pa.field("error_kind", pa.string()), pa.field("error_message", pa.string())]
 )
@@ -33,8 +37,8 @@ def generate(
 ) -> None:
     """Have every row of `prompts` (a PROMPTS table) answered once; ANSWERS rows go to `writer`.
 
-    A prompt that the engine refuses becomes an error row of kind "llm_error". Raises UserError if
-    the model does not exist.
+    A prompt that the engine refuses becomes an error row of kind "too_long", where it does not fit
+    into the context, or else "llm_error". Raises UserError if the model does not exist.
     """
     # Each replica needs a few files' worth of prompts, or the last file is written by one alone.
     share = -(-len(prompts) // (2 * llm.num_replicas))
@@ -75,6 +79,7 @@ def answering(
     def answer(row: dict[str, Any]) -> dict[str, Any]:
         # A failed row has none of the answer's columns, or has them as None.
         error = row.get("__inference_error__") or ""
+        asked = f"class {row['class_name']!r}, prompt {row['prompt_id']!r}: "
         num_prompt_tokens = row.get("num_input_tokens") or 0
         num_tokens = row.get("num_generated_tokens") or 0
         # ray.data.llm (2.60) drops vLLM's finish_reason, so it is worked out.
@@ -90,8 +95,8 @@ def answering(
             "num_tokens": num_tokens,
             "model": llm.model,
             "sampling_params": recorded,
-            "error_kind": "llm_error" if error else "",
-            "error_message": error,
+            "error_kind": _kind(error),
+            "error_message": asked + error if error else "",
         }
 
     def with_types(block: pa.Table) -> pa.Table:
@@ -107,6 +112,13 @@ def answering(
         return processor(prompts).map(answer).map_batches(with_types, batch_format="pyarrow")
 
     return transform
+
+
+def _kind(error: str) -> str:
+    """The kind of an engine's error: an attempt at a prompt that is too long is as long again."""
+    if not error:
+        return ""
+    return "too_long" if TOO_LONG.search(error) else "llm_error"
 
 
 def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:

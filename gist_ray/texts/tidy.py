@@ -4,6 +4,9 @@ import json
 import re
 import unicodedata
 
+# A class's texts are captions: no answer is this long, thoughts included, and some of Python's own
+# text functions take the square of a hostile text's length.
+MAX_ANSWER_CHARS = 50_000
 LIST_MARKER = re.compile(r"^\s*(?:[-*•·–]|\(?\d{1,2}[.)])\s+")
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _LABEL = re.compile(
@@ -12,6 +15,12 @@ _LABEL = re.compile(
 )
 _INTRODUCTION = re.compile(r"^(?:sure|certainly|of course|okay|here(?:'s| is| are))\b.*:$", re.I)
 _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("`", "`"))
+# Colours, cursor movements and window titles of a terminal, and control characters but white space.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
+    r"|[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s|$)")
 
 
@@ -20,12 +29,13 @@ def tidy(raw: str, is_complete: bool = True) -> str:
 
     Takes off: a JSON object around a property "text", a reasoning model's thoughts, an
     introduction ("Sure! Here is a caption:"), labels ("Caption:"), the number or bullet before a
-    first line, Markdown emphasis, surrounding quotes, line breaks. Of an answer that was cut
-    (`is_complete` false) only the whole sentences stay, "" if there is none.
+    first line, Markdown emphasis, surrounding quotes, line breaks, what steers a terminal. Of an
+    answer that was cut (`is_complete` false) only the whole sentences stay, "" if there is none.
     """
     text = _THOUGHTS.sub("", raw).strip()
     if text.startswith("{"):
         text = _text_of_json(text)
+    text = as_unicode(_CONTROL.sub("", text))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and _INTRODUCTION.match(lines[0]):
         lines = lines[1:]
@@ -40,12 +50,18 @@ def tidy(raw: str, is_complete: bool = True) -> str:
     return text
 
 
+def as_unicode(text: str) -> str:
+    """`text` as a table can hold it: halves of characters, as JSON may escape them, are marked."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _text_of_json(text: str) -> str:
     try:
-        return str(json.loads(text)["text"])
-    except (json.JSONDecodeError, KeyError):
-        # cut before its end, or not the object that was asked for
+        found = json.loads(text).get("text")
+    # cut before its end, a number of a million digits, a million brackets
+    except (ValueError, RecursionError):
         return ""
+    return found if isinstance(found, str) else ""
 
 
 def _without_quotes(text: str) -> str:
