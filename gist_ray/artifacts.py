@@ -78,9 +78,16 @@ class Artifact:
             raise UserError(
                 f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
             )
-        return pa.concat_tables(
+        parts = [
             read_part(self.uri, part["file"], columns, part["rows"]) for part in self.info["parts"]
-        )
+        ]
+        try:
+            return pa.concat_tables(parts)
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"{self.uri}: parts differ in their columns ({error}). Delete the folder and run "
+                "again."
+            ) from error
 
     def read_errors(self) -> pa.Table:
         """The rows that failed, as an ERRORS table."""
@@ -100,7 +107,7 @@ def read_part(
     mend = f"Delete the folder {folder} and run again."
     try:
         table = storage.read_parquet(uri, columns)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
     if num_rows is not None and table.num_rows != num_rows:
         raise UserError(
@@ -174,6 +181,25 @@ class ArtifactWriter:
         return Artifact(self.uri, info)
 
 
+def why_not_of(info: Any, kind: str, key: str) -> str:
+    """ "" if `info` is the artifact.json of the artifact of this kind and fingerprint, else what
+    contradicts it."""
+    try:
+        counts, parts = info["counts"], info["parts"]
+        rows_ok = sum(part["rows"] for part in parts)
+        if (info["kind"], info["fingerprint"]) != (kind, key):
+            return f"is of the {info['kind']} {info['fingerprint']}"
+        if fingerprint(kind, info["config"], info["inputs"]) != key:
+            return "has another config or other inputs than its fingerprint says"
+        if any({"..", ""} & set(part["file"].split("/")) for part in parts):
+            return "names part files outside its folder"
+        if (counts["rows_ok"], sum(counts["failed"].values())) != (rows_ok, info["errors"]):
+            return "counts other rows than its parts have"
+    except (TypeError, KeyError, AttributeError):
+        return "lacks what an artifact.json holds"
+    return ""
+
+
 class ArtifactStore:
     """Finds and makes artifacts under `root` (a local folder or s3://bucket/prefix)."""
 
@@ -190,10 +216,15 @@ class ArtifactStore:
             info = storage.read_json(storage.join(uri, "artifact.json"))
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{uri}/artifact.json is not valid JSON ({error}). Delete the folder and run again."
             ) from error
+        if why := why_not_of(info, kind, key):
+            raise UserError(
+                f"{uri}/artifact.json {why}: it was changed or copied here. Delete the folder and "
+                "run again."
+            )
         return Artifact(uri, info)
 
     def writer(

@@ -16,6 +16,7 @@ from open_clip.transform import PreprocessCfg
 from safetensors.torch import save_file
 
 from gist_ray import storage
+from gist_ray.errors import UserError
 from gist_ray.finetune.job import STATE_FILE
 from gist_ray.finetune.loop import Training
 
@@ -27,20 +28,42 @@ def save_state(training: Training, uri: str) -> None:
     """Store the state of a training, whole or not at all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STATE_FILE
-        torch.save(training.state(), path)
+        torch.save({**training.state(), "stored_in": _folder_name(uri)}, path)
         storage.put_file(str(path), uri)
 
 
 def load_state(training: Training, uri: str) -> bool:
-    """Go on from a stored state; False where there is none."""
+    """Go on from a stored state; False where there is none.
+
+    Raises UserError for a file that is no state, or that of another training: a folder is called by
+    the fingerprint of its model and recipe. Nothing in it is executed.
+    """
     if not storage.exists(uri):
         return False
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STATE_FILE
         fs, remote = storage.filesystem(uri)
         fs.get_file(remote, str(path))
-        training.load(torch.load(path, map_location="cpu", weights_only=True))
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state["stored_in"] != _folder_name(uri):
+                raise ValueError(f"it is of the training {state['stored_in']}")
+            training.load(state)
+        # a file that is cut, no state at all, or of other weights raises nearly anything
+        except Exception as error:
+            raise UserError(
+                f"{uri}: is not a state of this training ({type(error).__name__}: "
+                f"{_first_line(error)}). Delete it to train from the beginning."
+            ) from error
     return True
+
+
+def _folder_name(uri: str) -> str:
+    return uri.rsplit("/", 2)[-2]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def export_model(
