@@ -135,6 +135,8 @@ class ArtifactWriter:
         self.parts: list[dict[str, Any]] = []
         self.errors = ERRORS.empty_table()
         self.extra: dict[str, Any] = {}
+        self.leftovers: set[str] = set()
+        """Files that are not to count, and go once the artifact exists."""
 
     def file(self, name: str) -> str:
         return storage.join(self.uri, name)
@@ -178,6 +180,9 @@ class ArtifactWriter:
             **self.extra,
         }
         storage.write_json(self.file("artifact.json"), info)
+        for name in self.leftovers:
+            storage.delete(self.file(name))
+        storage.delete_unfinished(self.uri)
         return Artifact(self.uri, info)
 
 

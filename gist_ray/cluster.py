@@ -5,8 +5,14 @@ import os
 
 import ray
 
+from gist_ray.errors import UserError
+from gist_ray.progress import duration
+
 # Ray Data needs room for its pools beside the trainers; with 2 CPUs they starve (spec of Ray 2.60).
 MIN_LOCAL_CPUS = 4
+
+# How long a stage waits for machines that died to come back.
+PATIENCE_S = 900
 
 # Small CPU training steps are several times steadier without page faults and spinning threads.
 STEADY_CPU = {
@@ -35,6 +41,17 @@ def connect() -> float:
             **local,
         )
     return float(ray.cluster_resources().get("CPU", 1))
+
+
+def no_room(what: str) -> UserError:
+    """What its owner is told when `what` has waited PATIENCE_S for machines that are not there."""
+    has = ray.cluster_resources()
+    return UserError(
+        f"{what}: nothing went forward for {duration(PATIENCE_S)}. The cluster now has "
+        f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs: add machines or ask for "
+        "less, and the same command goes on from what is stored. If that is room enough, a worker "
+        "hangs: see the workers' logs."
+    )
 
 
 def cpus_without_connecting() -> float:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gist_ray.config import build
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, full_disk
 from gist_ray.flow import TooManyFailedRowsError
 from gist_ray.settings_help import settings_help
 
@@ -69,11 +69,7 @@ def main(
             return
         run(config, arguments)
     except UserError as error:
-        number = len(error.problems)
-        print(f"\n{number} problem{'s' if number > 1 else ''}:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _exit_with_problems(error)
     except TooManyFailedRowsError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(EXIT_FAILED_ROWS)
@@ -83,6 +79,18 @@ def main(
         sys.stderr.flush()
         # Not sys.exit, which would wait for the threads of the stages that were running.
         os._exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if problem := full_disk(error):
+            _exit_with_problems(problem)
+        raise
+
+
+def _exit_with_problems(error: UserError) -> NoReturn:
+    number = len(error.problems)
+    print(f"\n{number} problem{'s' if number > 1 else ''}:", file=sys.stderr)
+    for problem in error.problems:
+        print(f"  - {problem}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
 
 
 def compose_values(

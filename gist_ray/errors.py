@@ -1,6 +1,7 @@
-"""The one exception that is meant for people to read."""
+"""The one exception that is meant for people to read, and how to find one behind others."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
 
 
 class UserError(Exception):
@@ -13,3 +14,30 @@ class UserError(Exception):
     def __init__(self, problems: str | Sequence[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and all that lies behind it, in Ray's wrappings of what a worker raised too."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        wrapped = [getattr(one, "cause", None), *getattr(one, "worker_failures", {}).values()]
+        waiting += [w for w in wrapped if isinstance(w, BaseException)]
+        waiting += [one.__cause__, one.__context__]
+
+
+def full_disk(error: BaseException) -> UserError | None:
+    """What its owner is told if a full disk, of whatever machine, is behind `error`."""
+    for one in causes(error):
+        if isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT):
+            return UserError(
+                f"{one.filename or 'a temporary file'}: cannot be written, the disk is full "
+                f"({one.strerror}). What is stored is whole: make room, and the same command goes "
+                "on from there."
+            )
+    return None

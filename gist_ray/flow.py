@@ -139,6 +139,9 @@ def _obtain(
     progress.say(stage.key, "starts")
     stage.run(inputs, writer, progress)
     seconds = time.monotonic() - start
+    if stored := store.find(stage.kind, stage.fingerprint):
+        # Another run was quicker, and others may be reading what it has listed.
+        return Done(stage, stored, was_stored=True)
     artifact = writer.publish(seconds)
     counts = artifact.counts
     failed = sum(counts["failed"].values())

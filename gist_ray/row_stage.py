@@ -9,15 +9,16 @@ with no rows left.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 import ray.data
+import ray.data.exceptions
 
-from gist_ray import storage
+from gist_ray import cluster, storage
 from gist_ray.artifacts import ArtifactWriter, read_part
 from gist_ray.errors import UserError
 from gist_ray.progress import Progress
@@ -25,7 +26,6 @@ from gist_ray.schema import ERRORS, stable_id
 
 PARTS = "parts"
 FAILED = "failed"
-NO_PROGRESS_TIMEOUT_S = 900
 
 
 def run_rows(
@@ -53,8 +53,8 @@ def run_rows(
         tokens_column: a column of `schema` to sum up and show as tokens/s.
 
     Raises:
-        UserError: if ids repeat in `rows`, a stored part is damaged, or rows came out twice or
-            not at all.
+        UserError: if ids repeat in `rows`, a stored part is damaged, rows did not come out, or
+            nothing went forward for cluster.PATIENCE_S.
     """
     ids = rows.column(id_column)
     if pc.count_distinct(ids).as_py() != len(rows):
@@ -83,14 +83,17 @@ def _run(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
-    context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    context.execution_no_progress_timeout_s = cluster.PATIENCE_S
     blocks = [todo.slice(at, rows_per_part) for at in range(0, len(todo), rows_per_part)]
     dataset = transform(ray.data.from_arrow([block.combine_chunks() for block in blocks]))
     write = _part_writer(writer.uri, writer.stage, id_column, schema, tokens_column)
     written = dataset.map_batches(write, batch_size=None, batch_format="pyarrow", num_cpus=0.5)
-    for part in written.iter_rows():
-        extra = {"tokens": part["tokens"]} if tokens_column else {}
-        meter.add(part["ok"] + part["failed"], failed=part["failed"], **extra)
+    try:
+        for part in written.iter_rows():
+            extra = {"tokens": part["tokens"]} if tokens_column else {}
+            meter.add(part["ok"] + part["failed"], failed=part["failed"], **extra)
+    except ray.data.exceptions.ExecutionTimeoutError as error:
+        raise cluster.no_room(writer.stage) from error
 
 
 def _part_writer(
@@ -144,17 +147,54 @@ def _files(writer: ArtifactWriter) -> list[str]:
 
 def _collect(writer: ArtifactWriter, rows: pa.Table, id_column: str) -> None:
     """Count every part in and check that each row came out exactly once."""
-    for name in _files(writer):
-        if name.startswith(FAILED):
-            writer.add_errors(read_part(writer.uri, name))
-        else:
-            writer.add_part(name, len(read_part(writer.uri, name, [id_column])))
     asked, out = rows.column(id_column).combine_chunks(), finished_ids(writer, id_column)
+    if len(out) > pc.count_distinct(out).as_py():
+        _leave_repeats_out(writer, id_column)
+    out = pa.concat_arrays([pa.array([], pa.string()), *_count_in(writer, id_column)])
     missing = len(rows) - pc.sum(pc.is_in(asked, value_set=out)).as_py() if len(rows) else 0
     unknown = len(out) - pc.sum(pc.is_in(out, value_set=asked)).as_py() if len(out) else 0
-    repeated = len(out) - pc.count_distinct(out).as_py()
-    if missing or repeated or unknown:
+    if missing or unknown:
         raise UserError(
-            f"{writer.stage}: {missing} rows are missing, {repeated} are stored twice and "
-            f"{unknown} are not of this input. Delete the folder {writer.uri} and run again."
+            f"{writer.stage}: {missing} rows are missing and {unknown} are not of this input. "
+            f"Delete the folder {writer.uri} and run again."
         )
+
+
+def _count_in(writer: ArtifactWriter, id_column: str) -> Iterator[pa.Array]:
+    """Count in every file but the leftovers; yields their ids."""
+    for name in _files(writer):
+        if name in writer.leftovers:
+            continue
+        if name.startswith(FAILED):
+            errors = read_part(writer.uri, name)
+            writer.add_errors(errors)
+            yield errors.column("id").combine_chunks()
+        else:
+            part = read_part(writer.uri, name, [id_column])
+            writer.add_part(name, len(part))
+            yield part.column(id_column).combine_chunks()
+
+
+def _leave_repeats_out(writer: ArtifactWriter, id_column: str) -> None:
+    """See to it that every row is in one file that counts, well rather than failed.
+
+    A row is in two files where a task that Ray ran again could read an image that it could not
+    read before, or where the last tasks of a killed run wrote while the next one had begun and
+    put the same row into another block.
+    """
+    seen: set[str] = set()
+    rewritten = set()
+    for name in sorted(_files(writer), reverse=True):  # what is well before what failed
+        part = read_part(writer.uri, name)
+        ids = part.column("id" if name.startswith(FAILED) else id_column)
+        is_new = [one not in seen for one in ids.to_pylist()]
+        seen.update(ids.to_pylist())
+        if all(is_new):
+            continue
+        writer.leftovers.add(name)
+        rest = part.filter(pa.array(is_new))
+        if len(rest):
+            kept = f"{name.split('/')[0]}/{_name(ids.filter(pa.array(is_new)))}"
+            storage.write_parquet(writer.file(kept), rest)
+            rewritten.add(kept)
+    writer.leftovers -= rewritten

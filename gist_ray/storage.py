@@ -8,9 +8,10 @@ an instance role ...) and never from a config.
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from fsspec.spec import AbstractFileSystem
+
+UNFINISHED = ".tmp"
+ABANDONED_AFTER_S = 60
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
@@ -130,13 +134,16 @@ def put_file(path: str, uri: str) -> None:
 def _appearing_whole(path: str) -> Iterator[str]:
     """A temporary file beside `path` that takes its place once it is written without an error."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            # A write to a full disk does not say to which file.
+            raise OSError(error.errno, error.strerror, path) from error
         raise
 
 
@@ -161,6 +168,17 @@ def list_files(uri: str) -> Iterator[str]:
     prefix = path.rstrip("/") + "/"
     for found in sorted(fs.find(path)):
         yield found[len(prefix) :]
+
+
+def delete_unfinished(uri: str) -> None:
+    """Remove what processes that were killed had begun to write below a folder: temporary files
+    that nobody has written to for a while."""
+    if not is_local(uri):
+        return
+    for file in Path(absolute(uri)).rglob(f"*{UNFINISHED}"):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
+                file.unlink()
 
 
 def delete(uri: str) -> None:

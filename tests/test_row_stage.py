@@ -1,3 +1,4 @@
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
@@ -132,8 +134,65 @@ def test_a_part_that_was_cut_short_is_named(tmp_path: Path) -> None:
 
 def test_parts_of_other_rows_are_not_taken_for_ones_own(tmp_path: Path) -> None:
     run(new_writer(tmp_path))
-    with pytest.raises(UserError, match="0 rows are missing, 0 are stored twice and 15 are not"):
+    with pytest.raises(UserError, match="0 rows are missing and 15 are not"):
         run(new_writer(tmp_path), rows=ROWS.slice(0, 5))
+
+
+def test_a_row_that_two_runs_wrote_in_other_company_counts_once(tmp_path: Path) -> None:
+    """As when the last tasks of a killed run write while the next one has begun, or a task that
+    is run again can read what it could not read before."""
+    run(new_writer(tmp_path))
+    folder = stored_parts(tmp_path)[0].parent
+    first = pq.read_table(folder / stored_parts(tmp_path)[0].name)
+    inside = first.slice(1, 2)
+    overlapping = pa.concat_tables([first.slice(3), rows_of(folder, "n11").slice(0, 1)])
+    pq.write_table(inside, folder / "inside.parquet")
+    pq.write_table(overlapping, folder / "zz.parquet")
+    failed = folder.parent / "failed"
+    once = pq.read_table(next(failed.iterdir()))
+    ids = pa.array(["n13", inside["id"][0].as_py()])
+    errors = {**{name: pa.repeat(once[name][0], 2) for name in once.column_names}, "id": ids}
+    pq.write_table(pa.table(errors).cast(once.schema), failed / "old.parquet")
+    orphan = folder / "abc.parquet.123.tmp"
+    orphan.write_bytes(b"PAR1")
+    os.utime(orphan, (0, 0))
+    next(tmp_path.glob("artifacts/squares/*/artifact.json")).unlink()
+
+    artifact = run(new_writer(tmp_path))
+    read = artifact.read().to_pylist()
+    assert sorted(row["id"] for row in read) == sorted(f"n{n}" for n in range(20) if n != 13)
+    assert artifact.read_errors()["id"].to_pylist() == ["n13"]
+    assert artifact.counts == {"rows_in": 20, "rows_ok": 19, "failed": {"unlucky": 1}}
+    listed = {part["file"] for part in artifact.info["parts"]}
+    assert listed == {f"parts/{file.name}" for file in folder.iterdir()}
+    again = run(new_writer(tmp_path))
+    assert (again.counts, again.info["parts"]) == (artifact.counts, artifact.info["parts"])
+
+
+def rows_of(folder: Path, name: str) -> pa.Table:
+    """The stored part that holds a row."""
+    tables = [pq.read_table(file) for file in sorted(folder.glob("*.parquet"))]
+    return next(table for table in tables if name in table["id"].to_pylist())
+
+
+def test_work_that_finds_no_room_is_given_up_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gist_ray import cluster
+    from gist_ray.row_stage import run_rows
+
+    monkeypatch.setattr(cluster, "PATIENCE_S", 3)
+    with pytest.raises(UserError, match=r"square: nothing went forward for 3 s\. The cluster now"):
+        run_rows(
+            ROWS,
+            id_column="id",
+            transform=lambda dataset: dataset.map_batches(square, num_cpus=1000),
+            schema=SQUARES,
+            writer=new_writer(tmp_path),
+            rows_per_part=5,
+            unit="numbers",
+            progress=Progress(),
+        )
 
 
 def stored_parts(root: Path) -> list[Path]:

@@ -5,6 +5,7 @@ a worker that Ray restarts and a job that is submitted again then go on from the
 local disk as on S3, and a report costs no upload of its own.
 """
 
+import os
 import threading
 from typing import Any
 
@@ -13,15 +14,19 @@ import pyarrow.fs
 import ray.train
 import ray.train.torch
 
-from gist_ray import storage
+from gist_ray import cluster, storage
 from gist_ray.artifacts import ArtifactWriter
 from gist_ray.encoders.config import ClipConfig
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, causes
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import HISTORY_FILE, PAIRS_FILE, STATE_FILE, VAL_FILE, Job, check_pairs
 from gist_ray.progress import Progress
 
 POLL_S = 3.0
+
+# Ray Train waits so long for room for its workers, and then for ever again unless it is limited.
+START_TIMEOUT_S = 60
+os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
 
 
 def train_clip(
@@ -68,7 +73,10 @@ def train_clip(
             name="ray_train",
             storage_path=_storage_path(writer.uri),
             storage_filesystem=_arrow_filesystem(writer.uri),
-            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            failure_config=ray.train.FailureConfig(
+                max_failures=config.max_failures,
+                controller_failure_limit=int(cluster.PATIENCE_S / START_TIMEOUT_S),
+            ),
         ),
     )
     # A finished or broken run's own bookkeeping must not decide what this one does.
@@ -79,7 +87,7 @@ def train_clip(
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise _user_error(error) or error from error
+        raise _user_error(error, writer.stage, config) or error from error
     finally:
         finished.set()
         follower.join()
@@ -89,14 +97,19 @@ def train_clip(
     return history
 
 
-def _user_error(error: ray.train.TrainingFailedError) -> UserError | None:
-    """The first UserError among the failures of the workers."""
-    for failure in getattr(error, "worker_failures", {}).values():
-        seen: BaseException | None = failure
-        while seen is not None:
-            if isinstance(seen, UserError):
-                return seen
-            seen = getattr(seen, "cause", None) or seen.__cause__
+def _user_error(
+    error: ray.train.TrainingFailedError, stage: str, config: FinetuneConfig
+) -> UserError | None:
+    """What its owner can mend: the first UserError of a worker, or a cluster without room."""
+    for cause in causes(error):
+        if isinstance(cause, UserError):
+            return cause
+    failure = getattr(error, "controller_failure", None)
+    if type(failure).__name__ == "WorkerGroupStartupTimeoutError":
+        return cluster.no_room(
+            f"{stage}, {config.num_workers} workers with {config.cpus_per_worker} CPUs and "
+            f"{config.gpus_per_worker:g} GPUs each"
+        )
     return None
 
 
