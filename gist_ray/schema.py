@@ -141,3 +141,9 @@ def stable_id(*parts: object) -> str:
     """A short, stable identifier: the first 16 hex digits of the SHA-256 of the parts."""
     joined = "\x1f".join(str(part) for part in parts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def stable_ids(values: Iterable[str], *before: object) -> list[str]:
+    """`stable_id(*before, value)` of each value."""
+    prefix = "".join(f"{part}\x1f" for part in before)
+    return [hashlib.sha256(f"{prefix}{value}".encode()).hexdigest()[:16] for value in values]

@@ -9,6 +9,7 @@ from gist_ray.datasets.reading import (
     Reading,
     check_image_folder,
     find_root,
+    images_table,
 )
 from gist_ray.errors import UserError
 
@@ -59,7 +60,7 @@ def read_aircraft(config: DataConfig) -> Reading:
         lines.report_broken(uri, broken, problems)
     if problems:
         raise UserError(problems)
-    return Reading(root, [ClassEntry((name,), name) for name in names], images)
+    return Reading(root, [ClassEntry((name,), name) for name in names], images_table(images))
 
 
 def _box(uri: str, line: int, value: str, broken: list[str]) -> list[int]:

@@ -15,6 +15,7 @@ from gist_ray.datasets.reading import (
     LabelledImage,
     Reading,
     check_image_folder,
+    images_table,
     parent,
     relative_path,
 )
@@ -69,7 +70,7 @@ def read_coop_split(config: DataConfig) -> Reading:
         ClassEntry((names[label][0], str(label)), names[label][0].replace("_", " ").strip())
         for label in range(len(names))
     ]
-    return Reading(root, classes, images)
+    return Reading(root, classes, images_table(images))
 
 
 def _is_entry(entry: Any) -> bool:

@@ -11,6 +11,7 @@ from gist_ray.datasets.reading import (
     Reading,
     check_image_folder,
     find_root,
+    images_table,
 )
 from gist_ray.datasets.splits import carve
 from gist_ray.errors import UserError
@@ -83,7 +84,7 @@ def read_cub(config: DataConfig) -> Reading:
         ClassEntry((class_folders[class_id][1], class_id), _display(class_folders[class_id][1]))
         for class_id in label_of
     ]
-    carved = carve(images, {"val": lambda _: config.val_per_class}, config.seed)
+    carved = carve(images_table(images), {"val": lambda _: config.val_per_class}, config.seed)
     return Reading(root, classes, carved)
 
 

@@ -55,7 +55,7 @@ def _rows(
     if not uri.lower().endswith(".csv"):
         uri = storage.join(uri, file)
     problems: list[str] = []
-    rows = lines.read_csv_rows(uri, problems)
+    rows = lines.read_csv(uri, problems).to_pylist()
     for column in columns:
         if rows and column not in rows[0]:
             problems.append(f"{uri}: there is no column {column!r}. Is this {file}?")

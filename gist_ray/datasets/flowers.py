@@ -16,6 +16,7 @@ from gist_ray.datasets.reading import (
     Reading,
     check_image_folder,
     find_root,
+    images_table,
     listed,
 )
 from gist_ray.errors import UserError
@@ -71,7 +72,7 @@ def read_flowers(config: DataConfig) -> Reading:
     ]
     class_numbers = [str(number) for number in range(1, max(class_of, default=0) + 1)]
     classes = [ClassEntry((number,), names.get(number)) for number in class_numbers]
-    return Reading(root, classes, images)
+    return Reading(root, classes, images_table(images))
 
 
 def _names(uri: str, problems: list[str]) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Turns a data set on disk or S3 into the manifest that every later stage reads."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray import storage
 from gist_ray.datasets import lines
@@ -15,10 +15,10 @@ from gist_ray.datasets.cub import read_cub
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
-from gist_ray.datasets.reading import LabelledImage, Reading, is_unicode, listed, locate
+from gist_ray.datasets.reading import Reading, listed, locations
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.errors import UserError
-from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_id, table
+from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
 
 READERS: dict[str, Callable[[DataConfig], Reading]] = {
     "image_folder": read_image_folder,
@@ -42,22 +42,33 @@ def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
     reading = READERS[config.layout](config)
     problems: list[str] = []
     names = _display_names(reading, config.class_names, problems)
-    ids = [image.image_id or stable_id(image.path) for image in reading.images]
+    ids = image_ids(reading.images)
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    rows = (
-        {
-            "image_id": image_id,
-            "uri": locate(reading.root, image.path),
-            "label": image.label,
-            "class_name": None if image.label is None else names[image.label],
-            "split": image.split,
-            "attributes": json.dumps(image.attributes, default=str),
-        }
-        for image_id, image in zip(ids, reading.images, strict=True)
-    )
-    return table(rows, MANIFEST), table(reading.errors, ERRORS)
+    return to_manifest(reading.root, reading.images, ids, names), table(reading.errors, ERRORS)
+
+
+def image_ids(images: pa.Table) -> pa.Array:
+    """The id of each image of an IMAGES table."""
+    given = images.column("image_id").combine_chunks()
+    has_none = pc.equal(given, "")
+    hashed = stable_ids(images.column("path").filter(has_none).to_pylist())
+    return pc.replace_with_mask(given, has_none, pa.array(hashed, pa.string()))
+
+
+def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) -> pa.Table:
+    """An IMAGES table with its ids, and the display name of each label, as a MANIFEST table."""
+    labels = images.column("label")
+    columns = {
+        "image_id": ids,
+        "uri": locations(root, images.column("path")),
+        "label": labels,
+        "class_name": pa.array(names, pa.string()).take(labels),
+        "split": images.column("split"),
+        "attributes": images.column("attributes"),
+    }
+    return pa.table(columns, schema=MANIFEST)
 
 
 def _display_names(reading: Reading, class_names: str, problems: list[str]) -> list[str]:
@@ -90,29 +101,33 @@ def _display_names(reading: Reading, class_names: str, problems: list[str]) -> l
     return names
 
 
-def _check(reading: Reading, ids: list[str]) -> list[str]:
+def _check(reading: Reading, ids: pa.Array) -> list[str]:
     """What every data set has to satisfy, whatever its layout."""
-    if not reading.images:
+    if not len(reading.images):
         problem = f"{reading.root}: has no usable image."
         if reading.errors:
             first = reading.errors[0]["message"]
             problem += f" The first of {len(reading.errors)} bad rows: {first}"
         return [problem]
     problems = []
+    images = reading.images
+    fits = pc.and_(
+        pc.is_in(images.column("split"), pa.array(SPLITS)),
+        pc.or_(pc.is_valid(images.column("label")), pc.equal(images.column("split"), "unlabeled")),
+    )
+    for image in images.filter(pc.invert(fits)).to_pylist():
+        place = image["where"] or image["path"]
+        problems.append(f"{place}: split {image['split']!r} does not fit.")
+    problems += _repeated(images, ids)
+    counts = (
+        images.select(["label", "split"])
+        .drop_null()
+        .group_by(["label", "split"])
+        .aggregate([([], "count_all")])
+    )
     splits_by_label: dict[int, Counter[str]] = defaultdict(Counter)
-    images_by_id: dict[str, list[LabelledImage]] = defaultdict(list)
-    for image_id, image in zip(ids, reading.images, strict=True):
-        images_by_id[image_id].append(image)
-        if image.label is not None:
-            splits_by_label[image.label][image.split] += 1
-        if image.split not in SPLITS or (image.label is None and image.split != "unlabeled"):
-            problems.append(f"{image.where or image.path}: split {image.split!r} does not fit.")
-        if not is_unicode(image_id + image.path):
-            problems.append(f"{image.where}: {image.path!r} is not Unicode text. Rename the file.")
-    for image_id, same in images_by_id.items():
-        if len(same) > 1:
-            wheres = listed([image.where or image.path for image in same], 3)
-            problems.append(f"The image {image_id} ({same[0].path}) is there twice: {wheres}.")
+    for row in counts.to_pylist():
+        splits_by_label[row["label"]][row["split"]] = row["count_all"]
 
     def shown(labels: list[int]) -> str:
         return listed([reading.classes[label].keys[0] for label in labels])
@@ -134,3 +149,20 @@ def _check(reading: Reading, ids: list[str]) -> list[str]:
         every, problems = problems, []
         lines.report_broken(reading.root, every, problems)
     return problems
+
+
+def _repeated(images: pa.Table, ids: pa.Array) -> list[str]:
+    """A problem for each id that several images have."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return []
+    counts = pc.value_counts(ids)
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    rows = images.append_column("id", ids).filter(pc.is_in(ids, value_set=twice)).to_pylist()
+    images_by_id: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        images_by_id[row["id"]].append(row)
+    return [
+        f"The image {image_id} ({same[0]['path']}) is there twice: "
+        f"{listed([image['where'] or image['path'] for image in same], 3)}."
+        for image_id, same in images_by_id.items()
+    ]

@@ -9,10 +9,13 @@ import json
 import re
 from typing import Any
 
+import pyarrow as pa
+
 from gist_ray import storage
 
 UNNAMED_COLUMN = re.compile(r"|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
 MAX_LINES_REPORTED = 20
+ROWS_PER_CHUNK = 50_000
 
 
 def read_text(uri: str, problems: list[str]) -> str | None:
@@ -66,35 +69,45 @@ def read_keyed_lines(uri: str, problems: list[str]) -> dict[str, tuple[int, str]
     return found
 
 
-def read_csv_rows(uri: str, problems: list[str]) -> list[dict[str, Any]]:
-    """The rows of a CSV file with a header, every value a string.
+def read_csv(uri: str, problems: list[str]) -> pa.Table:
+    """A CSV file with a header as a table of strings.
 
     Columns without a name, which pandas leaves behind for its index, are dropped.
     """
     text = read_text(uri, problems)
-    if text is None:
-        return []
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text or "", newline=""), strict=True)
     broken: list[str] = []
-    rows: list[dict[str, Any]] = []
     header: list[str] = []
+    chunks: list[pa.Table] = []
     try:
         header = next(reader, [])
         named = [i for i, name in enumerate(header) if not UNNAMED_COLUMN.fullmatch(name)]
+        rows: list[list[str]] = []
         for fields in reader:
             if len(fields) == len(header):
-                rows.append({header[i]: fields[i] for i in named})
+                rows.append(fields)
             elif fields:
                 broken.append(
                     f"{uri}, line {reader.line_num}: has {len(fields)} fields where the header "
                     f"has {len(header)}. Put quotes around values with commas."
                 )
+            if len(rows) == ROWS_PER_CHUNK:
+                chunks.append(_columns(header, named, rows))
+                rows = []
+        chunks.append(_columns(header, named, rows))
     except csv.Error as error:
         broken.append(f"{uri}, line {reader.line_num}: is not valid CSV ({error}).")
     for name in sorted({header[i] for i in named if header.count(header[i]) > 1} if header else ()):
         broken.append(f"{uri}, line 1: the column {name!r} is there more than once.")
     report_broken(uri, broken, problems)
-    return rows
+    return pa.concat_tables(chunks) if chunks else pa.table({})
+
+
+def _columns(header: list[str], named: list[int], rows: list[list[str]]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    return pa.table(
+        [pa.array(columns[i], pa.string()) for i in named], names=[header[i] for i in named]
+    )
 
 
 def report_broken(uri: str, broken: list[str], problems: list[str]) -> None:

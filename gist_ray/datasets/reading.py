@@ -1,13 +1,18 @@
 """What a reader of an on-disk layout returns, before it is checked and becomes a manifest."""
 
+import json
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from gist_ray import storage
+from gist_ray.errors import UserError
 
 # What people call the splits, and what a manifest calls them.
 SPLIT_NAMES = {
@@ -33,6 +38,22 @@ class ClassEntry:
     """The display name, or None where the layout has none."""
 
 
+IMAGES = pa.schema(
+    [
+        # relative to `Reading.root`, with forward slashes; or absolute, or a URI
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.int32()),
+        pa.field("split", pa.string(), nullable=False),
+        # a JSON object
+        pa.field("attributes", pa.string(), nullable=False),
+        # the line or row that names the image, for messages; "" for none
+        pa.field("where", pa.string(), nullable=False),
+        # the data set's own id if it is to be used; "": the hash of the path
+        pa.field("image_id", pa.string(), nullable=False),
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
     """One image of a data set."""
@@ -54,9 +75,29 @@ class Reading:
 
     root: str
     classes: list[ClassEntry]
-    images: list[LabelledImage]
+    images: pa.Table
+    """IMAGES."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """Rows that could not be used, as rows of an ERRORS table."""
+
+
+def images_table(images: Iterable[LabelledImage]) -> pa.Table:
+    """The images as an IMAGES table. Raises UserError for names that no table can hold."""
+    images = list(images)
+    odd = [image for image in images if not is_unicode(image.image_id + image.path)]
+    if odd:
+        raise UserError(
+            [f"{i.where}: {i.path!r} is not Unicode text. Rename the file." for i in odd[:20]]
+        )
+    columns: dict[str, list[Any]] = {
+        "path": [image.path for image in images],
+        "label": [image.label for image in images],
+        "split": [image.split for image in images],
+        "attributes": [json.dumps(image.attributes, default=str) for image in images],
+        "where": [image.where for image in images],
+        "image_id": [image.image_id for image in images],
+    }
+    return pa.table(columns, schema=IMAGES)
 
 
 def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
@@ -81,6 +122,12 @@ def relative_path(root: str, path: str) -> str:
     return path
 
 
+def relative_paths(root: str, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`relative_path` of each; only those that may change are looked at one by one."""
+    odd = pc.match_substring_regex(paths, r"(^|/)\.{0,2}(/|$)|://")
+    return _replaced(paths, odd, lambda path: relative_path(root, path))
+
+
 def locate(root: str, path: str) -> str:
     """The absolute location of a path made by `relative_path`."""
     if "://" in path or path.startswith("/"):
@@ -89,6 +136,26 @@ def locate(root: str, path: str) -> str:
         scheme, separator, folder = root.rpartition("://")
         return scheme + separator + posixpath.normpath(posixpath.join(folder, path))
     return storage.join(root, path)
+
+
+def locations(root: str, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`locate` of each."""
+    odd = pc.match_substring_regex(paths, r"^/|/$|^\.\./|://")
+    inside = pc.binary_join_element_wise(root.rstrip("/"), paths, "/")
+    located = _replaced(paths, odd, lambda path: locate(root, path))
+    return pc.if_else(odd, located, inside)
+
+
+def _replaced(
+    paths: pa.ChunkedArray, chosen: pa.ChunkedArray, change: Callable[[str], str]
+) -> pa.ChunkedArray:
+    """`paths` with the chosen ones changed."""
+    if not pc.any(chosen).as_py():
+        return paths
+    changed = [change(path) for path in paths.filter(chosen).to_pylist()]
+    return pc.replace_with_mask(
+        paths.combine_chunks(), chosen.combine_chunks(), pa.array(changed, pa.string())
+    )
 
 
 def find_root(path: str, marker: str, folders: Iterable[str]) -> str:

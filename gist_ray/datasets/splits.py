@@ -6,45 +6,49 @@ classes.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.reading import LabelledImage
-from gist_ray.schema import stable_id
+from gist_ray.schema import stable_ids
 
 
-def carve(
-    images: list[LabelledImage], counts: Mapping[str, Callable[[int], int]], seed: int
-) -> list[LabelledImage]:
-    """Move training images of each class to other splits; the order of `images` stays.
+def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: int) -> pa.Table:
+    """Move training images of each class of an IMAGES table to other splits; its order stays.
 
     counts: {split: how many of a class's n training images go there}. One image always stays in
     train.
     """
-    by_label: dict[int | None, list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        if image.split == "train":
-            by_label[image.label].append(index)
-    carved = list(images)
-    for indices in by_label.values():
-        num_images = len(indices)
-        left = sorted(indices, key=lambda i: (stable_id(seed, images[i].path), images[i].path))
+    is_train = pc.equal(images.column("split"), "train")
+    places = np.flatnonzero(is_train.to_numpy())
+    train = images.filter(is_train)
+    labels = pc.fill_null(train.column("label"), -1).to_numpy()
+    draws = [int(key, 16) for key in stable_ids(train.column("path").to_pylist(), seed)]
+    order = np.lexsort((np.array(draws, np.uint64), labels))
+    starts = np.flatnonzero(np.diff(labels[order], prepend=-2))
+    splits = np.array(images.column("split").to_pylist(), object)
+    for members in np.split(places[order], starts[1:]):
+        left = members
         for split, count in counts.items():
-            number = min(count(num_images), len(left) - 1)
-            for index in left[:number]:
-                carved[index] = replace(images[index], split=split)
+            number = max(0, min(count(len(members)), len(left) - 1))
+            splits[left[:number]] = split
             left = left[number:]
-    return carved
+    return images.set_column(2, images.schema.field("split"), pa.array(splits, pa.string()))
 
 
-def complete_splits(images: list[LabelledImage], config: DataConfig) -> list[LabelledImage]:
-    """Draws test and val, whichever of them has no image yet, out of train."""
-    given = {image.split for image in images}
+def complete_splits(
+    images: pa.Table, config: DataConfig, given: Collection[str] | None = None
+) -> pa.Table:
+    """Draws test and val, whichever of them is not given, out of train; what is given are the
+    splits of `images` unless these are only some of the data set's."""
+    if given is None:
+        given = pc.unique(images.column("split")).to_pylist()
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     counts = {split: share(value) for split, value in fractions.items() if split not in given}
-    return carve(images, counts, config.seed)
+    return carve(images, counts, config.seed) if counts else images
 
 
 def share(fraction: float) -> Callable[[int], int]:

@@ -8,24 +8,24 @@ import dataclasses
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray import storage
-from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
+    IMAGES,
     SPLIT_NAMES,
     ClassEntry,
-    LabelledImage,
     Reading,
     error_row,
     listed,
     parent,
-    relative_path,
+    relative_paths,
 )
+from gist_ray.datasets.rows import Rows, column_names, mapped, other_cells, read_rows, texts
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
 
@@ -43,95 +43,64 @@ def read_user_manifest(config: DataConfig) -> Reading:
     """
     uri = storage.absolute(config.path)
     problems: list[str] = []
-    suffix = uri.rpartition(".")[2].lower()
-    if suffix == "csv":
-        rows = lines.read_csv_rows(uri, problems)
-    elif suffix in ("jsonl", "ndjson"):
-        rows = _read_jsonl(uri, problems)
-    elif suffix == "parquet":
-        rows = _read_parquet(uri, problems)
-    else:
-        raise UserError(f"{uri}: a manifest is a file that ends in .csv, .parquet or .jsonl.")
+    rows = read_rows(uri, problems)
     if problems:
         raise UserError(problems)
     return rows_to_reading(uri, rows, config)
 
 
-def rows_to_reading(uri: str, rows: Sequence[Mapping[str, Any]], config: DataConfig) -> Reading:
+def rows_to_reading(uri: str, rows: Rows, config: DataConfig) -> Reading:
     """Rows of a table at `uri` as a data set, by the column names in `config`.
 
     Raises UserError for missing columns and for labels with two names.
     """
     class_column, label_column, split_column = _columns_present(uri, rows, config)
-    root = parent(uri)
     key_column = label_column or class_column
-    roles = {config.image_column, class_column, label_column, split_column, config.id_column}
-    errors: list[dict[str, str]] = []
-    names: dict[str, dict[str, int]] = defaultdict(dict)
-    found: list[tuple[int, Mapping[str, Any], str, str]] = []
-    for number, row in enumerate(rows, 1):
-        split_text = _text(row.get(split_column)).strip() if split_column else "train"
-        split = SPLIT_NAMES.get(split_text.lower(), "")
-        key = _text(row.get(key_column)).strip()
-        needed = [config.image_column, split_column, config.id_column]
-        if split != "unlabeled":
-            needed.append(key_column)
-        empty = [name for name in needed if name and not _text(row.get(name)).strip()]
-        if empty:
-            message = f"row {number}, column {', '.join(map(repr, empty))}: is empty. Fill it in."
-            errors.append(error_row(f"row {number}", uri, "missing", message))
-        elif not split:
-            message = (
-                f"row {number}, column {split_column!r}: {split_text!r} is no split. "
-                "Use train, val, test or unlabeled."
-            )
-            errors.append(error_row(f"row {number}", uri, "bad_split", message))
-        else:
-            name = _text(row.get(class_column)).strip() if class_column else key
-            if key and name:
-                names[key].setdefault(name, number)
-            found.append((number, row, split, key))
 
-    keys = _ordered({key for *_, key in found if key})
-    label_of = {key: label for label, key in enumerate(keys)}
-    classes = []
-    problems = []
-    for key in keys:
-        if len(names[key]) > 1:
-            seen = [f"{name!r} (row {number})" for name, number in names[key].items()]
-            problems.append(
-                f"{uri}: the label {key!r} has several names: {', '.join(seen[:5])}. "
-                f"Give it one name in column {class_column!r}."
-            )
-        classes.append(ClassEntry((key, *names[key]), next(iter(names[key]), None)))
-    if problems:
-        raise UserError(problems)
+    def cells(column: str, absent: str = "") -> pa.Array:
+        return texts(uri, rows, column) if column else pa.repeat(absent, len(rows))
 
-    images = []
-    for number, row, split, key in found:
-        attributes = {k: v for k, v in row.items() if k not in roles and _text(v)}
-        if label_column and key and key != str(label_of[key]):
-            attributes[label_column] = key
-        images.append(
-            LabelledImage(
-                path=relative_path(root, _text(row[config.image_column])),
-                label=label_of[key] if key else None,
-                split=split,
-                attributes=attributes,
-                where=f"{uri}, row {number}",
-                image_id=_text(row[config.id_column]) if config.id_column else "",
-            )
-        )
-    return Reading(root, classes, complete_splits(images, config), errors)
+    splits = mapped(cells(split_column, "train"), str.strip)
+    found = pa.table(
+        {
+            "number": pa.array(range(1, len(rows) + 1), pa.int64()),
+            "path": cells(config.image_column),
+            "image_id": cells(config.id_column),
+            "given_split": splits,
+            "split": mapped(splits, lambda text: SPLIT_NAMES.get(text.lower(), "")),
+            "key": mapped(cells(key_column), str.strip),
+            "name": mapped(cells(class_column or key_column), str.strip),
+        }
+    )
+    needed = {"path": config.image_column, "given_split": split_column}
+    needed |= {"image_id": config.id_column, "key": key_column}
+    is_bad, errors = _bad_rows(uri, found, needed)
+    others = other_cells(rows, {*needed.values(), class_column, label_column})
+    if errors:
+        found = found.filter(pc.invert(is_bad))
+        if others is not None:
+            bad = is_bad.to_pylist()
+            others = [cells for cells, is_bad in zip(others, bad, strict=True) if not is_bad]
+    classes, label_of = _classes(uri, found, config.class_column)
+    images = pa.table(
+        [
+            relative_paths(parent(uri), found.column("path")),
+            mapped(found.column("key"), label_of.get, pa.int32()),
+            found.column("split"),
+            _attributes(found.column("key"), label_of, label_column, others),
+            pc.binary_join_element_wise(f"{uri}, row", found.column("number").cast("string"), " "),
+            found.column("image_id"),
+        ],
+        schema=IMAGES,
+    )
+    return Reading(parent(uri), classes, complete_splits(images, config), errors)
 
 
-def _columns_present(
-    uri: str, rows: Sequence[Mapping[str, Any]], config: DataConfig
-) -> tuple[str, str, str]:
+def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str, str]:
     """The class, label and split columns, "" for one that the table does not have."""
-    if not rows:
+    if not len(rows):
         raise UserError(f"{uri}: has no rows.")
-    columns = {column: None for row in rows for column in row}
+    columns = column_names(rows)
     has = f"It has the columns {listed(columns, 30)}."
     problems = []
     present = {}
@@ -152,13 +121,65 @@ def _columns_present(
     return present["class_column"], present["label_column"], present["split_column"]
 
 
-def _text(value: Any) -> str:
-    """A cell as text: "" for nothing, and 3.0, which pandas makes of 3 beside a gap, as "3"."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _bad_rows(
+    uri: str, found: pa.Table, needed: dict[str, str]
+) -> tuple[pa.ChunkedArray, list[dict[str, str]]]:
+    """Which rows cannot be used, and why, as rows of an ERRORS table.
+
+    needed: {column of `found`: what the user's table calls it, "" for one that it does not have}.
+    """
+    is_empty = {
+        column: pc.equal(pc.utf8_trim_whitespace(found.column(column)), "")
+        for column, name in needed.items()
+        if name
+    }
+    unlabeled = pc.equal(found.column("split"), "unlabeled")
+    is_empty["key"] = pc.and_not(is_empty["key"], unlabeled)
+    is_bad = pc.equal(found.column("split"), "")
+    for empty in is_empty.values():
+        is_bad = pc.or_(is_bad, empty)
+    bad = pa.table({**is_empty, "number": found.column("number"), "split": found["given_split"]})
+    errors = []
+    for row in bad.filter(is_bad).to_pylist():
+        place = f"row {row['number']}"
+        empty = [needed[column] for column in is_empty if row[column]]
+        if empty:
+            columns = ", ".join(map(repr, empty))
+            message = f"{place}, column {columns}: is empty. Fill it in."
+            errors.append(error_row(place, uri, "missing", message))
+        else:
+            message = (
+                f"{place}, column {needed['given_split']!r}: {row['split']!r} is no split. "
+                "Use train, val, test or unlabeled."
+            )
+            errors.append(error_row(place, uri, "bad_split", message))
+    return is_bad, errors
+
+
+def _classes(
+    uri: str, found: pa.Table, class_column: str
+) -> tuple[list[ClassEntry], dict[str, int]]:
+    """The classes in the order of their keys, and {key: label}."""
+    groups = found.group_by(["key", "name"]).aggregate([("number", "min")])
+    names: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in groups.sort_by("number_min").to_pylist():
+        if row["key"]:
+            of_key = names[row["key"]]
+            if row["name"]:
+                of_key[row["name"]] = row["number_min"]
+    keys = _ordered(set(names))
+    problems = []
+    for key in keys:
+        if len(names[key]) > 1:
+            seen = [f"{name!r} (row {number})" for name, number in names[key].items()]
+            problems.append(
+                f"{uri}: the label {key!r} has several names: {', '.join(seen[:5])}. "
+                f"Give it one name in column {class_column!r}."
+            )
+    if problems:
+        raise UserError(problems)
+    classes = [ClassEntry((key, *names[key]), next(iter(names[key]), None)) for key in keys]
+    return classes, {key: label for label, key in enumerate(keys)}
 
 
 def _ordered(keys: set[str]) -> list[str]:
@@ -167,40 +188,24 @@ def _ordered(keys: set[str]) -> list[str]:
     return sorted(keys)
 
 
-def _read_jsonl(uri: str, problems: list[str]) -> list[dict[str, Any]]:
-    rows = []
-    broken = []
-    for number, line in lines.read_lines(uri, problems):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            broken.append(f"{uri}, line {number}: is not valid JSON ({error.msg}).")
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-        else:
-            broken.append(f"{uri}, line {number}: is not a JSON object {{...}}.")
-    lines.report_broken(uri, broken, problems)
-    return rows
+def _attributes(
+    keys: pa.ChunkedArray,
+    label_of: dict[str, int],
+    label_column: str,
+    others: list[dict[str, Any]] | None,
+) -> pa.Array:
+    """JSON of the other cells, and of the label as the user calls it unless it is ours."""
 
+    def of_key(key: str) -> dict[str, str]:
+        known = label_column and key and key != str(label_of[key])
+        return {label_column: key} if known else {}
 
-def _read_parquet(uri: str, problems: list[str]) -> list[dict[str, Any]]:
-    try:
-        table = storage.read_parquet(uri)
-    except (OSError, pa.ArrowInvalid) as error:
-        problems.append(f"{uri}: cannot be read as Parquet ({error}).")
-        return []
-    kept = [
-        field.name
-        for field in table.schema
-        if not lines.UNNAMED_COLUMN.fullmatch(field.name) and not _holds_bytes(field.type)
-    ]
-    rows: list[dict[str, Any]] = table.select(kept).to_pylist()
-    return rows
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    """Whether cells are pictures themselves, as in Hugging Face's image columns."""
-    if pa.types.is_struct(kind):
-        return any(_holds_bytes(field.type) for field in kind)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    if others is None:
+        return mapped(keys, lambda key: json.dumps(of_key(key)))
+    return pa.array(
+        [
+            json.dumps({**cells, **of_key(key)}, default=str)
+            for cells, key in zip(others, keys.to_pylist(), strict=True)
+        ],
+        pa.string(),
+    )

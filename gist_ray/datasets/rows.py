@@ -1,0 +1,126 @@
+"""Rows of a user's table as columns of text, whatever file they came from."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray import storage
+from gist_ray.datasets import lines
+from gist_ray.datasets.reading import is_unicode
+from gist_ray.errors import UserError
+
+Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
+"""A table, or the objects of a JSONL file, which need not have the same keys and types."""
+
+
+def read_rows(uri: str, problems: list[str]) -> Rows:
+    """The rows of a CSV, Parquet or JSONL file; what is broken is added to `problems`."""
+    suffix = uri.rpartition(".")[2].lower()
+    if suffix == "csv":
+        return lines.read_csv(uri, problems)
+    if suffix in ("jsonl", "ndjson"):
+        return _read_jsonl(uri, problems)
+    if suffix == "parquet":
+        return _read_parquet(uri, problems)
+    problems.append(f"{uri}: a manifest is a file that ends in .csv, .parquet or .jsonl.")
+    return []
+
+
+def column_names(rows: Rows) -> list[str]:
+    if isinstance(rows, pa.Table):
+        return list(rows.column_names)
+    return list({column: None for row in rows for column in row})
+
+
+def texts(uri: str, rows: Rows, column: str) -> pa.Array:
+    """The cells of a column as text, "" for nothing.
+
+    Raises UserError for cells that are not Unicode, which JSON can hold and a table cannot.
+    """
+    if isinstance(rows, pa.Table):
+        cells = rows.column(column).combine_chunks()
+        if pa.types.is_string(cells.type):
+            return pc.fill_null(cells, "")
+        try:
+            return mapped(cells, _text)
+        except pa.ArrowNotImplementedError:  # lists and structs have no dictionary
+            return pa.array([_text(cell) for cell in cells.to_pylist()], pa.string())
+    values = [_text(row.get(column)) for row in rows]
+    odd = [(n, value) for n, value in enumerate(values, 1) if not is_unicode(value)]
+    if odd:
+        raise UserError(
+            [f"{uri}, row {n}: {value!r} is not Unicode text. Rename it." for n, value in odd[:20]]
+        )
+    return pa.array(values, pa.string())
+
+
+def mapped(
+    cells: pa.Array, change: Callable[[Any], Any], kind: pa.DataType | None = None
+) -> pa.Array:
+    """`change` of each cell, called once for each different one."""
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    encoded = cells.dictionary_encode(null_encoding="encode")
+    values = [change(value) for value in encoded.dictionary.to_pylist()]
+    return pa.array(values, kind or pa.string()).take(encoded.indices)
+
+
+def other_cells(rows: Rows, roles: Collection[str]) -> list[dict[str, Any]] | None:
+    """What each row says in columns other than `roles`, as far as it says anything; None where
+    there are no other columns."""
+    if isinstance(rows, pa.Table):
+        others = [name for name in rows.column_names if name not in roles]
+        if not others:
+            return None
+        rows = rows.select(others).to_pylist()
+    return [{k: v for k, v in row.items() if k not in roles and _text(v)} for row in rows]
+
+
+def _text(value: Any) -> str:
+    """A cell as text: "" for nothing, and 3.0, which pandas makes of 3 beside a gap, as "3"."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _read_jsonl(uri: str, problems: list[str]) -> list[dict[str, Any]]:
+    rows = []
+    broken = []
+    for number, line in lines.read_lines(uri, problems):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            broken.append(f"{uri}, line {number}: is not valid JSON ({error.msg}).")
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            broken.append(f"{uri}, line {number}: is not a JSON object {{...}}.")
+    lines.report_broken(uri, broken, problems)
+    return rows
+
+
+def _read_parquet(uri: str, problems: list[str]) -> pa.Table:
+    try:
+        table = storage.read_parquet(uri)
+    except (OSError, pa.ArrowInvalid) as error:
+        problems.append(f"{uri}: cannot be read as Parquet ({error}).")
+        return pa.table({})
+    kept = [
+        field.name
+        for field in table.schema
+        if not lines.UNNAMED_COLUMN.fullmatch(field.name) and not holds_bytes(field.type)
+    ]
+    return table.select(kept)
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether cells are pictures themselves, as in Hugging Face's image columns."""
+    if pa.types.is_struct(kind):
+        return any(holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
