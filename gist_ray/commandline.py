@@ -5,8 +5,9 @@ Hydra composes the groups of configs/; from there on there are only checked data
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,17 +17,20 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gist_ray.config import build
-from gist_ray.errors import UserError, full_disk
+from gist_ray.errors import UserError, full_disk, printable
 from gist_ray.flow import TooManyFailedRowsError
 from gist_ray.settings_help import settings_help
 
 EXIT_FAILED_ROWS = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+
+# ${oc.env:HOME}, ${now:%Y}, but not ${data.seed}
+RESOLVER = re.compile(r"\$\{[^{}]*:")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -71,7 +75,7 @@ def main(
     except UserError as error:
         _exit_with_problems(error)
     except TooManyFailedRowsError as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\n{printable(str(error))}", file=sys.stderr)
         sys.exit(EXIT_FAILED_ROWS)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from what is stored.", file=sys.stderr)
@@ -89,7 +93,7 @@ def _exit_with_problems(error: UserError) -> NoReturn:
     number = len(error.problems)
     print(f"\n{number} problem{'s' if number > 1 else ''}:", file=sys.stderr)
     for problem in error.problems:
-        print(f"  - {problem}", file=sys.stderr)
+        print(f"  - {printable(problem)}", file=sys.stderr)
     sys.exit(EXIT_USER_ERROR)
 
 
@@ -119,11 +123,38 @@ def compose_values(
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
             composed = compose(config_name, overrides=lenient)
+        _refuse_resolvers(composed)
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"The config does not compose: {_first_line(error)}.") from error
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
+
+
+def _refuse_resolvers(composed: DictConfig) -> None:
+    """Raise UserError where a value comes from outside the config: the environment, a file, the
+    clock. It would stand in config.yaml and in the report, a secret like any other, and be another
+    one tomorrow. `${other.key}` is fine."""
+    found = list(_resolvers(OmegaConf.to_container(composed), ""))
+    if found:
+        raise UserError(
+            [
+                f"{key}={value}: a config may not read the environment or anything else outside "
+                "it, since it is stored with every run. Write the value itself."
+                for key, value in found
+            ]
+        )
+
+
+def _resolvers(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _resolvers(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _resolvers(inner, key)
+    elif isinstance(value, str) and RESOLVER.search(value):
+        yield key, value
 
 
 def _choices(folders: list[Path]) -> dict[str, set[str]]:

@@ -16,13 +16,14 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.matching.config import MatchingConfig
-from gist_ray.settings import settings
+from gist_ray.settings import MAX_INT32, settings
 from gist_ray.texts.config import TextsConfig
 from gist_ray.texts.llm_config import LlmConfig
 from gist_ray.texts.prompt_set import PromptSet
 
 Training = Literal["gist", "class_name", "random", "all", "any_class"]
-Shots = Annotated[int, Field(ge=1)] | Literal["full"]
+Seed = Annotated[int, Field(ge=0, le=MAX_INT32)]
+Shots = Annotated[int, Field(ge=1, le=MAX_INT32)] | Literal["full"]
 
 
 def _default_trainings() -> list[Training]:
@@ -45,9 +46,7 @@ class StudyConfig:
     shots: Annotated[list[Shots], Field(min_length=1)] = Field(default_factory=_default_shots)
     """Training images per class, or `full` for all of them."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
-        default_factory=lambda: [1, 2, 3]
-    )
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default_factory=lambda: [1, 2, 3])
     """One draw of the training images, and one training on them, per seed."""
 
     few_shot: Literal["coop", "nested"] = "coop"
@@ -73,7 +72,7 @@ class RunConfig:
     root: str = "results"
     """Where artifacts and runs are kept: a local folder or s3://bucket/prefix."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of everything that is not drawn per study seed: prompts' facts, bootstrap."""
 
     max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -136,6 +135,8 @@ def missing_files(values: Mapping[str, Any]) -> list[str]:
         uri = group.get(name) if isinstance(group, Mapping) else None
         if uri and isinstance(uri, str):
             why = storage.why_missing(uri)
+            if not why and name != "path" and storage.is_folder(uri):
+                why = "is a folder and has to be a file"
             problems += [f"{section}.{name}={uri}: {why}."] if why else []
     return problems
 

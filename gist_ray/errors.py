@@ -4,6 +4,15 @@ import errno
 from collections.abc import Iterator, Sequence
 
 
+def printable(text: str) -> str:
+    """`text` with everything escaped that a terminal would obey or could not show: names of files
+    and classes come from anywhere."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
 class UserError(Exception):
     """Input or configuration that its owner has to mend.
 

@@ -13,6 +13,7 @@ from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore
 from gist_ray.cluster import connect, cpus_without_connecting
 from gist_ray.config import RunConfig, missing_files
+from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage, run_flow
@@ -54,7 +55,7 @@ def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
     problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
     missing = missing_files(asdict(config))
     problems += missing
-    if why := storage.why_unwritable(config.root):
+    if why := why_no_root(config) or storage.why_unwritable(config.root):
         problems.append(f"root={config.root}: {why}.")
     for clip in filter(None, (config.clip, config.matcher)):
         problems += _problems_of(partial(check_clip, clip))
@@ -67,6 +68,18 @@ def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return graph[0]
+
+
+def why_no_root(config: RunConfig) -> str:
+    """ "" if a run may write below its root, else why not."""
+    root = storage.absolute(config.root)
+    if not config.root or config.root.startswith("~") or root == "/":
+        return "has to be a folder of its own, written out, such as results or s3://bucket/results"
+    if isinstance(config.data, DataConfig):
+        data = storage.absolute(config.data.path)
+        if f"{root}/".startswith(f"{data}/"):
+            return f"lies in the data set {data}, which is only read. Choose a folder outside it"
+    return ""
 
 
 def resource_problems(config: RunConfig) -> list[str]:

@@ -16,10 +16,13 @@ from pydantic.dataclasses import dataclass
 
 T = TypeVar("T")
 
+MAX_INT32 = 2**31 - 1
+"""Largest value of a setting that becomes a column of a table."""
+
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that refuses unknown keys and names its fields' meaning."""
-    config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     made: Any = dataclass(cls, config=config, kw_only=True, frozen=True)
     return made

@@ -49,6 +49,7 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
             "data.num_genera: there is no such setting. It belongs to another choice of data.",
             f"data.path={tmp_path}/none: there is no such file or folder.",
             f"texts.import_from={tmp_path}/texts.json: there is no such file or folder.",
+            f"texts.notes={tmp_path}: is a folder and has to be a file.",
             "finetune: set exactly one of num_steps and num_epochs; the other is null.",
         ]
     )

@@ -1,5 +1,6 @@
 """Turns a data set on disk or S3 into the manifest that every later stage reads."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -43,6 +44,7 @@ def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
     problems: list[str] = []
     names = _display_names(reading, config.class_names, problems)
     ids = image_ids(reading.images)
+    problems += _check_names(reading, names)
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
@@ -72,7 +74,8 @@ def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) ->
 
 
 def _display_names(reading: Reading, class_names: str, problems: list[str]) -> list[str]:
-    """The display name of each label, from the class_names file first, then from the layout."""
+    """The display name of each label, from the class_names file first, then from the layout; on
+    one line, as prompts and captions need it."""
     given = lines.read_json(class_names, problems) if class_names else {}
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
         problems.append(f"{class_names}: is not a JSON object {{class: display name}}.")
@@ -87,7 +90,7 @@ def _display_names(reading: Reading, class_names: str, problems: list[str]) -> l
             f"{listed(not_named)}. Correct the keys."
         )
     names = [
-        (given[key] if key else entry.name or "").strip()
+        " ".join((given[key] if key else entry.name or "").split())
         for entry, key in zip(reading.classes, used, strict=True)
     ]
     nameless = [
@@ -99,6 +102,29 @@ def _display_names(reading: Reading, class_names: str, problems: list[str]) -> l
             'to a JSON file such as {"1": "pink primrose", ...}.'
         )
     return names
+
+
+def _check_names(reading: Reading, names: list[str]) -> list[str]:
+    """Names that would write into a terminal, and such as nobody could tell apart. Two labels of
+    one name may be meant (ImageNet has some); two spellings of one name are a slip."""
+    problems = [
+        f"{reading.root}: the class {name!r} has control characters in its name. Rename it."
+        for name in names
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    ]
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    for name in names:
+        alike[unicodedata.normalize("NFKC", name).casefold()].setdefault(name)
+    for same in alike.values():
+        if len(same) > 1:
+            # what looks the same is shown by its code
+            looks = {unicodedata.normalize("NFC", name) for name in same}
+            shown = ", ".join(map(repr if len(looks) == len(same) else ascii, same))
+            problems.append(
+                f"{reading.root}: the classes {shown} differ in case or in the encoding of letters "
+                "alone. Make them one, or rename one."
+            )
+    return problems
 
 
 def _check(reading: Reading, ids: pa.Array) -> list[str]:

@@ -41,7 +41,9 @@ def read_json(uri: str, problems: list[str]) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         problems.append(f"{uri}, line {error.lineno}: is not valid JSON ({error.msg}).")
-        return None
+    except (ValueError, RecursionError) as error:  # endless digits or brackets
+        problems.append(f"{uri}: cannot be read as JSON ({error}).")
+    return None
 
 
 def read_lines(uri: str, problems: list[str]) -> list[tuple[int, str]]:

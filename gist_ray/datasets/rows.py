@@ -97,6 +97,9 @@ def _read_jsonl(uri: str, problems: list[str]) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             broken.append(f"{uri}, line {number}: is not valid JSON ({error.msg}).")
             continue
+        except (ValueError, RecursionError) as error:  # endless digits or brackets
+            broken.append(f"{uri}, line {number}: cannot be read as JSON ({error}).")
+            continue
         if isinstance(row, dict):
             rows.append(row)
         else:
@@ -108,7 +111,7 @@ def _read_jsonl(uri: str, problems: list[str]) -> list[dict[str, Any]]:
 def _read_parquet(uri: str, problems: list[str]) -> pa.Table:
     try:
         table = storage.read_parquet(uri)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         problems.append(f"{uri}: cannot be read as Parquet ({error}).")
         return pa.table({})
     kept = [

@@ -183,7 +183,8 @@ def _classes(
 
 
 def _ordered(keys: set[str]) -> list[str]:
-    if all(re.fullmatch(r"-?[0-9]+", key) for key in keys):
+    # not more digits than int() takes
+    if all(re.fullmatch(r"-?[0-9]{1,18}", key) for key in keys):
         return sorted(keys, key=lambda key: (int(key), key))
     return sorted(keys)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gist_ray.settings import settings
+from gist_ray.settings import MAX_INT32, settings
 
 CLASS_NAME = "class_name"
 """The control without texts: matching is skipped and the caption is made from the class name."""
@@ -20,7 +20,7 @@ class MatchingConfig:
     their class), and the controls random (any k) and all. any_class: the k most similar of all
     texts. class_name: no text, the caption is made from the class name."""
 
-    k: Annotated[int, Field(ge=1)] = 3
+    k: Annotated[int, Field(ge=1, le=MAX_INT32)] = 3
     """How many texts an image keeps, 1 or more; all of them where a class has fewer.
     Not used by all and class_name."""
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore, ArtifactWriter, table_content
@@ -54,6 +55,11 @@ def read_data(config: RunConfig, store: ArtifactStore) -> Data:
     if isinstance(config.data, WorldConfig):
         return _world(config.data, store)
     manifest, errors = ingest(config.data)
+    names = pc.unique(manifest.column("label").drop_null())
+    if len(names) < 2:
+        raise UserError(
+            f"{config.data.path}: has {len(names)} class; a classifier needs at least two."
+        )
     content = {"rows": table_content(manifest), "errors": table_content(errors)}
 
     def keep(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
@@ -103,6 +109,8 @@ def _read_notes(uri: str) -> Notes | None:
         notes: Notes = storage.read_json(uri)
     except json.JSONDecodeError as error:
         raise UserError(f"texts.notes={uri}: line {error.lineno} is not valid JSON.") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"texts.notes={uri}: cannot be read as JSON ({error}).") from error
     of_facts = isinstance(notes, dict) and all(
         isinstance(axes, dict) and all(isinstance(facts, dict) for facts in axes.values())
         for axes in notes.values()

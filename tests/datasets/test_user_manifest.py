@@ -53,7 +53,7 @@ def test_formats_read_alike(root, name, encode, tmp_path, write_files):
         for r in manifest.to_pylist()
     ] == [
         ("007.jpg", 0, "F-16A/B", "train"),
-        ("a b/2.jpg", 1, 'say "hi",\nthen', "train"),
+        ("a b/2.jpg", 1, 'say "hi", then', "train"),
         ("3.jpg", 0, "F-16A/B", "val"),
         ("4.jpg", 0, "F-16A/B", "test"),
     ]
