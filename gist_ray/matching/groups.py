@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gist_ray.errors import UserError
+from gist_ray.matching.side_by_side import side_by_side
 from gist_ray.matching.similarity import chunks, cosine, unique_rows
 from gist_ray.schema import stable_id
 
@@ -69,16 +70,25 @@ def match_within_classes(
     """
     text_index = np.full((len(image_labels), k), -1, np.int32)
     similarity = np.full((len(image_labels), k), np.nan, np.float32)
-    for _, rows, texts in class_groups(image_labels, text_labels):
-        own_texts = unique_rows(text_features[texts])
-        # besides the image itself: the similarities and what sorting them needs
-        row_bytes = 4 * (image_features.shape[1] + 8 * len(texts))
-        for chunk in [rows] if whole_class else chunks(rows, row_bytes):
-            scores = cosine(image_features, chunk, own_texts)
-            columns = select(chunk, scores, texts)
-            width = columns.shape[1]
-            text_index[chunk, :width] = texts[columns]
-            similarity[chunk, :width] = np.take_along_axis(scores, columns, axis=1)
+
+    def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+        for _, rows, texts in class_groups(image_labels, text_labels):
+            own_texts = unique_rows(text_features[texts])
+            # besides the image itself: the similarities and what sorting them needs
+            row_bytes = 4 * (image_features.shape[1] + 8 * len(texts))
+            for chunk in [rows] if whole_class else chunks(rows, row_bytes):
+                yield chunk, texts, own_texts
+
+    def work(
+        chunk: np.ndarray, texts: np.ndarray, own_texts: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        scores = cosine(image_features, chunk, own_texts)
+        columns = select(chunk, scores, texts)
+        width = columns.shape[1]
+        text_index[chunk, :width] = texts[columns]
+        similarity[chunk, :width] = np.take_along_axis(scores, columns, axis=1)
+
+    side_by_side(work, pieces())
     return Matches(text_index, similarity)
 
 

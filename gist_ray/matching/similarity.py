@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 CHUNK_BYTES = 64 * 2**20
-"""About how much memory the rows handled at once may take."""
+"""About how much memory the rows that a thread handles at once may take."""
+CHUNK_ROWS = 1024
+"""The most rows handled at once: vectors of 512 and their similarities then stay in the cache."""
+
+MAX_ROUNDS = 12
+"""Up to this k it is faster to look k times for the highest score than to sort."""
 
 
 def unique_rows(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -21,8 +26,8 @@ def unique_rows(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chunks(rows: np.ndarray, row_bytes: int) -> Iterator[np.ndarray]:
-    """Consecutive pieces of `rows` of at most CHUNK_BYTES, at `row_bytes` a row."""
-    size = max(1, CHUNK_BYTES // row_bytes)
+    """Consecutive pieces of `rows` of at most CHUNK_ROWS and CHUNK_BYTES, at `row_bytes` a row."""
+    size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
@@ -35,15 +40,24 @@ def cosine(
     image_features: (num_images, dim), float32, L2-normalised. texts: what `unique_rows` gives of
     (num_texts, dim) text features of the same kind. Equal texts get bit-identical similarities:
     BLAS may round a product differently by its position, so each distinct vector is multiplied
-    once.
+    once. The result lies in memory text by text, which is how `top_k` is fast.
     """
     distinct, inverse = texts
-    similarity = np.empty((len(rows), len(distinct)), np.float32)
+    similarity = np.empty((len(distinct), len(rows)), np.float32)
     filled = 0
     for chunk in chunks(rows, 4 * image_features.shape[1]):
-        np.matmul(image_features[chunk], distinct.T, out=similarity[filled : filled + len(chunk)])
+        columns = slice(filled, filled + len(chunk))
+        np.matmul(distinct, _rows(image_features, chunk).T, out=similarity[:, columns])
         filled += len(chunk)
-    return similarity[:, inverse]
+    return similarity[inverse].T
+
+
+def _rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`features[rows]`; without a copy where the rows follow each other, as in a data set that is
+    kept class by class."""
+    first, last = rows[0], rows[-1] + 1
+    follow = last - first == len(rows) and np.array_equal(rows, np.arange(first, last))
+    return features[first:last] if follow else features[rows]
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
@@ -54,11 +68,15 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """
     num_columns = scores.shape[1]
     k = min(k, num_columns)
-    kth = np.partition(scores, num_columns - k, axis=1)[:, num_columns - k, None]
-    above = scores > kth
-    tied = scores == kth
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= room))
-    columns = np.nonzero(chosen)[1].reshape(len(scores), k)
-    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
+    # a column that was chosen is marked by -inf
+    if k > MAX_ROUNDS or scores.min(initial=0) == -np.inf:
+        return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    left = scores.copy(order="K")
+    # the highest mark is that of the lowest column; a narrow type makes these passes fast
+    marks = np.arange(num_columns, 0, -1, dtype=np.min_scalar_type(num_columns))
+    columns = np.empty((len(scores), k), np.intp)
+    for place in range(k):
+        is_best = left == left.max(axis=1, keepdims=True)
+        columns[:, place] = num_columns - (is_best * marks).max(axis=1)
+        np.put_along_axis(left, columns[:, place, None], -np.inf, axis=1)
+    return columns

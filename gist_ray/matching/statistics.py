@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from gist_ray.matching.groups import class_groups
 from gist_ray.matching.inputs import MatchingInputs
+from gist_ray.matching.side_by_side import side_by_side
 from gist_ray.matching.similarity import chunks, cosine, unique_rows
 
 TEXT_STATISTICS = pa.schema(
@@ -107,14 +108,23 @@ def image_statistics(inputs: MatchingInputs) -> pa.Table:
     other_similarity = np.empty(num_images, np.float32)
     all_texts = unique_rows(inputs.text_features)
     row_bytes = 4 * (inputs.image_features.shape[1] + 2 * num_texts)
-    for _, rows, texts in class_groups(inputs.image_labels, inputs.text_labels):
-        for chunk in chunks(rows, row_bytes):
-            similarity = cosine(inputs.image_features, chunk, all_texts)
-            own[chunk] = texts[similarity[:, texts].argmax(axis=1)]
-            own_similarity[chunk] = similarity[np.arange(len(chunk)), own[chunk]]
-            similarity[:, texts] = -np.inf
-            other[chunk] = similarity.argmax(axis=1)
-            other_similarity[chunk] = similarity[np.arange(len(chunk)), other[chunk]]
+
+    def work(chunk: np.ndarray, texts: np.ndarray) -> None:
+        similarity = cosine(inputs.image_features, chunk, all_texts)
+        own[chunk] = texts[similarity[:, texts].argmax(axis=1)]
+        own_similarity[chunk] = similarity[np.arange(len(chunk)), own[chunk]]
+        similarity[:, texts] = -np.inf
+        other[chunk] = similarity.argmax(axis=1)
+        other_similarity[chunk] = similarity[np.arange(len(chunk)), other[chunk]]
+
+    side_by_side(
+        work,
+        (
+            (chunk, texts)
+            for _, rows, texts in class_groups(inputs.image_labels, inputs.text_labels)
+            for chunk in chunks(rows, row_bytes)
+        ),
+    )
     alone = np.isneginf(other_similarity)
     other_labels = inputs.text_labels[other]
     return pa.table(

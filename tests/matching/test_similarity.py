@@ -21,12 +21,21 @@ def test_top_k_equals_sorting_by_score_then_column(seed: int) -> None:
     # few distinct values, so that nearly every row has ties across the boundary
     scores = rng.integers(0, 3, size=(30, num_columns)).astype(np.float32)
     for k in range(1, num_columns + 3):
+        expected = brute_top_k(scores, k)
+        np.testing.assert_array_equal(top_k(scores, k), expected)
+        np.testing.assert_array_equal(top_k(np.asfortranarray(scores), k), expected)
+
+
+def test_many_columns_are_sorted_alike() -> None:
+    scores = np.random.default_rng(0).integers(0, 9, size=(20, 300)).astype(np.float32)
+    for k in (1, similarity.MAX_ROUNDS, similarity.MAX_ROUNDS + 1, 299):
         np.testing.assert_array_equal(top_k(scores, k), brute_top_k(scores, k))
 
 
 def test_top_k_takes_infinities_and_no_rows() -> None:
     scores = np.array([[-np.inf, 1, -np.inf], [np.inf, np.inf, 0]])
     assert top_k(scores, 2).tolist() == [[1, 0], [0, 1]]
+    assert top_k(-scores, 2).tolist() == [[0, 2], [2, 0]]
     assert top_k(np.empty((0, 4)), 2).shape == (0, 2)
 
 
@@ -49,6 +58,16 @@ def test_equal_texts_have_bit_identical_similarities(num_texts: int) -> None:
     for column, text in enumerate(repeated):
         same = (repeated == text).all(axis=1)
         assert (scores[:, same] == scores[:, [column]]).all()
+
+
+def test_rows_that_follow_each_other_give_what_scattered_ones_give() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((30, 8), dtype=np.float32)
+    texts = unique_rows(rng.standard_normal((5, 8), dtype=np.float32))
+    for rows in (np.arange(4, 9), np.array([4, 6, 5, 7, 8]), np.array([8, 4]), np.array([29])):
+        scattered = cosine(images[rows], np.arange(len(rows)), texts)
+        np.testing.assert_array_equal(cosine(images, rows, texts), scattered)
+    assert cosine(images, np.empty(0, int), texts).shape == (0, 5)
 
 
 def test_pieces_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
