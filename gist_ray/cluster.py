@@ -54,6 +54,14 @@ def no_room(what: str) -> UserError:
     )
 
 
+def cluster_resources() -> dict[str, float]:
+    """CPUs, GPUs and nodes of the cluster; nothing where none was needed."""
+    if not ray.is_initialized():
+        return {}
+    found = {name: ray.cluster_resources().get(name, 0.0) for name in ("CPU", "GPU")}
+    return {**found, "nodes": float(sum(node["Alive"] for node in ray.nodes()))}
+
+
 def cpus_without_connecting() -> float:
     """CPUs of this machine, as far as this process may use them."""
     return float(len(os.sched_getaffinity(0)))

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -65,13 +66,20 @@ def main(
     parser.add_argument("--show-config", action="store_true", help="print the config and stop")
     add_arguments(parser)
     arguments = parser.parse_intermixed_args()
-    try:
+    with exit_codes():
         values = compose_values(config_name, arguments.overrides, arguments.config_dir)
         config = build(config_type, values)
         if arguments.show_config:
             print(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True), end="")
             return
         run(config, arguments)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Whatever ends a job in here ends it with its exit code, and a message for people."""
+    try:
+        yield
     except UserError as error:
         _exit_with_problems(error)
     except TooManyFailedRowsError as error:

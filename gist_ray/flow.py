@@ -7,6 +7,7 @@ CPUs reach.
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -16,6 +17,14 @@ from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter, fingerpr
 from gist_ray.progress import Progress, duration
 
 Run = Callable[[Mapping[str, Artifact], ArtifactWriter, Progress], None]
+
+Hold = Callable[[str, str], AbstractContextManager[None]]
+"""Entered with a stage's key and the folder of its artifact while it is made; waits where another
+process makes the same."""
+
+
+def no_hold(key: str, uri: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,13 @@ class Stage:
         return {name: stage.fingerprint for name, stage in self.inputs.items()}
 
 
+def family(key: str) -> str:
+    """What stages of one kind of work have in common: "finetune gist 5-shot seed 1" is one of
+    "finetune"."""
+    words = key.split()
+    return " ".join(words[:2]) if words[0] in ("embed", "draw", "generate") else words[0]
+
+
 @dataclass(frozen=True)
 class Done:
     """A stage's artifact, and whether this run found it stored."""
@@ -80,6 +96,7 @@ def run_flow(
     *,
     num_cpus: float,
     max_failed_fraction: float,
+    hold: Hold = no_hold,
 ) -> dict[str, Done]:
     """Run what is not stored, inputs first; returns what was made or found, by stage key.
 
@@ -103,7 +120,7 @@ def run_flow(
                     continue
                 ready.remove(stage)
                 inputs = {name: done[source.key].artifact for name, source in stage.inputs.items()}
-                running[threads.submit(_obtain, stage, inputs, store, progress)] = stage
+                running[threads.submit(_obtain, stage, inputs, store, progress, hold)] = stage
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 stage = running.pop(future)
@@ -129,20 +146,37 @@ def _may_start(stage: Stage, running: Collection[Stage], num_cpus: float) -> boo
 
 
 def _obtain(
-    stage: Stage, inputs: Mapping[str, Artifact], store: ArtifactStore, progress: Progress
+    stage: Stage,
+    inputs: Mapping[str, Artifact],
+    store: ArtifactStore,
+    progress: Progress,
+    hold: Hold,
 ) -> Done:
-    stored = store.find(stage.kind, stage.fingerprint)
-    if stored:
+    if stored := store.find(stage.kind, stage.fingerprint):
         return Done(stage, stored, was_stored=True)
     writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+    with hold(stage.key, writer.uri):
+        if stored := store.find(stage.kind, stage.fingerprint):  # by another process meanwhile
+            return Done(stage, stored, was_stored=True)
+        return _make(stage, inputs, writer, store, progress)
+
+
+def _make(
+    stage: Stage,
+    inputs: Mapping[str, Artifact],
+    writer: ArtifactWriter,
+    store: ArtifactStore,
+    progress: Progress,
+) -> Done:
     start = time.monotonic()
     progress.say(stage.key, "starts")
-    stage.run(inputs, writer, progress)
-    seconds = time.monotonic() - start
-    if stored := store.find(stage.kind, stage.fingerprint):
-        # Another run was quicker, and others may be reading what it has listed.
-        return Done(stage, stored, was_stored=True)
-    artifact = writer.publish(seconds)
+    with progress.running(stage.key, stage.kind, writer.uri):
+        stage.run(inputs, writer, progress)
+        seconds = time.monotonic() - start
+        if stored := store.find(stage.kind, stage.fingerprint):
+            # Another run was quicker, and others may be reading what it has listed.
+            return Done(stage, stored, was_stored=True)
+        artifact = writer.publish(seconds)
     counts = artifact.counts
     failed = sum(counts["failed"].values())
     progress.say(

@@ -11,12 +11,13 @@ from rich.table import Table
 
 from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import connect, cpus_without_connecting
+from gist_ray.cluster import cluster_resources, connect, cpus_without_connecting
 from gist_ray.config import RunConfig, missing_files
 from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage, run_flow
+from gist_ray.flow import Stage, family, run_flow
+from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
 from gist_ray.results import write_results
 from gist_ray.stages.graph import RunGraph, build_graph, in_order
@@ -32,18 +33,29 @@ def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> No
     print_plan(config, store, graph, stages)
     if plan_only:
         return
-    missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
     progress = Progress()
-    num_cpus = connect() if missing else cpus_without_connecting()
-    done = run_flow(
-        stages,
+    with recorded(
+        config.name,
+        config,
         store,
+        graph.stages,
         progress,
-        num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
-        max_failed_fraction=config.max_failed_fraction,
-    )
-    if until is None:
-        folder = write_results(config, store, graph, done)
+        wanted={stage.key for stage in stages},
+        until=until,
+        hardware=cluster_resources,
+    ) as pulse:
+        missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
+        num_cpus = connect() if missing else cpus_without_connecting()
+        done = run_flow(
+            stages,
+            store,
+            progress,
+            num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
+            max_failed_fraction=config.max_failed_fraction,
+            hold=pulse.hold,
+        )
+        folder = write_results(config, store, graph, done) if until is None else ""
+    if folder:
         Console().print(f"\nReport: {folder}/report.html")
     else:
         for stage in stages[-1:]:
@@ -145,9 +157,7 @@ def _families(stages: Sequence[Stage]) -> dict[str, list[Stage]]:
     """Stages of one kind of work together, in the order of the flow."""
     families: dict[str, list[Stage]] = {}
     for stage in stages:
-        words = stage.key.split()
-        name = " ".join(words[:2]) if words[0] in ("embed", "draw", "generate") else words[0]
-        families.setdefault(name, []).append(stage)
+        families.setdefault(family(stage.key), []).append(stage)
     return families
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
-from gist_ray.cluster import connect
+from gist_ray.cluster import cluster_resources, connect
 from gist_ray.datasets.butterflies.attributes import Attributes
 from gist_ray.datasets.butterflies.captions import attribute_answer, attribute_prompts
 from gist_ray.datasets.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
@@ -28,6 +28,7 @@ from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
 from gist_ray.finetune.selection import embed_uris
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage, run_flow
+from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
 from gist_ray.settings import settings
 from gist_ray.stages.training import recipe
@@ -92,13 +93,17 @@ def run_pretraining(config: PretrainConfig) -> None:
         cpus=config.finetune.num_workers * config.finetune.cpus_per_worker,
     )
     progress = Progress()
-    done = run_flow(
-        [*draws.values(), pretrain],
-        store,
-        progress,
-        num_cpus=connect(),
-        max_failed_fraction=0.0,
-    )
+    stages = [*draws.values(), pretrain]
+    name = f"pretrain-{pretrain.fingerprint}"
+    with recorded(name, config, store, stages, progress, hardware=cluster_resources) as pulse:
+        done = run_flow(
+            stages,
+            store,
+            progress,
+            num_cpus=connect(),
+            max_failed_fraction=0.0,
+            hold=pulse.hold,
+        )
     artifact = done["pretrain"].artifact
     held_out = corpus_rows(config.num_held_out, config.corpus_seed, "held_out")
     uris = corpus_pairs(held_out, done["draw held_out"].artifact.uri).column("uri").to_pylist()

@@ -1,8 +1,13 @@
-"""What a person sees while a run works: one line per stage every few seconds, from any thread."""
+"""How far a run is: one line per stage every few seconds for a person, and the same figures kept
+for all who ask, from any thread."""
 
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 
 def duration(seconds: float) -> str:
@@ -15,12 +20,41 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+@dataclass
+class StageProgress:
+    """How far one stage is; plain values, which are written down as they are."""
+
+    key: str
+    kind: str
+    uri: str
+    """The folder of its artifact."""
+    started: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    outcome: Literal["running", "made", "failed"] = "running"
+    seconds: float | None = None
+    unit: str = "rows"
+    total: int | None = None
+    done: int = 0
+    """Rows that are stored, well or failed; steps of a training."""
+    already: int = 0
+    """What of `done` an earlier run did."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """Rows that failed now, by kind."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Further totals of now, such as tokens."""
+    rate: float | None = None
+    """Units a second, since the first were waited for."""
+    values: dict[str, float] = field(default_factory=dict)
+    """What was last measured, such as the loss."""
+
+
 class Progress:
     """Prints lines of the run. Stages run side by side, so every line names its own."""
 
     def __init__(self, interval_s: float = 5.0) -> None:
         self.interval_s = interval_s
-        self._lock = threading.Lock()
+        self._stages: dict[str, StageProgress] = {}
+        self._lock = threading.RLock()
         self._start = time.monotonic()
 
     def say(self, stage: str, message: str) -> None:
@@ -28,42 +62,98 @@ class Progress:
         with self._lock:
             print(f"{elapsed:7.1f} s  {stage:<34} {message}", file=sys.stdout, flush=True)
 
+    @contextmanager
+    def running(self, key: str, kind: str, uri: str) -> Iterator[None]:
+        """While the stage works. Whatever ends it, ends it here too."""
+        start = time.monotonic()
+        state = StageProgress(key, kind, uri)
+        with self._lock:
+            self._stages[key] = state
+        outcome: Literal["made", "failed"] = "failed"
+        try:
+            yield
+            outcome = "made"
+        finally:
+            with self._lock:
+                state.outcome, state.seconds = outcome, time.monotonic() - start
+
     def rows(self, stage: str, total: int, unit: str, already: int = 0) -> "RowProgress":
         """A counter of `total` rows, of which an earlier run did `already`."""
         return RowProgress(self, stage, total, unit, already)
 
+    def stages(self) -> list[StageProgress]:
+        """All stages that ran or run, as they are now."""
+        with self._lock:
+            return [
+                replace(
+                    state,
+                    failed=dict(state.failed),
+                    counts=dict(state.counts),
+                    values=dict(state.values),
+                )
+                for state in self._stages.values()
+            ]
+
+    @contextmanager
+    def stage(self, key: str) -> Iterator[StageProgress]:
+        """The stage's figures, to read and change while nobody else does."""
+        with self._lock:
+            yield self._stages.setdefault(key, StageProgress(key, "", ""))
+
 
 class RowProgress:
-    """Counts the rows of one stage and says so every few seconds."""
+    """Counts the rows (or steps) of one stage and says so every few seconds."""
 
     def __init__(self, progress: Progress, stage: str, total: int, unit: str, already: int) -> None:
         self._progress = progress
         self._stage = stage
-        self._total = total
-        self._unit = unit
-        self._done = self._already = already
-        self._failed = 0
-        self._extra: dict[str, int] = {}
         self._start = self._last = time.monotonic()
+        with progress.stage(stage) as state:
+            state.total, state.unit, state.done, state.already = total, unit, already, already
 
-    def add(self, rows: int, failed: int = 0, **extra: int) -> None:
-        """Count `rows` more (of which `failed`), and further totals such as tokens=812."""
-        self._done += rows
-        self._failed += failed
-        for name, count in extra.items():
-            self._extra[name] = self._extra.get(name, 0) + count
+    @property
+    def done(self) -> int:
+        with self._progress.stage(self._stage) as state:
+            return state.done
+
+    def add(
+        self,
+        rows: int,
+        failed: Mapping[str, int] | None = None,
+        values: Mapping[str, float] | None = None,
+        **counts: int,
+    ) -> None:
+        """Count `rows` more (of which `failed`, by kind), note values (the loss), and count
+        further totals such as tokens=812."""
         now = time.monotonic()
-        if now - self._last >= self._progress.interval_s or self._done >= self._total:
-            self._last = now
-            self._progress.say(self._stage, self._line(now))
-
-    def _line(self, now: float) -> str:
         seconds = max(now - self._start, 1e-6)
-        rate = (self._done - self._already) / seconds
-        words = [f"{self._done:,}/{self._total:,} {self._unit}", f"{rate:,.1f} {self._unit}/s"]
-        words += [f"{count / seconds:,.0f} {name}/s" for name, count in self._extra.items()]
-        if self._failed:
-            words.append(f"{self._failed:,} failed")
-        if rate and self._done < self._total:
-            words.append(f"ETA {duration((self._total - self._done) / rate)}")
-        return "  ".join(words)
+        with self._progress.stage(self._stage) as state:
+            state.done += rows
+            _add(state.failed, failed or {})
+            _add(state.counts, counts)
+            state.values |= values or {}
+            if state.done > state.already:
+                state.rate = (state.done - state.already) / seconds
+            line = _line(state, seconds)
+            is_complete = state.done >= (state.total or 0)
+        if now - self._last >= self._progress.interval_s or is_complete:
+            self._last = now
+            self._progress.say(self._stage, line)
+
+
+def _add(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count
+
+
+def _line(state: StageProgress, seconds: float) -> str:
+    unit, rate, total = state.unit, state.rate or 0, state.total or 0
+    words = [f"{state.done:,}/{total:,} {unit}"]
+    words += [f"{rate:,.1f} {unit}/s"] if rate else []
+    words += [f"{name} {value:.4g}" for name, value in state.values.items()]
+    words += [f"{count / seconds:,.0f} {name}/s" for name, count in state.counts.items()]
+    if state.failed:
+        words.append(f"{sum(state.failed.values()):,} failed")
+    if rate and state.done < total:
+        words.append(f"ETA {duration((total - state.done) / rate)}")
+    return "  ".join(words)

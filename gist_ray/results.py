@@ -1,19 +1,15 @@
-"""What a finished run leaves in runs/<name>/: config, fingerprints, metrics, report."""
+"""What a finished run leaves in runs/<name>/: stages, results, report."""
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import yaml
 from rich.console import Console
 
 from gist_ray import storage
-from gist_ray.artifacts import ArtifactStore, package_versions
+from gist_ray.artifacts import ArtifactStore
 from gist_ray.comparisons import (
     HEADS,
     Difference,
@@ -25,6 +21,7 @@ from gist_ray.comparisons import (
     summarise,
 )
 from gist_ray.config import RunConfig
+from gist_ray.environment import environment
 from gist_ray.flow import Done
 from gist_ray.matching.inputs import gather_inputs
 from gist_ray.matching.statistics import match_statistics
@@ -56,7 +53,6 @@ def write_results(
     for row in over_shots:
         line = difference_line(row).replace(shots_name(None), "over all shots", 1)
         console.print(line, highlight=False, soft_wrap=True)
-    storage.write_text(storage.join(folder, "config.yaml"), config_yaml)
     storage.write_json(storage.join(folder, "stages.json"), stages)
     storage.write_parquet(storage.join(folder, "metrics.parquet"), metrics)
     storage.write_json(
@@ -108,30 +104,6 @@ def difference_line(row: Difference) -> str:
 
 def shots_name(shots: int | None) -> str:
     return f"{shots}-shot" if shots else "all images"
-
-
-def environment() -> dict[str, str]:
-    """Hardware, commit and versions, for the report and the results table."""
-    found = {
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPUs",
-        "system": platform.platform(terse=True),
-    }
-    if commit := _commit():
-        found["commit"] = commit
-    return {**found, **package_versions()}
-
-
-def _commit() -> str:
-    """The repository's commit, where the package runs from a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    here = Path(__file__).parent
-    try:
-        result = subprocess.run(
-            command, cwd=here, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return result.stdout.strip()
 
 
 def _matching_tables(

@@ -9,6 +9,7 @@ with no rows left.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -91,7 +92,8 @@ def _run(
     try:
         for part in written.iter_rows():
             extra = {"tokens": part["tokens"]} if tokens_column else {}
-            meter.add(part["ok"] + part["failed"], failed=part["failed"], **extra)
+            failed = json.loads(part["failed"])
+            meter.add(part["ok"] + sum(failed.values()), failed, **extra)
     except ray.data.exceptions.ExecutionTimeoutError as error:
         raise cluster.no_room(writer.stage) from error
 
@@ -101,7 +103,7 @@ def _part_writer(
 ) -> Callable[[pa.Table], pa.Table]:
     def write(block: pa.Table) -> pa.Table:
         if not len(block):
-            return pa.table({"ok": [0], "failed": [0], "tokens": [0]})
+            return pa.table({"ok": [0], "failed": ["{}"], "tokens": [0]})
         is_ok = pc.equal(block.column("error_kind"), "")
         ok, failed = block.filter(is_ok), block.filter(pc.invert(is_ok))
         if len(failed):
@@ -120,7 +122,8 @@ def _part_writer(
             part = pa.table([ok.column(name) for name in schema.names], names=schema.names)
             storage.write_parquet(f"{uri}/{PARTS}/{_name(ok.column(id_column))}", part.cast(schema))
         tokens = pc.sum(ok.column(tokens_column)).as_py() or 0 if tokens_column else 0
-        return pa.table({"ok": [len(ok)], "failed": [len(failed)], "tokens": [tokens]})
+        kinds = json.dumps(Counter(failed.column("error_kind").to_pylist()))
+        return pa.table({"ok": [len(ok)], "failed": [kinds], "tokens": [tokens]})
 
     return write
 

@@ -120,6 +120,22 @@ def write_bytes(uri: str, data: bytes) -> None:
         file.write(data)
 
 
+def write_new(uri: str, data: bytes) -> bool:
+    """Write a small file unless there is one; False where there is. Of several that try at once,
+    one succeeds, as far as the endpoint honours If-None-Match (AWS S3 does)."""
+    fs, path = filesystem(uri)
+    try:
+        if is_local(uri):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "xb") as file:
+                file.write(data)
+        else:
+            fs.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
 def put_file(path: str, uri: str) -> None:
     """Copy a local file to `uri`, which readers see whole or not at all."""
     fs, remote = filesystem(uri)
@@ -179,6 +195,20 @@ def delete_unfinished(uri: str) -> None:
         with suppress(FileNotFoundError):
             if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
                 file.unlink()
+
+
+def list_folders(uri: str) -> list[str]:
+    """Names of the folders in a folder, sorted; none where it is not there."""
+    fs, path = filesystem(uri)
+    try:
+        found = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    return sorted(
+        entry["name"].rstrip("/").rsplit("/", 1)[-1]
+        for entry in found
+        if entry["type"] == "directory"
+    )
 
 
 def delete(uri: str) -> None:

@@ -15,7 +15,43 @@ def test_rows_of_an_earlier_run_do_not_count_for_the_rate(
 ) -> None:
     clock = iter([0.0, 0.0, 10.0, 10.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    meter = Progress(interval_s=1).rows("embed images", 1000, "images", already=900)
-    meter.add(50, failed=2, tokens=700)
+    progress = Progress(interval_s=1)
+    meter = progress.rows("embed images", 1000, "images", already=900)
+    meter.add(50, {"corrupt": 2}, tokens=700)
     line = capsys.readouterr().out
     assert "950/1,000 images  5.0 images/s  70 tokens/s  2 failed  ETA 10 s" in line
+    (stage,) = progress.stages()
+    assert (stage.done, stage.already, stage.total, stage.rate) == (950, 900, 1000, 5.0)
+    assert stage.failed == {"corrupt": 2}
+    assert stage.counts == {"tokens": 700}
+
+
+def test_a_training_shows_its_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(interval_s=0)
+    meter = progress.rows("finetune", 12, "steps", 4)
+    meter.add(0, values={"loss": 2.5})
+    # nothing is known yet of how fast it is
+    assert capsys.readouterr().out.rstrip().endswith("4/12 steps  loss 2.5")
+    meter.add(4, values={"loss": 1.25, "val score": 0.5})
+    line = capsys.readouterr().out
+    assert "8/12 steps" in line
+    assert "loss 1.25  val score 0.5" in line
+    assert "ETA" in line
+
+
+def test_a_stage_that_breaks_has_failed() -> None:
+    progress = Progress()
+    with progress.running("a", "fake", "/a"):
+        assert [stage.outcome for stage in progress.stages()] == ["running"]
+
+    def breaks() -> None:
+        with progress.running("b", "fake", "/b"):
+            progress.rows("b", 10, "rows").add(1)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        breaks()
+    made, failed = progress.stages()
+    assert (made.outcome, failed.outcome) == ("made", "failed")
+    assert failed.done == 1
+    assert failed.seconds is not None

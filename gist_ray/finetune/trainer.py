@@ -123,18 +123,24 @@ def _run_worker(loop_config: dict[str, Any]) -> None:
 
 def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Event) -> None:
     """Say what the workers last stored, until the training ends."""
-    said = 0
+    said = len(_history(writer))  # by an earlier run
+    meter = None
     is_last = False
     while not is_last:
         is_last = finished.wait(POLL_S)
-        if not storage.exists(writer.file(HISTORY_FILE)):
-            continue
-        history = storage.read_json(writer.file(HISTORY_FILE))
-        for entry in history[said:]:
-            score = f"  val score {entry['score']:.4f}" if entry["score"] is not None else ""
-            done = f"step {entry['step']}/{entry['num_steps']}"
-            progress.say(writer.stage, f"{done}  loss {entry['loss']:.3f}{score}")
-        said = len(history)
+        for entry in _history(writer)[said:]:
+            said += 1
+            step, values = entry["step"], {"loss": entry["loss"]}
+            if entry["score"] is not None:
+                values["val score"] = entry["score"]
+            # The time to the first entry is start-up too, so steps are timed from there.
+            meter = meter or progress.rows(writer.stage, entry["num_steps"], "steps", step)
+            meter.add(step - meter.done, values=values)
+
+
+def _history(writer: ArtifactWriter) -> list[dict[str, Any]]:
+    uri = writer.file(HISTORY_FILE)
+    return storage.read_json(uri) if storage.exists(uri) else []
 
 
 def _storage_path(uri: str) -> str:

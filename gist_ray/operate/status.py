@@ -1,0 +1,218 @@
+"""How far a run is, from the store alone: whoever made what lies there may be dead."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactStore
+from gist_ray.flow import family
+from gist_ray.operate.life import Sign, is_dead, read_sign, silent_for
+from gist_ray.operate.metrics import THREADS, find_all
+from gist_ray.operate.pulse import PROGRESS_FILE
+from gist_ray.operate.runs import (
+    SIGN_FILE,
+    Plan,
+    PlannedStage,
+    RunMetrics,
+    StageMetrics,
+    read_metrics,
+    read_plan,
+    read_stages,
+    run_folder,
+)
+
+RunState = Literal["running", "finished", "failed", "interrupted", "dead"]
+StageState = Literal["stored", "running", "waiting", "dead", "failed", "not asked for"]
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of a run. Seconds throughout; None is what is not known."""
+
+    key: str
+    kind: str
+    state: StageState
+    done: int = 0
+    """Rows that are stored, well or failed; steps of a training that runs."""
+    total: int | None = None
+    unit: str = "rows"
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Kind of error -> rows."""
+    rate: float | None = None
+    eta_s: float | None = None
+    silent_s: float | None = None
+    """Since its last sign of life."""
+    seconds: float | None = None
+    """What a stored one took."""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    name: str
+    state: RunState
+    message: str
+    started: float | None
+    """Seconds since 1970, as all times of a day."""
+    ended: float | None
+    silent_s: float | None
+    stages: list[StageStatus] = field(default_factory=list)
+    eta_s: float | None = None
+    unforeseen: list[str] = field(default_factory=list)
+    """Families of stages of which none has run yet, so that nobody knows what they will take."""
+
+
+def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus | None:
+    """What the store says of a run; None where it knows none of that name.
+
+    with_stages=False costs three reads whatever the run's size.
+    """
+    store = ArtifactStore(root)
+    plan = read_plan(root, name)
+    if plan is None:
+        return _of_before_plans(root, name)
+    metrics = read_metrics(root, name)
+    if metrics is not None and metrics["started"] != plan["started"]:
+        metrics = None  # of an earlier start
+    sign = read_sign(storage.join(run_folder(root, name), SIGN_FILE)) or plan["process"]
+    state = _run_state(metrics, sign)
+    stages = _stages(store, plan, metrics, state) if with_stages else []
+    eta_s, unforeseen = _eta(stages) if state == "running" else (None, [])
+    return RunStatus(
+        name=name,
+        state=state,
+        message=metrics["message"] if metrics else "",
+        started=plan["started"],
+        ended=metrics["ended"] if metrics else None,
+        silent_s=None if metrics else silent_for(sign),
+        stages=stages,
+        eta_s=eta_s,
+        unforeseen=unforeseen,
+    )
+
+
+def _of_before_plans(root: str, name: str) -> RunStatus | None:
+    rows = read_stages(root, name)
+    if rows is None:
+        return None
+    stages = [
+        StageStatus(
+            row["key"],
+            row["stage"],
+            "stored",
+            done=row["rows_in"],
+            total=row["rows_in"],
+            failed=row["failed"],
+            seconds=row["seconds"],
+        )
+        for row in rows
+    ]
+    return RunStatus(name, "finished", "", None, None, None, stages)
+
+
+def _run_state(metrics: RunMetrics | None, sign: Sign) -> RunState:
+    if metrics is not None:
+        return metrics["outcome"]
+    return "dead" if is_dead(sign) else "running"
+
+
+def _stages(
+    store: ArtifactStore, plan: Plan, metrics: RunMetrics | None, run: RunState
+) -> list[StageStatus]:
+    planned = plan["stages"]
+    artifacts = find_all(store, planned)
+
+    def sign_of(stage: PlannedStage, artifact: Artifact | None) -> Sign | None:
+        if artifact:
+            return None
+        folder = store.location(stage["kind"], stage["fingerprint"])
+        return read_sign(storage.join(folder, PROGRESS_FILE))
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        signs = list(threads.map(sign_of, planned, artifacts))
+    ended = {row["key"]: row for row in metrics["stages"]} if metrics else {}
+    return [
+        _stored(stage, artifact) if artifact else _unfinished(stage, sign, ended, run)
+        for stage, artifact, sign in zip(planned, artifacts, signs, strict=True)
+    ]
+
+
+def _stored(stage: PlannedStage, artifact: Artifact) -> StageStatus:
+    counts = artifact.counts
+    return StageStatus(
+        stage["key"],
+        stage["kind"],
+        "stored",
+        done=counts["rows_in"],
+        total=counts["rows_in"],
+        failed=counts["failed"],
+        seconds=artifact.info["seconds"],
+    )
+
+
+def _unfinished(
+    stage: PlannedStage, sign: Sign | None, ended: Mapping[str, StageMetrics], run: RunState
+) -> StageStatus:
+    key, kind = stage["key"], stage["kind"]
+    last = ended.get(key)
+    if last and last["state"] == "failed":
+        return StageStatus(
+            key,
+            kind,
+            "failed",
+            done=last.get("done", 0),
+            total=last.get("total"),
+            unit=last.get("unit", "rows"),
+            failed=last.get("failed", {}),
+            seconds=last.get("seconds"),
+        )
+    if not sign:
+        state: StageState = "waiting" if stage["wanted"] else "not asked for"
+        return StageStatus(key, kind, state, total=stage["num_rows"])
+    is_alive = not is_dead(sign)
+    done, total, rate = sign.get("done", 0), sign.get("total"), sign.get("rate")
+    silent_s = silent_for(sign)
+    left_s = (total - done) / rate if total and rate else None
+    return StageStatus(
+        key,
+        kind,
+        "running" if is_alive else "dead" if run != "running" else "waiting",
+        done=done,
+        total=total if total is not None else stage["num_rows"],
+        unit=sign.get("unit", "rows"),
+        failed=sign.get("failed", {}),
+        rate=rate if is_alive else None,
+        eta_s=max(0.0, left_s - silent_s) if is_alive and left_s is not None else None,
+        silent_s=silent_s,
+        seconds=time.time() - sign["started"] if is_alive and "started" in sign else None,
+        values=sign.get("values", {}),
+    )
+
+
+def _eta(stages: Sequence[StageStatus]) -> tuple[float | None, list[str]]:
+    """Seconds until the run ends, if each stage that waits takes what its like took and as many
+    run side by side as now; or the families of which nothing is known."""
+    took: dict[str, list[float]] = {}
+    for stage in stages:
+        whole = stage.seconds
+        if stage.state == "running" and whole is not None:
+            whole = whole + stage.eta_s if stage.eta_s is not None else None
+        if stage.state in ("stored", "running") and whole is not None:
+            took.setdefault(family(stage.key), []).append(whole)
+    left, running, unforeseen = 0.0, [], []
+    for stage in stages:
+        of_its_like = took.get(family(stage.key))
+        if stage.state == "running" and stage.eta_s is not None:
+            running.append(stage.eta_s)
+        elif stage.state in ("running", "waiting", "dead"):
+            if of_its_like is None:
+                unforeseen.append(family(stage.key))
+            else:
+                left += sum(of_its_like) / len(of_its_like)
+    if unforeseen:
+        return None, list(dict.fromkeys(unforeseen))
+    side_by_side = max(1, sum(stage.state == "running" for stage in stages))
+    return max([(left + sum(running)) / side_by_side, *running]), []
