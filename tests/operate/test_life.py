@@ -105,7 +105,7 @@ def test_what_never_changes_is_dead_whatever_its_clock_says(
         storage.write_json(uri, on_another_machine(age_s=-1e6))
     else:
         storage.write_text(uri, '{"machine": "ano')
-    claim(uri, sign(), silent, patience_s=0.05)
+    claim(uri, sign(), silent, patience_s=0.1)
     found = read_sign(uri)
     assert found is not None
     assert is_own(found)

@@ -1,0 +1,128 @@
+"""Runs made by hand: what a store holds at one moment of a run."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
+from gist_ray.flow import Stage
+from gist_ray.operate.life import sign
+from gist_ray.operate.pulse import PROGRESS_FILE
+from gist_ray.operate.runs import METRICS_FILE, PLAN_FILE, SIGN_FILE, run_folder
+from gist_ray.progress import Progress
+from gist_ray.schema import ERRORS, table
+
+
+def nothing(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+    pass
+
+
+def stage(key: str, *sources: Stage, num_rows: int | None = None) -> Stage:
+    """A stage without work."""
+    inputs = {source.key: source for source in sources}
+    return Stage(key, "fake", {"key": key}, nothing, inputs, num_rows=num_rows)
+
+
+def errors_of(kinds: Mapping[str, int]) -> pa.Table:
+    rows = [
+        {"id": f"{kind}-{n}", "uri": "", "stage": "s", "kind": kind, "message": "m"}
+        for kind, number in kinds.items()
+        for n in range(number)
+    ]
+    return table(rows, ERRORS)
+
+
+def far_away(silent_s: float, **more: Any) -> dict[str, Any]:
+    """A sign of life of a process on another machine, as it was `silent_s` ago."""
+    there = {"machine": "another", "host": "far", "pid": 7, "updated": time.time() - silent_s}
+    return sign() | there | more
+
+
+@dataclass
+class Store:
+    """A root, and what processes would have left there."""
+
+    root: str
+
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(self.root)
+
+    def writer(self, of: Stage) -> ArtifactWriter:
+        return self.store.writer(of.kind, of.key, of.config, of.input_fingerprints)
+
+    def make(
+        self, of: Stage, rows: int = 3, failed: Mapping[str, int] | None = None, seconds: float = 1
+    ) -> Artifact:
+        writer = self.writer(of)
+        writer.write(pa.table({"n": list(range(rows))}))
+        writer.add_errors(errors_of(failed or {}))
+        return writer.publish(seconds)
+
+    def begin(self, of: Stage, silent_s: float = 0, **progress: Any) -> str:
+        """What a stage leaves while it works; returns its folder."""
+        writer = self.writer(of)
+        storage.write_json(writer.file(PROGRESS_FILE), far_away(silent_s, **progress))
+        storage.write_parquet(writer.file("parts/a.parquet"), pa.table({"n": [1]}))
+        return writer.uri
+
+    def plan(
+        self, name: str, *stages: Stage, silent_s: float = 0, until: str | None = None
+    ) -> None:
+        folder = run_folder(self.root, name)
+        started = time.time() - 60 - silent_s
+        rows = [
+            {
+                "key": one.key,
+                "kind": one.kind,
+                "fingerprint": one.fingerprint,
+                "inputs": one.input_fingerprints,
+                "num_rows": one.num_rows,
+                "wanted": until is None or one.key.startswith(until),
+            }
+            for one in stages
+        ]
+        plan = {
+            "name": name,
+            "started": started,
+            "until": until,
+            "process": far_away(60 + silent_s),
+            "environment": {},
+            "stages": rows,
+        }
+        storage.write_json(f"{folder}/{PLAN_FILE}", plan)
+        storage.write_json(f"{folder}/{SIGN_FILE}", far_away(silent_s))
+
+    def end(self, name: str, outcome: str, message: str = "", **of_stages: Any) -> None:
+        folder = run_folder(self.root, name)
+        plan = storage.read_json(f"{folder}/{PLAN_FILE}")
+        metrics = {
+            "name": name,
+            "outcome": outcome,
+            "message": message,
+            "started": plan["started"],
+            "ended": plan["started"] + 200,
+            "seconds": 200,
+            "stages": [
+                {**row, "state": "missing", **of_stages.get(row["key"], {})}
+                for row in plan["stages"]
+            ],
+        }
+        storage.write_json(f"{folder}/{METRICS_FILE}", metrics)
+        storage.delete(f"{folder}/{SIGN_FILE}")
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def make_stage() -> Callable[..., Stage]:
+    return stage
