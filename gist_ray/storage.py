@@ -1,8 +1,9 @@
 """Local folders, s3:// and memory:// behind one filesystem, and files that appear whole or not
 at all.
 
-Credentials, region and endpoint of S3 come from the environment (AWS_PROFILE, AWS_ENDPOINT_URL,
-an instance role ...) and never from a config.
+What goes over a network is tried again as `retry` says. Credentials, region and endpoint of S3
+come from the environment (AWS_PROFILE, AWS_ENDPOINT_URL, an instance role ...) and never from a
+config.
 """
 
 import json
@@ -19,8 +20,13 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from gist_ray import s3
+from gist_ray.retry import PATIENCE_S, failure_kind, patience_for, patiently
+
+WRITE_PROBE = ".gist-ray-write-probe"
 UNFINISHED = ".tmp"
 ABANDONED_AFTER_S = 60
 
@@ -29,9 +35,11 @@ def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """The filesystem of `uri` and the path in it. Made anew in every process that needs it."""
     if is_local(uri):
         return fsspec.filesystem("file"), absolute(uri)
+    if s3.is_s3(uri):
+        files = s3.filesystem()
+        return files, files._strip_protocol(uri)
     # not by fsspec's url_to_fs: a file may be called a::b.jpg, which it would read as a chain
     kind = fsspec.get_filesystem_class(uri.split("://")[0])
-    # Other processes write too, so a listing that was kept would soon be wrong.
     fs = kind(**kind._get_kwargs_from_urls(uri), use_listings_cache=False)
     return fs, kind._strip_protocol(uri)
 
@@ -55,8 +63,29 @@ def join(uri: str, *parts: str) -> str:
 
 
 def exists(uri: str) -> bool:
+    """Whether there is a file or folder; what cannot be told is raised, not taken for a no."""
+    return _info(uri) is not None
+
+
+def is_folder(uri: str) -> bool:
+    info = _info(uri)
+    return info is not None and info["type"] == "directory"
+
+
+def _info(uri: str) -> dict[str, Any] | None:
     fs, path = filesystem(uri)
-    return fs.exists(path)
+    try:
+        info: dict[str, Any] = _call(fs, "info", path)
+        return info
+    except FileNotFoundError:
+        return None
+
+
+def version(uri: str) -> str:
+    """Another text once the file has other content, as far as its store can tell."""
+    fs, path = filesystem(uri)
+    # not s3fs's checksum, which wants an ETag to be a number
+    return str(_call(fs, "info", path).get("ETag") or _call(fs, "checksum", path))
 
 
 def why_missing(uri: str) -> str:
@@ -68,28 +97,47 @@ def why_missing(uri: str) -> str:
 
 
 def why_unwritable(uri: str) -> str:
-    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it."""
+    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it.
+
+    Of a bucket only an attempt can tell: a small object is written there and deleted.
+    """
+    if is_local(uri):
+        path = absolute(uri)
+        while not os.path.exists(path):
+            path = os.path.dirname(path)
+        allowed = os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+        return "" if allowed else f"{path} is no folder that this user may write to"
+    probe, doing = join(uri, WRITE_PROBE), "written to"
     try:
-        fs, path = filesystem(uri)
-        if is_local(uri):
-            while not os.path.exists(path):
-                path = os.path.dirname(path)
-            allowed = os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
-            return "" if allowed else f"{path} is no folder that this user may write to"
-        top = path.lstrip("/").split("/")[0]
-        return "" if uri.startswith("memory://") or fs.exists(top) else f"there is no bucket {top}"
+        write_bytes(probe, b"")
+        doing = "deleted from"
+        delete(probe)
+        doing = "listed"
+        next(list_files(uri), None)
+        return ""
     except (OSError, ValueError, ImportError, BotoCoreError) as error:
+        kind = failure_kind(error)
+        if kind == "missing":
+            return f"there is no bucket {uri.split('/')[2]}"
+        if kind == "forbidden":
+            return f"must not be {doing} with these credentials ({error})"
         return f"cannot be reached ({error})"
 
 
-def is_folder(uri: str) -> bool:
-    fs, path = filesystem(uri)
-    return fs.isdir(path)
+def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIENCE_S) -> bytes:
+    """A whole file. Raises s3.TooLargeError, before reading it, if it has more than `max_bytes`.
 
-
-def read_bytes(uri: str) -> bytes:
+    patience_s: how long it is tried; without `max_bytes` a large file may take longer.
+    """
     fs, path = filesystem(uri)
-    return fs.cat_file(path)
+    if s3.is_s3(uri):
+        return patiently(lambda s: s3.read_object(fs, path, max_bytes, s), patience_s)
+    if max_bytes is not None:
+        num_bytes = _call(fs, "info", path, patience_s=patience_s)["size"] or 0
+        if num_bytes > max_bytes:
+            raise s3.TooLargeError(num_bytes)
+    data: bytes = _call(fs, "cat_file", path, patience_s=patience_s)
+    return data
 
 
 def read_text(uri: str) -> str:
@@ -101,9 +149,11 @@ def read_json(uri: str) -> Any:
 
 
 def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
-    fs, path = filesystem(uri)
-    with fs.open(path, "rb") as file:
-        return pq.read_table(file, columns=columns, page_checksum_verification=True)
+    if is_local(uri):
+        with open(absolute(uri), "rb") as file:
+            return pq.read_table(file, columns=columns, page_checksum_verification=True)
+    data = pa.BufferReader(read_bytes(uri))
+    return pq.read_table(data, columns=columns, page_checksum_verification=True)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -114,7 +164,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     """
     fs, path = filesystem(uri)
     if not is_local(uri):
-        fs.pipe_file(path, data)
+        _call(fs, "pipe_file", path, data, patience_s=patience_for(len(data)))
         return
     with _appearing_whole(path) as temporary, open(temporary, "wb") as file:
         file.write(data)
@@ -140,10 +190,33 @@ def put_file(path: str, uri: str) -> None:
     """Copy a local file to `uri`, which readers see whole or not at all."""
     fs, remote = filesystem(uri)
     if not is_local(uri):
-        fs.put_file(path, remote)
+        _call(fs, "put_file", path, remote, patience_s=patience_for(os.path.getsize(path)))
         return
     with _appearing_whole(remote) as temporary:
         shutil.copyfile(path, temporary)
+
+
+def get_file(uri: str, path: str) -> None:
+    """Copy a file to a local path, where it appears whole or not at all."""
+    fs, remote = filesystem(uri)
+    with _appearing_whole(absolute(path)) as temporary:
+        if is_local(uri):
+            shutil.copyfile(remote, temporary)
+            return
+        num_bytes = _call(fs, "info", remote)["size"]
+        _call(fs, "get_file", remote, temporary, patience_s=patience_for(num_bytes))
+        if os.path.getsize(temporary) != num_bytes:
+            raise OSError(f"{uri}: changed while it was read.")
+
+
+def _call(fs: AbstractFileSystem, method: str, *args: Any, patience_s: float = PATIENCE_S) -> Any:
+    """A filesystem's method with retries, each bounded in time where it waits for a network."""
+
+    def attempt(timeout_s: float) -> Any:
+        bound = {"timeout": timeout_s} if isinstance(fs, AsyncFileSystem) else {}
+        return getattr(fs, method)(*args, **bound)
+
+    return patiently(attempt, patience_s)
 
 
 @contextmanager
@@ -178,11 +251,21 @@ def write_parquet(uri: str, table: pa.Table) -> None:
     write_bytes(uri, sink.getvalue().to_pybytes())
 
 
-def list_files(uri: str) -> Iterator[str]:
-    """All files below a folder, as paths relative to it, in sorted order."""
+def names_in(uri: str) -> list[str]:
+    """Names of the files and folders directly in a folder."""
     fs, path = filesystem(uri)
+    return sorted(found.rstrip("/").split("/")[-1] for found in _call(fs, "ls", path, False))
+
+
+def list_files(uri: str) -> Iterator[str]:
+    """All files below a folder, as paths relative to it, in sorted order. On S3 they come as they
+    are listed, a thousand at a time."""
+    fs, path = filesystem(uri)
+    if s3.is_s3(uri):
+        yield from s3.list_keys(fs, path)
+        return
     prefix = path.rstrip("/") + "/"
-    for found in sorted(fs.find(path)):
+    for found in sorted(_call(fs, "find", path)):
         yield found[len(prefix) :]
 
 
@@ -214,5 +297,7 @@ def list_folders(uri: str) -> list[str]:
 def delete(uri: str) -> None:
     """Remove a file or folder if it is there."""
     fs, path = filesystem(uri)
-    if fs.exists(path):
+    if s3.is_s3(uri):
+        s3.delete_objects(fs, path)
+    elif fs.exists(path):
         fs.rm(path, recursive=True)

@@ -85,9 +85,7 @@ def _is_entry(entry: Any) -> bool:
 def _find_file(path: str) -> str:
     if path.lower().endswith(".json"):
         return path
-    fs, folder = storage.filesystem(path)
-    names = [posixpath.basename(found) for found in fs.ls(folder, detail=False)]
-    splits = sorted(name for name in names if fnmatch(name, "split_zhou_*.json"))
+    splits = [name for name in storage.names_in(path) if fnmatch(name, "split_zhou_*.json")]
     if len(splits) != 1:
         raise UserError(
             f"{path}: has {len(splits)} files split_zhou_*.json where one is expected. "

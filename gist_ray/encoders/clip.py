@@ -97,16 +97,16 @@ def local_folder(uri: str) -> str:
     """`uri` itself if it is local; else a local copy, made once per content."""
     if storage.is_local(uri):
         return storage.absolute(uri)
-    fs, path = storage.filesystem(uri)
-    state = sorted((name, str(fs.checksum(name))) for name in fs.find(path))
+    state = [(name, storage.version(storage.join(uri, name))) for name in storage.list_files(uri)]
     if not state:
         raise UserError(f"{uri}: there is no model folder here.")
-    key = hashlib.sha256(f"{uri}{state}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{uri}{sorted(state)}".encode()).hexdigest()[:16]
     folder = storage.cache_folder() / "models" / key
     for name, _ in state:
-        target = folder / name[len(path) :].lstrip("/")
-        if not target.exists():
-            storage.write_bytes(str(target), fs.cat_file(name))
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{uri}: the file name {name!r} leads out of the folder. Remove it.")
+        if not (folder / name).exists():
+            storage.get_file(storage.join(uri, name), str(folder / name))
     return str(folder)
 
 

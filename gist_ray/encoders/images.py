@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gist_ray import storage
+from gist_ray.retry import PATIENCE_S, failure_kind
+from gist_ray.s3 import TooLargeError
 
 # `decode` has its own limit, and catch_warnings is not safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -20,20 +22,6 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 
 # Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.
 MAX_ASPECT_RATIO = 100
-
-# HTTP status, botocore's error code, or the exception's name, of the failures that have a kind of
-# their own.
-KIND_OF_CODE = {
-    "404": "missing",
-    "NoSuchKey": "missing",
-    "NoSuchBucket": "missing",
-    "403": "forbidden",
-    "AccessDenied": "forbidden",
-    "NoCredentialsError": "forbidden",
-    "503": "throttled",
-    "SlowDown": "throttled",
-    "429": "throttled",
-}
 
 # Errors of a local file system that say that a path leads nowhere.
 LEADS_NOWHERE = (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG)
@@ -49,53 +37,37 @@ class ImageError(Exception):
         self.message = message
 
 
-def fetch(uri: str, max_bytes: int) -> bytes:
-    """The bytes of an image file. Raises ImageError."""
-    try:
-        fs, path = storage.filesystem(uri)
-    except (ValueError, ImportError) as error:  # no such protocol, or not installed
-        raise ImageError("missing", f"{uri}: {error}") from error
+def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
+    """The bytes of an image file. Raises ImageError.
+
+    patience_s: how long a store that throttles or does not answer is asked again.
+    """
     try:
         # to open a pipe waits for whoever writes into it, and a device never ends
-        if storage.is_local(uri) and not stat.S_ISREG(os.stat(path).st_mode):
+        if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.absolute(uri)).st_mode):
             raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
-        num_bytes = fs.size(path)
-        if num_bytes is not None and num_bytes > max_bytes:
-            raise ImageError("too_large", f"{num_bytes:,} bytes; at most {max_bytes:,} are read")
-        data = fs.cat_file(path)
+        data = storage.read_bytes(uri, max_bytes, patience_s)
     except ImageError:
         raise
+    except TooLargeError as error:
+        message = f"{error.num_bytes:,} bytes; at most {max_bytes:,} are read"
+        raise ImageError("too_large", message) from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"no such file: {uri}") from error
-    except PermissionError as error:
-        raise ImageError("forbidden", str(error)) from error
     except Exception as error:
-        if storage.is_local(uri) and _leads_nowhere(error):
-            raise ImageError("missing", f"{type(error).__name__}: {error}") from error
-        raise ImageError(_kind(error), f"{type(error).__name__}: {error}") from error
+        if _leads_nowhere(uri, error):
+            raise ImageError("missing", f"{uri}: {error}") from error
+        kind = failure_kind(error) or "network"
+        raise ImageError(kind, f"{type(error).__name__}: {error}") from error
     if not data:
         raise ImageError("empty", "the file has no bytes")
     return data
 
 
-def _leads_nowhere(error: Exception) -> bool:
-    # ValueError: a path with a NUL in it
-    return isinstance(error, ValueError) or getattr(error, "errno", None) in LEADS_NOWHERE
-
-
-def _kind(error: Exception) -> str:
-    """The kind of a storage error, from the response that s3fs keeps behind its own exception."""
-    seen: BaseException | None = error
-    while seen is not None:
-        response = getattr(seen, "response", None)
-        if isinstance(response, dict):
-            code = str(response.get("Error", {}).get("Code", ""))
-            status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-            return KIND_OF_CODE.get(code) or KIND_OF_CODE.get(status) or "network"
-        if type(seen).__name__ in KIND_OF_CODE:
-            return KIND_OF_CODE[type(seen).__name__]
-        seen = seen.__cause__
-    return "corrupt" if isinstance(error, IsADirectoryError) else "network"
+def _leads_nowhere(uri: str, error: Exception) -> bool:
+    if isinstance(error, (ValueError, ImportError)):  # no such protocol; a path with a NUL in it
+        return True
+    return storage.is_local(uri) and getattr(error, "errno", None) in LEADS_NOWHERE
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:

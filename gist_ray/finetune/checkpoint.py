@@ -42,8 +42,7 @@ def load_state(training: Training, uri: str) -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STATE_FILE
-        fs, remote = storage.filesystem(uri)
-        fs.get_file(remote, str(path))
+        storage.get_file(uri, str(path))
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             if state["stored_in"] != _folder_name(uri):

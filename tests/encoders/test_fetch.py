@@ -1,65 +1,9 @@
+"""Local files and names; what S3 answers is in tests/test_s3.py."""
+
 import pytest
 
 from gist_ray import storage
-from gist_ray.encoders import images
 from gist_ray.encoders.images import ImageError, fetch
-
-
-class FakeClientError(Exception):
-    """As botocore's: the answer of the server is in `response`."""
-
-    def __init__(self, code: str, status: int) -> None:
-        super().__init__(f"An error occurred ({code})")
-        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-
-
-class NoCredentialsError(Exception):
-    """Of botocore's name."""
-
-
-class FakeFileSystem:
-    def __init__(self, error: Exception, cause: Exception | None = None) -> None:
-        self.error, self.cause = error, cause
-
-    def size(self, path: str) -> int:
-        raise self.error from self.cause
-
-
-def kind_of(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, cause: Exception | None = None
-) -> str:
-    files = FakeFileSystem(error, cause)
-    monkeypatch.setattr(images.storage, "filesystem", lambda uri: (files, "bucket/a.jpg"))
-    with pytest.raises(ImageError) as caught:
-        fetch("s3://bucket/a.jpg", 100)
-    assert caught.value.message
-    return caught.value.kind
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "kind"),
-    [
-        ("NoSuchKey", 404, "missing"),
-        ("NoSuchBucket", 404, "missing"),
-        ("404", 404, "missing"),
-        ("AccessDenied", 403, "forbidden"),
-        ("SignatureDoesNotMatch", 403, "forbidden"),
-        ("SlowDown", 503, "throttled"),
-        ("TooManyRequests", 429, "throttled"),
-        ("InternalError", 500, "network"),
-    ],
-)
-def test_an_answer_of_s3_has_its_kind_bare_or_behind_s3fs(monkeypatch, code, status, kind):
-    answer = FakeClientError(code, status)
-    assert kind_of(monkeypatch, answer) == kind
-    assert kind_of(monkeypatch, OSError(5, "Input/output error"), cause=answer) == kind
-
-
-def test_what_s3fs_translates_and_what_has_no_answer(monkeypatch):
-    assert kind_of(monkeypatch, FileNotFoundError("bucket/a.jpg")) == "missing"
-    assert kind_of(monkeypatch, PermissionError("Access Denied")) == "forbidden"
-    assert kind_of(monkeypatch, NoCredentialsError("Unable to locate credentials")) == "forbidden"
-    assert kind_of(monkeypatch, ConnectionError("reset by peer")) == "network"
 
 
 def test_local_files(tmp_path):
