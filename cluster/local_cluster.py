@@ -76,7 +76,7 @@ def up(
     temp_dir = tempfile.mkdtemp(prefix="gist-ray-", dir="/tmp")
     address = f"{_ip(0)}:{_free_port(_ip(0))}"
     dashboard_port = _free_port("127.0.0.1")
-    cluster = {
+    cluster: dict[str, Any] = {
         "name": state.name,
         "address": address,
         "dashboard": f"http://127.0.0.1:{dashboard_port}",
@@ -86,7 +86,6 @@ def up(
     common = [
         "--block",
         "--disable-usage-stats",
-        f"--temp-dir={temp_dir}",
         f"--object-store-memory={object_store_mib << 20}",
         # Nodes that share a machine must not share a range of ports.
         "--min-worker-port=0",
@@ -103,6 +102,8 @@ def up(
         f"--ray-client-server-port={_free_port(_ip(0))}",
     ]
     worker = [f"--address={address}", f"--num-cpus={cpus_per_node}", f"--num-gpus={gpus_per_node}"]
+    worker += common
+    cluster["worker_options"] = worker
     env = _node_environment(state, temp_dir)
     # Written before the first process, so that `down` finds all of them whatever happens.
     _write(state, cluster, [])
@@ -110,9 +111,7 @@ def up(
         nodes = [_start_node(state, env, "head", _ip(0), 0, [*head, *common])]
         with ThreadPoolExecutor() as pool:
             nodes += pool.map(
-                lambda i: _start_node(
-                    state, env, f"worker{i}", _ip(i), cpus_per_node, [*worker, *common]
-                ),
+                lambda i: _start_node(state, env, f"worker{i}", _ip(i), cpus_per_node, worker),
                 range(1, num_workers + 1),
             )
         _wait_for_dashboard(cluster["dashboard"], token.read_text())
@@ -124,6 +123,20 @@ def up(
         "".join(f"export {k}={shlex.quote(v)}\n" for k, v in environment(cluster).items())
     )
     return {**cluster, "nodes": [asdict(node) for node in nodes]}
+
+
+def add(state: Path) -> Node:
+    """Start one more worker like the others, as for one that died. Raises ClusterError."""
+    cluster = read(state)
+    if cluster is None:
+        raise ClusterError(f"There is no cluster {state.name}: cluster/local.sh up N starts one.")
+    nodes = [Node(**node) for node in cluster.pop("nodes")]
+    env = _node_environment(state, cluster["temp_dir"])
+    index, cpus = len(nodes), nodes[-1].cpus
+    options = cluster["worker_options"]
+    node = _start_node(state, env, f"worker{index}", _ip(index), cpus, options)
+    _write(state, cluster, [*nodes, node])
+    return node
 
 
 def down(state: Path, keep_logs: bool = False) -> int:
@@ -208,6 +221,8 @@ def _ray_start(
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ray.scripts.scripts", "start"]
     command += [f"--node-ip-address={ip}", f"--node-name={name}", *options]
+    # Its own, as nodes that start side by side would else choose the same names of sockets.
+    command.append(f"--temp-dir={env['TMPDIR']}/{name}")
     with open(state / f"{name}.log", "wb") as log:
         return subprocess.Popen(
             command,
@@ -300,10 +315,11 @@ def main() -> None:
     starting.add_argument(
         "--object-store-mib", type=int, default=200, help="object store of each node (200)"
     )
+    adding = commands.add_parser("add", help="start one more worker, as for one that died")
     stopping = commands.add_parser("down", help="end this cluster, and no other Ray")
     showing = commands.add_parser("status", help="its nodes, with the pids of their raylets")
     showing.add_argument("--json", action="store_true", help="nodes.json, with what is alive")
-    for command in (starting, stopping, showing):
+    for command in (starting, adding, stopping, showing):
         command.add_argument("--name", default="default", help="several may be up side by side")
     arguments = parser.parse_args()
     state = folder() / arguments.name
@@ -319,6 +335,8 @@ def main() -> None:
                 arguments.gpus_per_node,
             )
             print(_how_to_use(state, cluster))
+        elif arguments.command == "add":
+            print(f"{add(state).name} joined {state.name}.")
         elif arguments.command == "down":
             print(f"{state.name}: {down(state)} processes ended.")
         else:
