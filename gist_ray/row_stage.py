@@ -132,6 +132,21 @@ def _name(ids: pa.ChunkedArray) -> str:
     return f"{stable_id(json.dumps(ids.to_pylist()))}.parquet"
 
 
+def forget_failed(writer: ArtifactWriter, ids: pa.Array) -> None:
+    """Strike rows off the stored failures, so that the next `run_rows` works on them again."""
+    for name in _files(writer):
+        if not name.startswith(FAILED):
+            continue
+        errors = read_part(writer.uri, name)
+        is_other = pc.invert(pc.is_in(errors.column("id"), value_set=ids))
+        rest = errors.filter(is_other)
+        if len(rest) == len(errors):
+            continue
+        if len(rest):
+            storage.write_parquet(writer.file(f"{FAILED}/{_name(rest.column('id'))}"), rest)
+        storage.delete(writer.file(name))
+
+
 def finished_ids(writer: ArtifactWriter, id_column: str) -> pa.Array:
     """The ids of the rows that are stored, well or failed."""
     found = [pa.array([], pa.string())]

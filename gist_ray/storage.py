@@ -280,18 +280,24 @@ def delete_unfinished(uri: str) -> None:
                 file.unlink()
 
 
-def list_folders(uri: str) -> list[str]:
-    """Names of the folders in a folder, sorted; none where it is not there."""
+def list_folder(uri: str) -> dict[str, bool]:
+    """Name of what lies in a folder -> whether it is a folder; nothing where there is none."""
     fs, path = filesystem(uri)
     try:
         found = fs.ls(path, detail=True)
-    except FileNotFoundError:
-        return []
-    return sorted(
-        entry["name"].rstrip("/").rsplit("/", 1)[-1]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    is_folder = {
+        entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry["type"] == "directory"
         for entry in found
-        if entry["type"] == "directory"
-    )
+        if entry["name"].rstrip("/") != path.rstrip("/")
+    }
+    return dict(sorted(is_folder.items()))
+
+
+def list_folders(uri: str) -> list[str]:
+    """Names of the folders in a folder, sorted."""
+    return [name for name, is_folder in list_folder(uri).items() if is_folder]
 
 
 def delete(uri: str) -> None:

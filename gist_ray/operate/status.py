@@ -25,7 +25,7 @@ from gist_ray.operate.runs import (
 )
 
 RunState = Literal["running", "finished", "failed", "interrupted", "dead"]
-StageState = Literal["stored", "running", "waiting", "dead", "failed", "not asked for"]
+StageState = Literal["stored", "running", "waiting", "dead", "failed", "deleted", "not asked for"]
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,9 @@ def _unfinished(
             seconds=last.get("seconds"),
         )
     if not sign:
+        was_there = last is not None and last["state"] in ("stored", "made")
         state: StageState = "waiting" if stage["wanted"] else "not asked for"
+        state = "deleted" if was_there else state
         return StageStatus(key, kind, state, total=stage["num_rows"])
     is_alive = not is_dead(sign)
     done, total, rate = sign.get("done", 0), sign.get("total"), sign.get("rate")
