@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gist_ray import storage
+from gist_ray import folders, storage
 from gist_ray.errors import UserError
 from gist_ray.retry import failure_kind
 from gist_ray.schema import ERRORS
@@ -190,7 +190,8 @@ class ArtifactWriter:
         storage.write_json(self.file(ARTIFACT_FILE), info)
         for name in self.leftovers:
             storage.delete(self.file(name))
-        storage.delete_unfinished(self.uri)
+        for file in folders.abandoned_files(self.uri):
+            file.unlink(missing_ok=True)
         return Artifact(self.uri, info)
 
 
@@ -261,7 +262,7 @@ class ArtifactStore:
         self._delete_contents(uri)
 
     def _delete_contents(self, uri: str) -> None:
-        for name in storage.list_folder(uri):
+        for name in storage.names_in(uri):
             if name != OUTDATED_FILE:
                 storage.delete(storage.join(uri, name))
         storage.delete(uri)

@@ -9,10 +9,9 @@ config.
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from gist_ray.retry import PATIENCE_S, failure_kind, patience_for, patiently
 
 WRITE_PROBE = ".gist-ray-write-probe"
 UNFINISHED = ".tmp"
-ABANDONED_AFTER_S = 60
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
@@ -75,7 +73,7 @@ def is_folder(uri: str) -> bool:
 def _info(uri: str) -> dict[str, Any] | None:
     fs, path = filesystem(uri)
     try:
-        info: dict[str, Any] = _call(fs, "info", path)
+        info: dict[str, Any] = call(fs, "info", path)
         return info
     except FileNotFoundError:
         return None
@@ -85,7 +83,7 @@ def version(uri: str) -> str:
     """Another text once the file has other content, as far as its store can tell."""
     fs, path = filesystem(uri)
     # not s3fs's checksum, which wants an ETag to be a number
-    return str(_call(fs, "info", path).get("ETag") or _call(fs, "checksum", path))
+    return str(call(fs, "info", path).get("ETag") or call(fs, "checksum", path))
 
 
 def why_missing(uri: str) -> str:
@@ -133,10 +131,10 @@ def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIE
     if s3.is_s3(uri):
         return patiently(lambda s: s3.read_object(fs, path, max_bytes, s), patience_s)
     if max_bytes is not None:
-        num_bytes = _call(fs, "info", path, patience_s=patience_s)["size"] or 0
+        num_bytes = call(fs, "info", path, patience_s=patience_s)["size"] or 0
         if num_bytes > max_bytes:
             raise s3.TooLargeError(num_bytes)
-    data: bytes = _call(fs, "cat_file", path, patience_s=patience_s)
+    data: bytes = call(fs, "cat_file", path, patience_s=patience_s)
     return data
 
 
@@ -156,7 +154,7 @@ def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
     return pq.read_table(data, columns=columns, page_checksum_verification=True)
 
 
-def write_bytes(uri: str, data: bytes) -> None:
+def write_bytes(uri: str, data: bytes, patience_s: float | None = None) -> None:
     """Write a file that readers see whole or not at all.
 
     Local: a temporary file beside it, then a rename. S3 and memory: an object appears only when
@@ -164,7 +162,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     """
     fs, path = filesystem(uri)
     if not is_local(uri):
-        _call(fs, "pipe_file", path, data, patience_s=patience_for(len(data)))
+        call(fs, "pipe_file", path, data, patience_s=patience_s or patience_for(len(data)))
         return
     with _appearing_whole(path) as temporary, open(temporary, "wb") as file:
         file.write(data)
@@ -180,7 +178,7 @@ def write_new(uri: str, data: bytes) -> bool:
             with open(path, "xb") as file:
                 file.write(data)
         else:
-            fs.pipe_file(path, data, mode="create")
+            call(fs, "pipe_file", path, data, mode="create")
     except FileExistsError:
         return False
     return True
@@ -190,7 +188,7 @@ def put_file(path: str, uri: str) -> None:
     """Copy a local file to `uri`, which readers see whole or not at all."""
     fs, remote = filesystem(uri)
     if not is_local(uri):
-        _call(fs, "put_file", path, remote, patience_s=patience_for(os.path.getsize(path)))
+        call(fs, "put_file", path, remote, patience_s=patience_for(os.path.getsize(path)))
         return
     with _appearing_whole(remote) as temporary:
         shutil.copyfile(path, temporary)
@@ -203,18 +201,24 @@ def get_file(uri: str, path: str) -> None:
         if is_local(uri):
             shutil.copyfile(remote, temporary)
             return
-        num_bytes = _call(fs, "info", remote)["size"]
-        _call(fs, "get_file", remote, temporary, patience_s=patience_for(num_bytes))
+        num_bytes = call(fs, "info", remote)["size"]
+        call(fs, "get_file", remote, temporary, patience_s=patience_for(num_bytes))
         if os.path.getsize(temporary) != num_bytes:
             raise OSError(f"{uri}: changed while it was read.")
 
 
-def _call(fs: AbstractFileSystem, method: str, *args: Any, patience_s: float = PATIENCE_S) -> Any:
+def call(
+    fs: AbstractFileSystem,
+    method: str,
+    *args: Any,
+    patience_s: float = PATIENCE_S,
+    **options: Any,
+) -> Any:
     """A filesystem's method with retries, each bounded in time where it waits for a network."""
 
     def attempt(timeout_s: float) -> Any:
         bound = {"timeout": timeout_s} if isinstance(fs, AsyncFileSystem) else {}
-        return getattr(fs, method)(*args, **bound)
+        return getattr(fs, method)(*args, **options, **bound)
 
     return patiently(attempt, patience_s)
 
@@ -254,7 +258,7 @@ def write_parquet(uri: str, table: pa.Table) -> None:
 def names_in(uri: str) -> list[str]:
     """Names of the files and folders directly in a folder."""
     fs, path = filesystem(uri)
-    return sorted(found.rstrip("/").split("/")[-1] for found in _call(fs, "ls", path, False))
+    return sorted(found.rstrip("/").split("/")[-1] for found in call(fs, "ls", path, False))
 
 
 def list_files(uri: str) -> Iterator[str]:
@@ -265,39 +269,8 @@ def list_files(uri: str) -> Iterator[str]:
         yield from s3.list_keys(fs, path)
         return
     prefix = path.rstrip("/") + "/"
-    for found in sorted(_call(fs, "find", path)):
+    for found in sorted(call(fs, "find", path)):
         yield found[len(prefix) :]
-
-
-def delete_unfinished(uri: str) -> None:
-    """Remove what processes that were killed had begun to write below a folder: temporary files
-    that nobody has written to for a while."""
-    if not is_local(uri):
-        return
-    for file in Path(absolute(uri)).rglob(f"*{UNFINISHED}"):
-        with suppress(FileNotFoundError):
-            if time.time() - file.stat().st_mtime > ABANDONED_AFTER_S:
-                file.unlink()
-
-
-def list_folder(uri: str) -> dict[str, bool]:
-    """Name of what lies in a folder -> whether it is a folder; nothing where there is none."""
-    fs, path = filesystem(uri)
-    try:
-        found = fs.ls(path, detail=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    is_folder = {
-        entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry["type"] == "directory"
-        for entry in found
-        if entry["name"].rstrip("/") != path.rstrip("/")
-    }
-    return dict(sorted(is_folder.items()))
-
-
-def list_folders(uri: str) -> list[str]:
-    """Names of the folders in a folder, sorted."""
-    return [name for name, is_folder in list_folder(uri).items() if is_folder]
 
 
 def delete(uri: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from gist_ray import storage
+from gist_ray import folders, storage
 from gist_ray.artifacts import ARTIFACT_FILE
 from gist_ray.errors import UserError
 from gist_ray.operate.metrics import THREADS
@@ -20,8 +20,8 @@ def places(root: str) -> list[Place]:
     top = storage.join(storage.absolute(root), "artifacts")
     return [
         (kind, name)
-        for kind in storage.list_folders(top)
-        for name in storage.list_folders(storage.join(top, kind))
+        for kind in folders.folders_in(top)
+        for name in folders.folders_in(storage.join(top, kind))
     ]
 
 

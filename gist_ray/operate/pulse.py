@@ -1,18 +1,21 @@
 """What a running job tells the store every few seconds: that it lives, and how far it is."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from gist_ray import storage
-from gist_ray.operate.life import BEAT_S, claim, sign
+from gist_ray.operate.life import BEAT_S, Sign, claim, sign
 from gist_ray.progress import Progress, StageProgress
 
 PROGRESS_FILE = "progress.json"
 """Beside an artifact that is being made: the sign of life of its maker, and how far it is."""
 
 END_TIMEOUT_S = 20.0
+WRITE_PATIENCE_S = 10.0
+"""A beat that does not get through is given up for the next."""
 
 Listener = Callable[[Sequence[StageProgress]], None]
 
@@ -78,10 +81,10 @@ class Pulse:
             self._complain(error)
 
     def _write_signs(self) -> None:
-        storage.write_json(self._run_sign, sign())
+        _write(self._run_sign, sign())
         states = {state.key: asdict(state) for state in self._progress.stages()}
         for key, mark in list(self._held.items()):
-            storage.write_json(mark, sign(**states.get(key, {"key": key})))
+            _write(mark, sign(**states.get(key, {"key": key})))
         while self._released:
             storage.delete(self._released[0])
             del self._released[0]
@@ -93,3 +96,8 @@ class Pulse:
         if not self._complained:
             self._progress.say("run", f"could not write down how far it is, goes on ({error})")
         self._complained = True
+
+
+def _write(uri: str, found: Sign) -> None:
+    data = json.dumps(found, ensure_ascii=False).encode()
+    storage.write_bytes(uri, data, patience_s=WRITE_PATIENCE_S)

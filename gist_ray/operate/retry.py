@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
+from gist_ray import folders, storage
 from gist_ray.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage
@@ -54,7 +54,7 @@ def candidates(
     found = []
     for stage in stages:
         artifact = store.find(stage.kind, stage.fingerprint)
-        if artifact is None or FAILED not in storage.list_folders(artifact.uri):
+        if artifact is None or FAILED not in folders.folders_in(artifact.uri):
             continue
         errors = artifact.read_errors()
         if kinds is not None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from gist_ray import storage
+from gist_ray import folders, storage
 from gist_ray.errors import UserError
 
 RUNS = "runs"
@@ -89,7 +89,7 @@ def run_folder(root: str, name: str) -> str:
 def run_names(root: str) -> list[str]:
     """The runs that are recorded below a root."""
     folder = storage.join(storage.absolute(root), RUNS)
-    return storage.list_folders(folder)
+    return folders.folders_in(folder)
 
 
 def read_plan(root: str, name: str) -> Plan | None:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gist_ray.errors import printable
 from gist_ray.flow import family
 from gist_ray.operate.life import SILENT_S
 from gist_ray.operate.status import RunStatus, StageStatus
@@ -55,7 +56,7 @@ def headline(run: RunStatus) -> str:
         words += ". Start it again: it goes on from what is stored"
     elif run.ended is not None and run.started is not None:
         words += f" {_when(run.ended)} after {duration(run.ended - run.started)}"
-    return words + (f"\n{run.message}" if run.message else "")
+    return "\n".join([words, *map(printable, run.message.splitlines())])
 
 
 def runs_table(runs: Sequence[RunStatus]) -> Table:

@@ -132,14 +132,14 @@ def test_the_pulse_beats_while_a_stage_works_and_outlives_a_store_that_fails(
     """A beat that fails is said once; the next one that succeeds tells the newest."""
     heard: list[int] = []
     progress = Progress()
-    write, broken = storage.write_json, [True, True, False]
+    write, broken = storage.write_bytes, [True, True, False]
 
-    def flaky(uri: str, value: Any) -> None:
+    def flaky(uri: str, data: bytes, **options: Any) -> None:
         if uri.endswith("run.json") and broken and broken.pop(0):
             raise OSError("503 SlowDown")
-        write(uri, value)
+        write(uri, data, **options)
 
-    monkeypatch.setattr(storage, "write_json", flaky)
+    monkeypatch.setattr(storage, "write_bytes", flaky)
     sign, folder = f"{store.root}/run.json", f"{store.root}/a"
     with Pulse(sign, progress, [lambda states: heard.append(states[0].done)], 0.01) as pulse:
         with pulse.hold("a", folder), progress.running("a", "fake", folder):
