@@ -15,6 +15,7 @@ Layout = Literal[
     "fitzpatrick17k",
     "fitzpatrick40",
     "coop_split",
+    "packed",
 ]
 
 
@@ -24,7 +25,8 @@ class DataConfig:
 
     layout: Layout
     """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
-    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json."""
+    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: what jobs/pack.py
+    wrote."""
 
     path: str
     """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for

@@ -4,7 +4,7 @@ The top-level folders are splits if all of them are called train, val, valid, va
 otherwise they are classes. Pictures may lie deeper inside a class's folder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -31,21 +31,32 @@ FOLDER_SPLITS = SPLIT_NAMES.keys() - {"unlabeled"}
 PATHS_PER_CHUNK = 50_000
 
 
+FOUND = pa.schema(
+    [
+        # relative to the data set's folder
+        pa.field("path", pa.string(), nullable=False),
+        # kind and message of an ERRORS row; "" for a picture
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+
 def read_image_folder(config: DataConfig) -> Reading:
     """The pictures below `config.path`, in the order of their paths.
 
     Raises UserError where the folders are neither splits nor classes.
     """
     root = storage.absolute(config.path)
-    errors: list[dict[str, str]] = []
+    found = pa.concat_tables([FOUND.empty_table(), *find_pictures(root)])
+    paths, errors = pictures_and_errors(root, found)
     seen = Folders()
-    chunks = list(picture_paths(root, errors, seen))
-    paths = pa.chunked_array(chunks, pa.string())
+    seen.add(paths)
     meaning = seen.meaning(root)
     errors += outside_classes(root, paths, meaning)
     images = label_paths(paths, meaning)
     classes = meaning.class_entries()
-    return Reading(root, classes, complete_splits(images, config), errors)
+    return Reading(root, classes, complete_splits(images, config, meaning.splits), errors)
 
 
 @dataclass(frozen=True)
@@ -74,12 +85,13 @@ class Folders:
     second: set[tuple[str, str]] = field(default_factory=set)
     """Of folders that are called like a split."""
 
-    def add(self, path: str) -> None:
-        parts = path.split("/", 2)
-        if len(parts) > 1:
-            self.first.add(parts[0])
-        if len(parts) > 2 and parts[0].lower() in FOLDER_SPLITS:
-            self.second.add((parts[0], parts[1]))
+    def add(self, paths: pa.ChunkedArray) -> None:
+        for name in pc.unique(_parts(paths, 1)).to_pylist():
+            self.first.update([name] if name else [])
+        for folders in pc.unique(_parts(paths, 2)).to_pylist():
+            first, _, second = (folders or "").partition("/")
+            if first.lower() in FOLDER_SPLITS:
+                self.second.add((first, second))
 
     def meaning(self, root: str) -> Meaning:
         """Raises UserError where split folders stand beside others."""
@@ -98,30 +110,37 @@ class Folders:
         return Meaning(False, sorted(self.first), {"train"})
 
 
-def picture_paths(
-    root: str, errors: list[dict[str, str]], seen: Folders, after: str = ""
-) -> Iterator[pa.Array]:
-    """The paths of pictures in chunks; what cannot be read is added to `errors` (ERRORS), the
-    folders at the top to `seen`, before the chunk comes."""
-    paths: list[str] = []
-    for found in files(root, after):
-        if not _is_picture(found):
-            continue
-        uri = storage.join(root, found.path)
-        if found.kind:
-            path = found.path.rstrip("/")
-            errors.append(error_row(path, uri, found.kind, found.message))
-        elif not is_unicode(found.path):
-            message = f"{found.path!r} is not a UTF-8 file name. Rename it."
-            errors.append(error_row(found.path, uri, "bad_name", message))
+def find_pictures(root: str, after: str = "") -> Iterator[pa.Table]:
+    """The pictures whose path comes after `after`, and what cannot be read, as FOUND tables of at
+    most PATHS_PER_CHUNK rows."""
+    rows: list[tuple[str, str, str]] = []
+    for path, kind, message in filter(_is_picture, files(root, after)):
+        if is_unicode(path):
+            rows.append((path, kind, message))
         else:
-            seen.add(found.path)
-            paths.append(found.path)
-            if len(paths) == PATHS_PER_CHUNK:
-                yield pa.array(paths, pa.string())
-                paths = []
-    if paths:
-        yield pa.array(paths, pa.string())
+            row = error_row(path, "", "bad_name", f"{path!r} is not a UTF-8 file name. Rename it.")
+            rows.append((row["id"], row["kind"], row["message"]))
+        if len(rows) == PATHS_PER_CHUNK:
+            yield _found_table(rows)
+            rows = []
+    if rows:
+        yield _found_table(rows)
+
+
+def _found_table(rows: list[tuple[str, str, str]]) -> pa.Table:
+    return pa.table([pa.array(column) for column in zip(*rows, strict=True)], schema=FOUND)
+
+
+def pictures_and_errors(root: str, found: pa.Table) -> tuple[pa.ChunkedArray, list[dict[str, str]]]:
+    """The paths of the pictures in a FOUND table, and ERRORS rows of the rest."""
+    is_picture = pc.equal(found.column("kind"), "")
+    errors = [
+        error_row(
+            row["path"].rstrip("/"), storage.join(root, row["path"]), row["kind"], row["message"]
+        )
+        for row in found.filter(pc.invert(is_picture)).to_pylist()
+    ]
+    return found.column("path").filter(is_picture), errors
 
 
 def outside_classes(root: str, paths: pa.ChunkedArray, meaning: Meaning) -> list[dict[str, str]]:
@@ -142,13 +161,11 @@ def outside_classes(root: str, paths: pa.ChunkedArray, meaning: Meaning) -> list
 def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
     """IMAGES of the pictures that lie in a class's folder, before any split is drawn."""
     kept = paths.filter(pc.greater_equal(pc.count_substring(paths, "/"), meaning.depth))
-    folders = pc.extract_regex(kept, r"^(?P<first>[^/]*)/(?P<second>[^/]*)")
-    first, second = (pc.struct_field(folders, name) for name in ("first", "second"))
-    label_of = {name: label for label, name in enumerate(meaning.classes)}
+    first = _parts(kept, 1)
     nothing = pa.repeat("", len(kept))
     columns = {
         "path": kept,
-        "label": mapped(second if meaning.has_splits else first, label_of.get, pa.int32()),
+        "label": mapped(class_folders(kept, meaning), _label_of(meaning), pa.int32()),
         "split": mapped(first, lambda name: SPLIT_NAMES[name.lower()])
         if meaning.has_splits
         else pa.repeat("train", len(kept)),
@@ -157,6 +174,23 @@ def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
         "image_id": nothing,
     }
     return pa.table(columns, schema=IMAGES)
+
+
+def class_folders(paths: pa.ChunkedArray, meaning: Meaning) -> pa.ChunkedArray:
+    """The folder of each path's class, with its split's before it where there are such; null
+    for a path in none."""
+    return _parts(paths, meaning.depth)
+
+
+def _label_of(meaning: Meaning) -> Callable[[str], int]:
+    label_of = {name: label for label, name in enumerate(meaning.classes)}
+    return lambda folder: label_of[folder.rpartition("/")[2]]
+
+
+def _parts(paths: pa.ChunkedArray, number: int) -> pa.ChunkedArray:
+    """The first folders of each path; null where there are fewer."""
+    pattern = rf"^(?P<parts>[^/]*(?:/[^/]*){{{number - 1}}})/"
+    return pc.struct_field(pc.extract_regex(paths, pattern), "parts")
 
 
 def _is_picture(found: Found) -> bool:

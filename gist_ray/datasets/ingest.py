@@ -2,7 +2,8 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,8 @@ from gist_ray.datasets.cub import read_cub
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
-from gist_ray.datasets.reading import Reading, listed, locations
+from gist_ray.datasets.packed import read_packed
+from gist_ray.datasets.reading import ClassEntry, Reading, listed, locations
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.errors import UserError
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
@@ -30,7 +32,21 @@ READERS: dict[str, Callable[[DataConfig], Reading]] = {
     "fitzpatrick17k": read_fitzpatrick17k,
     "fitzpatrick40": read_fitzpatrick40,
     "coop_split": read_coop_split,
+    "packed": read_packed,
 }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A data set that has passed every check."""
+
+    root: str
+    images: pa.Table
+    """IMAGES."""
+    ids: pa.Array
+    names: list[str]
+    """The display name of each label."""
+    errors: list[dict[str, str]]
 
 
 def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
@@ -38,17 +54,28 @@ def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
 
     Raises UserError with every problem of the data set.
     """
-    if not storage.exists(config.path):
-        raise UserError(f"{config.path}: the data set is not there. Correct the setting path.")
+    found = read_checked(config)
+    manifest = to_manifest(found.root, found.images, found.ids, found.names)
+    return manifest, table(found.errors, ERRORS)
+
+
+def read_checked(config: DataConfig) -> Checked:
+    """Read a data set. Raises UserError with every problem of it."""
+    check_there(config)
     reading = READERS[config.layout](config)
     problems: list[str] = []
-    names = _display_names(reading, config.class_names, problems)
+    names = display_names(reading.root, reading.classes, config.class_names, problems)
     ids = image_ids(reading.images)
-    problems += _check_names(reading, names)
+    problems += name_problems(reading.root, names)
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    return to_manifest(reading.root, reading.images, ids, names), table(reading.errors, ERRORS)
+    return Checked(reading.root, reading.images, ids, names, reading.errors)
+
+
+def check_there(config: DataConfig) -> None:
+    if not storage.exists(config.path):
+        raise UserError(f"{config.path}: the data set is not there. Correct the setting path.")
 
 
 def image_ids(images: pa.Table) -> pa.Array:
@@ -73,16 +100,18 @@ def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) ->
     return pa.table(columns, schema=MANIFEST)
 
 
-def _display_names(reading: Reading, class_names: str, problems: list[str]) -> list[str]:
+def display_names(
+    root: str, classes: list[ClassEntry], class_names: str, problems: list[str]
+) -> list[str]:
     """The display name of each label, from the class_names file first, then from the layout; on
     one line, as prompts and captions need it."""
     given = lines.read_json(class_names, problems) if class_names else {}
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
         problems.append(f"{class_names}: is not a JSON object {{class: display name}}.")
         given = {}
-    used = [next((key for key in entry.keys if key in given), None) for entry in reading.classes]
+    used = [next((key for key in entry.keys if key in given), None) for entry in classes]
     unknown = given.keys() - set(used)
-    not_named = [entry.keys[0] for entry, key in zip(reading.classes, used, strict=True) if not key]
+    not_named = [entry.keys[0] for entry, key in zip(classes, used, strict=True) if not key]
     # a file that names more classes than there are is fine, one that misses some may be misspelt
     if unknown and not_named:
         problems.append(
@@ -91,24 +120,22 @@ def _display_names(reading: Reading, class_names: str, problems: list[str]) -> l
         )
     names = [
         " ".join((given[key] if key else entry.name or "").split())
-        for entry, key in zip(reading.classes, used, strict=True)
+        for entry, key in zip(classes, used, strict=True)
     ]
-    nameless = [
-        entry.keys[0] for entry, name in zip(reading.classes, names, strict=True) if not name
-    ]
+    nameless = [entry.keys[0] for entry, name in zip(classes, names, strict=True) if not name]
     if nameless:
         problems.append(
-            f"{reading.root}: the classes {listed(nameless)} have no display name. Set class_names "
+            f"{root}: the classes {listed(nameless)} have no display name. Set class_names "
             'to a JSON file such as {"1": "pink primrose", ...}.'
         )
     return names
 
 
-def _check_names(reading: Reading, names: list[str]) -> list[str]:
+def name_problems(root: str, names: list[str]) -> list[str]:
     """Names that would write into a terminal, and such as nobody could tell apart. Two labels of
     one name may be meant (ImageNet has some); two spellings of one name are a slip."""
     problems = [
-        f"{reading.root}: the class {name!r} has control characters in its name. Rename it."
+        f"{root}: the class {name!r} has control characters in its name. Rename it."
         for name in names
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
     ]
@@ -121,7 +148,7 @@ def _check_names(reading: Reading, names: list[str]) -> list[str]:
             looks = {unicodedata.normalize("NFC", name) for name in same}
             shown = ", ".join(map(repr if len(looks) == len(same) else ascii, same))
             problems.append(
-                f"{reading.root}: the classes {shown} differ in case or in the encoding of letters "
+                f"{root}: the classes {shown} differ in case or in the encoding of letters "
                 "alone. Make them one, or rename one."
             )
     return problems
@@ -130,11 +157,7 @@ def _check_names(reading: Reading, names: list[str]) -> list[str]:
 def _check(reading: Reading, ids: pa.Array) -> list[str]:
     """What every data set has to satisfy, whatever its layout."""
     if not len(reading.images):
-        problem = f"{reading.root}: has no usable image."
-        if reading.errors:
-            first = reading.errors[0]["message"]
-            problem += f" The first of {len(reading.errors)} bad rows: {first}"
-        return [problem]
+        return [no_usable_image(reading.root, reading.errors)]
     problems = []
     images = reading.images
     fits = pc.and_(
@@ -145,22 +168,43 @@ def _check(reading: Reading, ids: pa.Array) -> list[str]:
         place = image["where"] or image["path"]
         problems.append(f"{place}: split {image['split']!r} does not fit.")
     problems += _repeated(images, ids)
-    counts = (
-        images.select(["label", "split"])
-        .drop_null()
-        .group_by(["label", "split"])
-        .aggregate([([], "count_all")])
-    )
-    splits_by_label: dict[int, Counter[str]] = defaultdict(Counter)
-    for row in counts.to_pylist():
-        splits_by_label[row["label"]][row["split"]] = row["count_all"]
+    problems += split_problems(reading.root, reading.classes, counts_of_splits([images]))
+    if len(problems) > lines.MAX_LINES_REPORTED:
+        every, problems = problems, []
+        lines.report_broken(reading.root, every, problems)
+    return problems
+
+
+def no_usable_image(root: str, errors: list[dict[str, str]]) -> str:
+    problem = f"{root}: has no usable image."
+    if errors:
+        problem += f" The first of {len(errors)} bad rows: {errors[0]['message']}"
+    return problem
+
+
+def counts_of_splits(tables: Iterable[pa.Table]) -> dict[int, Counter[str]]:
+    """{label: {split: labelled images}} of tables with these columns."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    for images in tables:
+        labelled = images.select(["label", "split"]).drop_null()
+        counts = labelled.group_by(["label", "split"]).aggregate([([], "count_all")])
+        for row in counts.to_pylist():
+            found[row["label"]][row["split"]] += row["count_all"]
+    return found
+
+
+def split_problems(
+    root: str, classes: list[ClassEntry], splits_by_label: dict[int, Counter[str]]
+) -> list[str]:
+    """Classes that have no images, or none to train on."""
+    problems = []
 
     def shown(labels: list[int]) -> str:
-        return listed([reading.classes[label].keys[0] for label in labels])
+        return listed([classes[label].keys[0] for label in labels])
 
-    empty = [label for label in range(len(reading.classes)) if label not in splits_by_label]
+    empty = [label for label in range(len(classes)) if label not in splits_by_label]
     if empty:
-        problems.append(f"{reading.root}: the classes {shown(empty)} have no images.")
+        problems.append(f"{root}: the classes {shown(empty)} have no images.")
     untrained = sorted(
         label
         for label, splits in splits_by_label.items()
@@ -168,12 +212,9 @@ def _check(reading: Reading, ids: pa.Array) -> list[str]:
     )
     if untrained:
         problems.append(
-            f"{reading.root}: the classes {shown(untrained)} have images in val or test but none "
+            f"{root}: the classes {shown(untrained)} have images in val or test but none "
             "in train. Give them training images or leave them out."
         )
-    if len(problems) > lines.MAX_LINES_REPORTED:
-        every, problems = problems, []
-        lines.report_broken(reading.root, every, problems)
     return problems
 
 

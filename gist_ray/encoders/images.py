@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gist_ray import storage
+from gist_ray.packing.members import MemberError, is_member, read_member
 from gist_ray.retry import PATIENCE_S, failure_kind
 from gist_ray.s3 import TooLargeError
 
@@ -38,17 +39,17 @@ class ImageError(Exception):
 
 
 def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
-    """The bytes of an image file. Raises ImageError.
+    """The bytes of an image file, or of a member of a larger file. Raises ImageError.
 
     patience_s: how long a store that throttles or does not answer is asked again.
     """
     try:
-        # to open a pipe waits for whoever writes into it, and a device never ends
-        if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.absolute(uri)).st_mode):
-            raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
-        data = storage.read_bytes(uri, max_bytes, patience_s)
+        read = read_member if is_member(uri) else _read_file
+        data = read(uri, max_bytes, patience_s)
     except ImageError:
         raise
+    except MemberError as error:
+        raise ImageError(error.kind, str(error)) from error
     except TooLargeError as error:
         message = f"{error.num_bytes:,} bytes; at most {max_bytes:,} are read"
         raise ImageError("too_large", message) from error
@@ -62,6 +63,13 @@ def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
     if not data:
         raise ImageError("empty", "the file has no bytes")
     return data
+
+
+def _read_file(uri: str, max_bytes: int, patience_s: float) -> bytes:
+    # to open a pipe waits for whoever writes into it, and a device never ends
+    if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.absolute(uri)).st_mode):
+        raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
+    return storage.read_bytes(uri, max_bytes, patience_s)
 
 
 def _leads_nowhere(uri: str, error: Exception) -> bool:

@@ -1,0 +1,48 @@
+"""A set that the pack job wrote: every row as the source had it, the pictures in shards."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray import storage
+from gist_ray.datasets.config import DataConfig
+from gist_ray.datasets.reading import IMAGES, ClassEntry, Reading
+from gist_ray.errors import UserError
+from gist_ray.schema import MANIFEST
+
+
+def read_packed(config: DataConfig) -> Reading:
+    """The rows of `<path>/manifest.parquet` in their order, with the ids, labels and splits that
+    they were packed with.
+
+    Raises UserError where no pack has ended.
+    """
+    root = storage.absolute(config.path)
+    uri = storage.join(root, "manifest.parquet")
+    if not storage.exists(storage.join(root, "artifact.json")):
+        raise UserError(
+            f"{root}: is not a packed set, or its packing has not ended. Run jobs/pack.py "
+            f"out={config.path} until it says that it is done."
+        )
+    try:
+        rows = storage.read_parquet(uri, MANIFEST.names)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{uri}: cannot be read ({error}). Pack again.") from error
+    nothing = pa.repeat("", len(rows))
+    images = pa.table(
+        [
+            rows.column("uri"),
+            rows.column("label"),
+            rows.column("split"),
+            rows.column("attributes"),
+            nothing,
+            rows.column("image_id"),
+        ],
+        schema=IMAGES,
+    )
+    labelled = rows.select(["label", "class_name"]).filter(pc.is_valid(rows.column("label")))
+    pairs = labelled.group_by(["label", "class_name"]).aggregate([]).sort_by("label")
+    classes = [
+        ClassEntry((row["class_name"], str(row["label"])), row["class_name"])
+        for row in pairs.to_pylist()
+    ]
+    return Reading(root, classes, images)
