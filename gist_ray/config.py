@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from gist_ray import storage
 from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.datasets.config import DataConfig, Layout
+from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
@@ -133,7 +134,7 @@ def missing_files(values: Mapping[str, Any]) -> list[str]:
     for section, name in FILES:
         group = values.get(section)
         uri = group.get(name) if isinstance(group, Mapping) else None
-        if uri and isinstance(uri, str):
+        if uri and isinstance(uri, str) and not is_pattern(uri):
             why = storage.why_missing(uri)
             if not why and name != "path" and storage.is_folder(uri):
                 why = "is a folder and has to be a file"

@@ -16,6 +16,8 @@ Layout = Literal[
     "fitzpatrick40",
     "coop_split",
     "packed",
+    "webdataset",
+    "parquet_images",
 ]
 
 
@@ -26,11 +28,13 @@ class DataConfig:
     layout: Layout
     """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
     CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: what jobs/pack.py
-    wrote."""
+    wrote; webdataset: tar files of samples; parquet_images: Parquet files with the images' bytes
+    in them."""
 
     path: str
     """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for
-    coop_split and fitzpatrick the JSON or CSV file or its folder."""
+    coop_split and fitzpatrick the JSON or CSV file or its folder. For webdataset and
+    parquet_images a folder, a file, or a pattern such as train-{000..012}.tar or *.parquet."""
 
     images: str = ""
     """coop_split, fitzpatrick: the folder with the pictures, relative to the folder of the JSON or
@@ -41,7 +45,7 @@ class DataConfig:
     captions use. Empty: names come from the layout."""
 
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """image_folder, manifest, fitzpatrick17k: the share of each class's training images that
+    """Layouts that name no val split: the share of each class's training images that
     becomes val where the data set names no val split. At least one image unless 0."""
 
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -61,21 +65,23 @@ class DataConfig:
     class; some works train on the 6,149 of tstid and test on trnid."""
 
     image_column: str = "image"
-    """manifest: the column with the picture's path (relative to the table's folder) or URI."""
+    """manifest: the column with the picture's path (relative to the table's folder) or URI.
+    parquet_images: the column with the bytes."""
 
     class_column: str = "class_name"
-    """manifest: the column with the class's name. This or `label_column` has to be there."""
+    """manifest, webdataset (a field of .json), parquet_images: the column with the class's name.
+    This or `label_column` has to be there."""
 
     label_column: str = "label"
-    """manifest: the column with the class's id, any text. Labels follow the order of the ids,
-    numeric where all are whole numbers."""
+    """The same for the class's id, any text; webdataset: also what .cls holds. Labels follow the
+    order of the ids, numeric where all are whole numbers."""
 
     split_column: str = "split"
-    """manifest: the column with train, val, test or unlabeled. Without it splits are drawn."""
+    """The same with train, val, test or unlabeled. Without it splits are drawn."""
 
     id_column: str = ""
-    """manifest: the column whose value becomes image_id as it stands. Empty: image_id is a hash
-    of the path."""
+    """The same whose value becomes image_id as it stands. Empty: image_id is a hash of the path,
+    or of the file and the name or row in it."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":

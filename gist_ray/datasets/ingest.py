@@ -18,8 +18,11 @@ from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick4
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
 from gist_ray.datasets.packed import read_packed
+from gist_ray.datasets.parquet_images import read_parquet_images
 from gist_ray.datasets.reading import ClassEntry, Reading, listed, locations
+from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.datasets.user_manifest import read_user_manifest
+from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
 
@@ -34,6 +37,11 @@ READERS: dict[str, Callable[[DataConfig], Reading]] = {
     "coop_split": read_coop_split,
     "packed": read_packed,
 }
+INDEXED_READERS: dict[str, Callable[[DataConfig, str], Reading]] = {
+    "webdataset": read_webdataset,
+    "parquet_images": read_parquet_images,
+}
+"""Readers that keep notes on large files, in a folder."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +57,25 @@ class Checked:
     errors: list[dict[str, str]]
 
 
-def ingest(config: DataConfig) -> tuple[pa.Table, pa.Table]:
+def ingest(config: DataConfig, indices: str = "") -> tuple[pa.Table, pa.Table]:
     """The data set as a MANIFEST table in the order of its files, and its bad rows as ERRORS.
 
+    indices: the folder for notes on what is in large files; "" for one in the cache folder.
     Raises UserError with every problem of the data set.
     """
-    found = read_checked(config)
+    found = read_checked(config, indices)
     manifest = to_manifest(found.root, found.images, found.ids, found.names)
     return manifest, table(found.errors, ERRORS)
 
 
-def read_checked(config: DataConfig) -> Checked:
+def read_checked(config: DataConfig, indices: str = "") -> Checked:
     """Read a data set. Raises UserError with every problem of it."""
     check_there(config)
-    reading = READERS[config.layout](config)
+    if config.layout in INDEXED_READERS:
+        notes = indices or str(storage.cache_folder() / "indices")
+        reading = INDEXED_READERS[config.layout](config, notes)
+    else:
+        reading = READERS[config.layout](config)
     problems: list[str] = []
     names = display_names(reading.root, reading.classes, config.class_names, problems)
     ids = image_ids(reading.images)
@@ -74,6 +87,9 @@ def read_checked(config: DataConfig) -> Checked:
 
 
 def check_there(config: DataConfig) -> None:
+    """Raises UserError if there is nothing at `config.path`; a pattern is its reader's to check."""
+    if config.layout in INDEXED_READERS and is_pattern(config.path):
+        return
     if not storage.exists(config.path):
         raise UserError(f"{config.path}: the data set is not there. Correct the setting path.")
 

@@ -49,11 +49,22 @@ def read_user_manifest(config: DataConfig) -> Reading:
     return rows_to_reading(uri, rows, config)
 
 
-def rows_to_reading(uri: str, rows: Rows, config: DataConfig) -> Reading:
+def rows_to_reading(
+    uri: str,
+    rows: Rows,
+    config: DataConfig,
+    *,
+    root: str = "",
+    places: pa.ChunkedArray | None = None,
+) -> Reading:
     """Rows of a table at `uri` as a data set, by the column names in `config`.
+
+    root: what paths are relative to; "" for the table's folder. places: what a row is called in
+    messages, if not "row 1", "row 2" ...
 
     Raises UserError for missing columns and for labels with two names.
     """
+    root = root or parent(uri)
     class_column, label_column, split_column = _columns_present(uri, rows, config)
     key_column = label_column or class_column
 
@@ -61,8 +72,12 @@ def rows_to_reading(uri: str, rows: Rows, config: DataConfig) -> Reading:
         return texts(uri, rows, column) if column else pa.repeat(absent, len(rows))
 
     splits = mapped(cells(split_column, "train"), str.strip)
+    if places is None:
+        numbers = pa.array(range(1, len(rows) + 1), pa.int64()).cast(pa.string())
+        places = pc.binary_join_element_wise("row", numbers, " ")
     found = pa.table(
         {
+            "place": places,
             "number": pa.array(range(1, len(rows) + 1), pa.int64()),
             "path": cells(config.image_column),
             "image_id": cells(config.id_column),
@@ -84,16 +99,16 @@ def rows_to_reading(uri: str, rows: Rows, config: DataConfig) -> Reading:
     classes, label_of = _classes(uri, found, config.class_column)
     images = pa.table(
         [
-            relative_paths(parent(uri), found.column("path")),
+            relative_paths(root, found.column("path")),
             mapped(found.column("key"), label_of.get, pa.int32()),
             found.column("split"),
             _attributes(found.column("key"), label_of, label_column, others),
-            pc.binary_join_element_wise(f"{uri}, row", found.column("number").cast("string"), " "),
+            pc.binary_join_element_wise(uri, found.column("place"), ", "),
             found.column("image_id"),
         ],
         schema=IMAGES,
     )
-    return Reading(parent(uri), classes, complete_splits(images, config), errors)
+    return Reading(root, classes, complete_splits(images, config), errors)
 
 
 def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str, str]:
@@ -138,10 +153,10 @@ def _bad_rows(
     is_bad = pc.equal(found.column("split"), "")
     for empty in is_empty.values():
         is_bad = pc.or_(is_bad, empty)
-    bad = pa.table({**is_empty, "number": found.column("number"), "split": found["given_split"]})
+    bad = pa.table({**is_empty, "place": found["place"], "split": found["given_split"]})
     errors = []
     for row in bad.filter(is_bad).to_pylist():
-        place = f"row {row['number']}"
+        place = row["place"]
         empty = [needed[column] for column in is_empty if row[column]]
         if empty:
             columns = ", ".join(map(repr, empty))

@@ -61,7 +61,7 @@ def write_source(
     meaning = _list_folder(config, work, progress) if config.layout == "image_folder" else None
     errors: list[dict[str, str]] = []
     if meaning is None:
-        tables = _rows_at_once(config, errors)
+        tables = _rows_at_once(config, storage.join(work, "indices"), errors)
     else:
         tables = _rows_by_class(config, meaning, work, errors)
     num_shards = num_images = 0
@@ -158,9 +158,11 @@ def _classes(
         yield pa.chunked_array(waiting)
 
 
-def _rows_at_once(config: DataConfig, errors: list[dict[str, str]]) -> Iterator[pa.Table]:
+def _rows_at_once(
+    config: DataConfig, indices: str, errors: list[dict[str, str]]
+) -> Iterator[pa.Table]:
     """ROWS of a data set whose files say everything at once."""
-    found = read_checked(config)
+    found = read_checked(config, indices)
     errors += found.errors
     yield _to_rows(found.root, found.images, found.ids, found.names)
 

@@ -54,7 +54,7 @@ def read_data(config: RunConfig, store: ArtifactStore) -> Data:
     """
     if isinstance(config.data, WorldConfig):
         return _world(config.data, store)
-    manifest, errors = ingest(config.data)
+    manifest, errors = ingest(config.data, storage.join(store.root, "indices"))
     names = pc.unique(manifest.column("label").drop_null())
     if len(names) < 2:
         raise UserError(

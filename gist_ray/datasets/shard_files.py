@@ -1,0 +1,106 @@
+"""The files of a data set that keeps many pictures in each, and an index of what is in them that
+is made once.
+
+A path is a file, a folder (all such files below it), or a pattern with * and braces such as
+train-{000..012}.tar.
+"""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import pyarrow as pa
+
+from gist_ray import storage
+from gist_ray.datasets.reading import SPLIT_NAMES
+from gist_ray.errors import UserError
+from gist_ray.schema import stable_id
+
+PATTERN = re.compile(r"[*?]|\{[^{}]*(,|\.\.)[^{}]*\}")
+SPLIT_IN_NAME = re.compile(r"(?:^|/)(train|valid|validation|val|test)(?=[-_./0-9])", re.IGNORECASE)
+INDEXED_AT_ONCE = 8
+
+
+def is_pattern(path: str) -> bool:
+    return bool(PATTERN.search(path))
+
+
+def find_files(path: str, suffix: str) -> list[str]:
+    """The files that `path` stands for, sorted. Raises UserError if there is none, or one that is
+    named is not there."""
+    path = storage.absolute(path)
+    if path.endswith(suffix) and not is_pattern(path):
+        found = [path]
+    elif is_pattern(path):
+        found = [file for one in _expanded(path) for file in _globbed(one)]
+    else:
+        inside = [name for name in storage.list_files(path) if name.endswith(suffix)]
+        found = [storage.join(path, name) for name in inside]
+    missing = [file for file in found if not storage.exists(file)]
+    if missing:
+        raise UserError([f"{file}: this file of the data set is not there." for file in missing])
+    if not found:
+        raise UserError(f"{path}: there are no {suffix} files.")
+    return sorted(found)
+
+
+def index_of(
+    files: list[str], kind: str, folder: str, make: Callable[[str], pa.Table]
+) -> list[pa.Table]:
+    """`make(file)` of each file, kept below `folder` for as long as the file does not change.
+
+    kind: what `make` does, if files may be indexed in several ways.
+    """
+
+    def of(file: str) -> pa.Table:
+        fs, path = storage.filesystem(file)
+        info = fs.info(path)
+        stamp = info.get("ETag") or info.get("mtime") or info.get("created")
+        key = stable_id(kind, file, info.get("size"), stamp)
+        kept = storage.join(folder, f"{key}.parquet")
+        if storage.exists(kept):
+            return storage.read_parquet(kept)
+        table = make(file)
+        storage.write_parquet(kept, table)
+        return table
+
+    with ThreadPoolExecutor(INDEXED_AT_ONCE) as threads:
+        return list(threads.map(of, files))
+
+
+def common_folder(files: list[str]) -> str:
+    """The folder that all files lie in, at any depth."""
+    folders = [file.rpartition("/")[0].split("/") for file in files]
+    depth = 0
+    while all(len(parts) > depth and parts[depth] == folders[0][depth] for parts in folders):
+        depth += 1
+    return "/".join(folders[0][:depth])
+
+
+def splits_of(names: list[str]) -> list[str] | None:
+    """The split that each file's name or folder begins with, None unless all of them do."""
+    found = [SPLIT_IN_NAME.search(name) for name in names]
+    known = [SPLIT_NAMES[match[1].lower()] for match in found if match]
+    return known if len(known) == len(names) else None
+
+
+def _globbed(path: str) -> list[str]:
+    if not re.search(r"[*?]", path):
+        return [path]
+    fs, inside = storage.filesystem(path)
+    scheme = "" if storage.is_local(path) else path.split("://")[0] + "://"
+    return [scheme + found.removeprefix(scheme) for found in fs.glob(inside)]
+
+
+def _expanded(path: str) -> list[str]:
+    """Braces written out: {000..012} and {a,b}."""
+    parts = re.split(r"(\{[^{}]*\})", path)
+    return ["".join(choice) for choice in product(*map(_alternatives, parts))]
+
+
+def _alternatives(part: str) -> list[str]:
+    if span := re.fullmatch(r"\{([0-9]+)\.\.([0-9]+)\}", part):
+        first, last = span[1], span[2]
+        return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+    return part[1:-1].split(",") if re.fullmatch(r"\{.*,.*\}", part) else [part]
