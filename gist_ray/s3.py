@@ -76,14 +76,22 @@ def filesystem() -> Any:
     return files
 
 
-def read_object(files: Any, path: str, max_bytes: int | None, timeout_s: float) -> bytes:
-    """A whole object by one request, which also tells its size.
+def read_object(
+    files: Any,
+    path: str,
+    max_bytes: int | None,
+    timeout_s: float,
+    span: tuple[int, int] | None = None,
+) -> bytes:
+    """A whole object, or its bytes of `span` (start, end), by one request, which also tells its
+    size.
 
     Raises TooLargeError before the body is read, and IncompleteReadError for a body that is not as
     long as its header says.
     """
     bucket, key, _ = files.split_path(path)
-    answer = files.call_s3("get_object", Bucket=bucket, Key=key, timeout=timeout_s)
+    part = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
+    answer = files.call_s3("get_object", Bucket=bucket, Key=key, **part, timeout=timeout_s)
     body = answer["Body"]
     try:
         num_bytes = answer.get("ContentLength", -1)
@@ -99,12 +107,14 @@ def read_object(files: Any, path: str, max_bytes: int | None, timeout_s: float) 
     return data
 
 
-def list_keys(files: Any, path: str) -> Iterator[str]:
-    """Keys below a folder, relative to it, page by page in the bucket's (UTF-8) order. Objects
-    that only mark a folder are left out."""
+def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
+    """Keys below a folder, relative to it, that come after `after`, page by page in the bucket's
+    (UTF-8) order. Objects that only mark a folder are left out."""
     bucket, key, _ = files.split_path(path)
     prefix = f"{key.rstrip('/')}/" if key else ""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    if after:
+        request["StartAfter"] = prefix + after
     while True:
         page = patiently(lambda s: files.call_s3("list_objects_v2", **request, timeout=s))
         for found in page.get("Contents", ()):

@@ -138,6 +138,21 @@ def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIE
     return data
 
 
+def size(uri: str) -> int:
+    """Bytes of a file."""
+    fs, path = filesystem(uri)
+    return int(call(fs, "info", path)["size"] or 0)
+
+
+def read_range(uri: str, start: int, end: int, patience_s: float = PATIENCE_S) -> bytes:
+    """The bytes from `start` to before `end`, fewer where the file ends earlier."""
+    fs, path = filesystem(uri)
+    if s3.is_s3(uri):
+        return patiently(lambda s: s3.read_object(fs, path, None, s, (start, end)), patience_s)
+    data: bytes = call(fs, "cat_file", path, start, end, patience_s=patience_s)
+    return data
+
+
 def read_text(uri: str) -> str:
     return read_bytes(uri).decode("utf-8-sig")
 
@@ -261,16 +276,17 @@ def names_in(uri: str) -> list[str]:
     return sorted(found.rstrip("/").split("/")[-1] for found in call(fs, "ls", path, False))
 
 
-def list_files(uri: str) -> Iterator[str]:
-    """All files below a folder, as paths relative to it, in sorted order. On S3 they come as they
-    are listed, a thousand at a time."""
+def list_files(uri: str, after: str = "") -> Iterator[str]:
+    """All files below a folder, as paths relative to it, in sorted order, from behind `after` on.
+    On S3 they come as they are listed, a thousand at a time."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
-        yield from s3.list_keys(fs, path)
+        yield from s3.list_keys(fs, path, after)
         return
     prefix = path.rstrip("/") + "/"
     for found in sorted(call(fs, "find", path)):
-        yield found[len(prefix) :]
+        if found[len(prefix) :] > after:
+            yield found[len(prefix) :]
 
 
 def delete(uri: str) -> None:

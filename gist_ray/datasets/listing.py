@@ -30,35 +30,16 @@ def files(root: str, after: str = "") -> Iterator[Found]:
     if storage.is_local(root):
         found = _local(root, "", os.path.realpath(root))
         yield from (entry for entry in found if entry.path > after)
-    elif root.startswith(("s3://", "s3a://")):
-        yield from map(Found, _s3(root, after))
-    else:
-        yield from (Found(path) for path in storage.list_files(root) if path > after)
-
-
-def _s3(root: str, after: str) -> Iterator[str]:
-    fs, path = storage.filesystem(root)
-    bucket, key, _ = fs.split_path(path)
-    prefix = key.rstrip("/") + "/" if key else ""
-    request = {"Bucket": bucket, "Prefix": prefix}
-    if after:
-        request["StartAfter"] = prefix + after
+        return
     last = after
-    while True:
-        page = fs.call_s3("list_objects_v2", **request)
-        for entry in page.get("Contents", []):
-            found = entry["Key"][len(prefix) :]
-            if found < last:
-                raise UserError(
-                    f"{root}: this store lists its keys in no order ({last!r} before {found!r}). "
-                    "Name the pictures in a table and read it with data=manifest."
-                )
-            if found > after and not found.endswith("/"):
-                yield found
-            last = found
-        if not page.get("IsTruncated"):
-            return
-        request["ContinuationToken"] = page["NextContinuationToken"]
+    for path in storage.list_files(root, after):
+        if path < last:
+            raise UserError(
+                f"{root}: this store lists its keys in no order ({last!r} before {path!r}). Name "
+                "the pictures in a table and read it with data=manifest."
+            )
+        last = path
+        yield Found(path)
 
 
 def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:

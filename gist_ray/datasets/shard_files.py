@@ -54,10 +54,7 @@ def index_of(
     """
 
     def of(file: str) -> pa.Table:
-        fs, path = storage.filesystem(file)
-        info = fs.info(path)
-        stamp = info.get("ETag") or info.get("mtime") or info.get("created")
-        key = stable_id(kind, file, info.get("size"), stamp)
+        key = stable_id(kind, file, storage.version(file))
         kept = storage.join(folder, f"{key}.parquet")
         if storage.exists(kept):
             return storage.read_parquet(kept)

@@ -9,6 +9,7 @@ footers of the Parquet files that it reads and the last row groups, so that read
 order fetches each row group once.
 """
 
+import io
 import re
 import threading
 from bisect import bisect_right
@@ -22,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gist_ray import storage
+from gist_ray.retry import PATIENCE_S
+from gist_ray.s3 import TooLargeError
 
 DEFAULT_COLUMN = "bytes"
 ROW = re.compile(r"(?P<file>.+\.parquet)#(?P<row>[0-9]+)(:(?P<column>.+))?", re.DOTALL)
@@ -51,13 +54,15 @@ def is_member(uri: str) -> bool:
     return bool(ROW.fullmatch(uri) or RANGE.fullmatch(uri))
 
 
-def read_member(uri: str, max_bytes: int) -> bytes:
+def read_member(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
     """The bytes that a reference names.
 
-    Raises MemberError for what the file does not hold, and whatever storage raises.
+    patience_s: as in `storage.read_bytes`. Raises MemberError for what the file does not hold,
+    TooLargeError, and whatever storage raises.
     """
     if found := RANGE.fullmatch(uri):
-        return _read_range(found["file"], int(found["offset"]), int(found["length"]), max_bytes)
+        offset, length = int(found["offset"]), int(found["length"])
+        return _read_range(found["file"], offset, length, max_bytes, patience_s)
     found = ROW.fullmatch(uri)
     if found is None:
         raise MemberError("missing", f"{uri} is no reference to a member of a file")
@@ -74,10 +79,9 @@ def read_member(uri: str, max_bytes: int) -> bytes:
     return data
 
 
-def _read_range(file: str, offset: int, length: int, max_bytes: int) -> bytes:
+def _read_range(file: str, offset: int, length: int, max_bytes: int, patience_s: float) -> bytes:
     _check_size(length, max_bytes)
-    fs, path = storage.filesystem(file)
-    data: bytes = fs.cat_file(path, start=offset, end=offset + length) if length else b""
+    data = storage.read_range(file, offset, offset + length, patience_s) if length else b""
     if len(data) != length:
         raise MemberError("corrupt", f"{file} ends before byte {offset + length:,}")
     return data
@@ -85,7 +89,7 @@ def _read_range(file: str, offset: int, length: int, max_bytes: int) -> bytes:
 
 def _check_size(num_bytes: int, max_bytes: int) -> None:
     if num_bytes > max_bytes:
-        raise MemberError("too_large", f"{num_bytes:,} bytes; at most {max_bytes:,} are read")
+        raise TooLargeError(num_bytes)
 
 
 def _cell(file: str, row: int, column: str) -> bytes | None:
@@ -110,6 +114,38 @@ def _column_of(parquet: pq.ParquetFile, group: int, column: str) -> pa.Array:
     while pa.types.is_struct(cells.type):
         cells = cells.field(0)
     return cells
+
+
+class _Ranges(io.RawIOBase):
+    """A remote file for Arrow: every read is one request for a range, tried again as storage
+    does."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._size = storage.size(uri)
+        self._place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._size, self._place + size)
+        if end <= self._place:
+            return b""
+        data = storage.read_range(self._uri, self._place, end)
+        self._place += len(data)
+        return data
 
 
 class _RowGroups:
@@ -149,10 +185,9 @@ def _opened(file: str) -> Iterator[tuple[pq.ParquetFile, list[int]]]:
     with own:
         found = _files.get(file)
         if found is None:
-            fs, path = storage.filesystem(file)
             # pre_buffer: one request for the column of a row group, not one for each page
             parquet = pq.ParquetFile(
-                fs.open(path, "rb", cache_type="none"),
+                storage.absolute(file) if storage.is_local(file) else _Ranges(file),
                 pre_buffer=True,
                 page_checksum_verification=True,
             )

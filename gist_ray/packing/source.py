@@ -31,6 +31,7 @@ from gist_ray.datasets.ingest import (
     counts_of_splits,
     display_names,
     image_ids,
+    name_problems,
     no_usable_image,
     read_checked,
     split_problems,
@@ -128,6 +129,7 @@ def _rows_by_class(
             counts[label] += of_label
         if not problems:
             yield _to_rows(root, images, image_ids(images), names)
+    problems += name_problems(root, names)
     problems += split_problems(root, meaning.class_entries(), counts)
     if not counts:
         problems = [no_usable_image(root, errors)]
