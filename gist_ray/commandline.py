@@ -21,9 +21,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gist_ray.config import build
+from gist_ray.config import CREDENTIALS_FIX, build
 from gist_ray.errors import UserError, full_disk, printable
 from gist_ray.flow import TooManyFailedRowsError
+from gist_ray.s3 import holds_credentials
 from gist_ray.settings_help import settings_help
 
 EXIT_FAILED_ROWS = 1
@@ -117,6 +118,9 @@ def compose_values(
         if not config_dir.is_dir():
             raise UserError(f"--config-dir {config_dir}: there is no such folder.")
         folders.append(config_dir)
+    words = [override.partition("=") for override in overrides]
+    if secrets := [f"{key}: {CREDENTIALS_FIX}" for key, _, v in words if holds_credentials(v)]:
+        raise UserError(secrets)
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:

@@ -17,10 +17,17 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.matching.config import MatchingConfig
+from gist_ray.reachable import why_missing
+from gist_ray.s3 import holds_credentials
 from gist_ray.settings import MAX_INT32, settings
 from gist_ray.texts.config import TextsConfig
 from gist_ray.texts.llm_config import LlmConfig
 from gist_ray.texts.prompt_set import PromptSet
+
+CREDENTIALS_FIX = (
+    "holds credentials, which would be written down with the config. Take them out of the address "
+    "and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role in the environment."
+)
 
 Training = Literal["gist", "class_name", "random", "all", "any_class"]
 Seed = Annotated[int, Field(ge=0, le=MAX_INT32)]
@@ -119,13 +126,27 @@ def build(config_type: type, values: dict[str, Any]) -> Any:
     """The checked settings object of a composed config.
 
     Raises UserError with every unknown key, wrong type and impossible value at once, and with the
-    files that are not there: those who mend one want to know of the other.
+    files that are not there: those who mend one want to know of the other. Credentials in a value
+    are told alone, for the other findings show values.
     """
+    if secrets := credential_problems(values):
+        raise UserError(secrets)
     try:
         return TypeAdapter(config_type).validate_python(values)
     except ValidationError as error:
         problems = [*_sentences(config_type, error), *missing_files(values)]
         raise UserError(problems) from error
+
+
+def credential_problems(values: Any, key: str = "") -> list[str]:
+    """Settings whose value holds credentials, without showing them."""
+    if isinstance(values, str):
+        return [f"{key}: {CREDENTIALS_FIX}"] if holds_credentials(values) else []
+    if isinstance(values, Mapping):
+        inner = [(f"{key}.{name}".lstrip("."), value) for name, value in values.items()]
+    else:
+        inner = [(key, value) for value in values] if isinstance(values, list) else []
+    return [problem for name, value in inner for problem in credential_problems(value, name)]
 
 
 def missing_files(values: Mapping[str, Any]) -> list[str]:
@@ -135,7 +156,7 @@ def missing_files(values: Mapping[str, Any]) -> list[str]:
         group = values.get(section)
         uri = group.get(name) if isinstance(group, Mapping) else None
         if uri and isinstance(uri, str) and not is_pattern(uri):
-            why = storage.why_missing(uri)
+            why = why_missing(uri)
             if not why and name != "path" and storage.is_folder(uri):
                 why = "is a folder and has to be a file"
             problems += [f"{section}.{name}={uri}: {why}."] if why else []

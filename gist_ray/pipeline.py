@@ -20,6 +20,7 @@ from gist_ray.flow import Stage, family, run_flow
 from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
+from gist_ray.reachable import why_unwritable
 from gist_ray.results import write_results
 from gist_ray.stages.graph import RunGraph, build_graph, in_order
 from gist_ray.texts.llm_config import model_problems
@@ -80,7 +81,7 @@ def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
     problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
     missing = missing_files(asdict(config))
     problems += missing
-    if why := why_no_root(config) or storage.why_unwritable(config.root):
+    if why := why_no_root(config) or why_unwritable(config.root):
         problems.append(f"root={config.root}: {why}.")
     for clip in filter(None, (config.clip, config.matcher)):
         problems += _problems_of(partial(check_clip, clip))

@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 from botocore.exceptions import ClientError, IncompleteReadError  # type: ignore[import-untyped]
 from fsspec.asyn import sync
+from s3fs.errors import translate_boto_error
 
 from gist_ray.retry import patience_for, patiently
 
@@ -25,11 +26,12 @@ REQUEST_ATTEMPTS = 3
 
 MOST_DELETED_AT_ONCE = 1000
 
-CREDENTIALS = re.compile(
-    r"^[a-z0-9+.-]+://[^/?#]*@"
-    r"|[?&](X-Amz-(Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig)=",
-    re.IGNORECASE,
+CREDENTIALS = (
+    r"(?i)[a-z0-9+.-]+://([^/?#\s]*@"
+    r"|.*[?&](X-Amz-(Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig)=)"
 )
+"""A key, a token or a signature in a URI, as in s3://key:secret@bucket. It would be written down
+with the config, the manifest and the report. For `re` and for Arrow."""
 
 
 class TooLargeError(Exception):
@@ -44,9 +46,8 @@ def is_s3(uri: str) -> bool:
     return uri.startswith(("s3://", "s3a://"))
 
 
-def holds_credentials(uri: str) -> bool:
-    """Whether a key, a token or a signature stands in a URI, as in s3://key:secret@bucket."""
-    return "://" in uri and bool(CREDENTIALS.search(uri))
+def holds_credentials(text: str) -> bool:
+    return re.search(CREDENTIALS, text) is not None
 
 
 def options() -> dict[str, Any]:
@@ -140,4 +141,4 @@ def _delete(files: Any, bucket: str, objects: list[dict[str, str]], timeout_s: f
     answer = files.call_s3("delete_objects", Bucket=bucket, Delete=wanted, timeout=timeout_s)
     for failed in answer.get("Errors", ()):
         # The request as a whole succeeded; each object has an answer of its own.
-        raise ClientError({"Error": failed}, "DeleteObjects")
+        raise translate_boto_error(ClientError({"Error": failed}, "DeleteObjects"))

@@ -18,14 +18,12 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from gist_ray import s3
-from gist_ray.retry import PATIENCE_S, failure_kind, patience_for, patiently
+from gist_ray.retry import PATIENCE_S, patience_for, patiently
 
-WRITE_PROBE = ".gist-ray-write-probe"
 UNFINISHED = ".tmp"
 
 
@@ -60,9 +58,9 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts if part)])
 
 
-def exists(uri: str) -> bool:
+def exists(uri: str, patience_s: float = PATIENCE_S) -> bool:
     """Whether there is a file or folder; what cannot be told is raised, not taken for a no."""
-    return _info(uri) is not None
+    return _info(uri, patience_s) is not None
 
 
 def is_folder(uri: str) -> bool:
@@ -70,10 +68,10 @@ def is_folder(uri: str) -> bool:
     return info is not None and info["type"] == "directory"
 
 
-def _info(uri: str) -> dict[str, Any] | None:
+def _info(uri: str, patience_s: float = PATIENCE_S) -> dict[str, Any] | None:
     fs, path = filesystem(uri)
     try:
-        info: dict[str, Any] = call(fs, "info", path)
+        info: dict[str, Any] = call(fs, "info", path, patience_s=patience_s)
         return info
     except FileNotFoundError:
         return None
@@ -84,42 +82,6 @@ def version(uri: str) -> str:
     fs, path = filesystem(uri)
     # not s3fs's checksum, which wants an ETag to be a number
     return str(call(fs, "info", path).get("ETag") or call(fs, "checksum", path))
-
-
-def why_missing(uri: str) -> str:
-    """ "" if there is a file or folder at `uri`, else what is wrong with it."""
-    try:
-        return "" if exists(uri) else "there is no such file or folder"
-    except (OSError, ValueError, ImportError, BotoCoreError) as error:
-        return f"cannot be reached ({error})"
-
-
-def why_unwritable(uri: str) -> str:
-    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it.
-
-    Of a bucket only an attempt can tell: a small object is written there and deleted.
-    """
-    if is_local(uri):
-        path = absolute(uri)
-        while not os.path.exists(path):
-            path = os.path.dirname(path)
-        allowed = os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
-        return "" if allowed else f"{path} is no folder that this user may write to"
-    probe, doing = join(uri, WRITE_PROBE), "written to"
-    try:
-        write_bytes(probe, b"")
-        doing = "deleted from"
-        delete(probe)
-        doing = "listed"
-        next(list_files(uri), None)
-        return ""
-    except (OSError, ValueError, ImportError, BotoCoreError) as error:
-        kind = failure_kind(error)
-        if kind == "missing":
-            return f"there is no bucket {uri.split('/')[2]}"
-        if kind == "forbidden":
-            return f"must not be {doing} with these credentials ({error})"
-        return f"cannot be reached ({error})"
 
 
 def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIENCE_S) -> bytes:

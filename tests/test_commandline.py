@@ -126,3 +126,13 @@ main("A job.", "config", RunConfig, run)
     assert ended.returncode == 130
     assert "goes on from what is stored" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("key", ["data", "data.path", "nosuch", "root"])
+def test_credentials_on_the_command_line_are_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = problems_of(monkeypatch, capsys, f"{key}='s3://AKIA123:geheim@bucket/my data'")
+    assert f"{key}: holds credentials" in said
+    assert "geheim" not in said
+    assert "AKIA" not in said

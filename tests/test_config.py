@@ -66,3 +66,18 @@ def test_a_name_is_no_path() -> None:
 
 def test_an_unknown_layout_lists_the_known_ones() -> None:
     assert "'image_folder'" in problems({"data": {"layout": "images", "path": "x"}})[0]
+
+
+def test_credentials_in_a_value_are_told_alone_and_not_shown() -> None:
+    found = problems(
+        {
+            "nmae": "x",
+            "root": "s3://AKIA123:geheim@bucket/root",
+            "data": {"layout": "manifest", "path": "https://h/a.csv?X-Amz-Signature=geheim"},
+            "study": {"shots": 0},
+        }
+    )
+    assert [problem.split(":")[0] for problem in found] == ["root", "data.path"]
+    assert all("holds credentials" in problem and "AWS_PROFILE" in problem for problem in found)
+    assert "geheim" not in str(found)
+    assert "AKIA" not in str(found)

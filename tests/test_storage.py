@@ -41,17 +41,3 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         storage.put_file(uri, str(tmp_path / "copy"))
     assert storage.read_text(uri) == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_what_cannot_be_written_to_is_told(tmp_path: Path) -> None:
-    assert storage.why_unwritable(str(tmp_path / "new" / "folder")) == ""
-    assert storage.why_unwritable("memory://anything") == ""
-    (tmp_path / "file").touch()
-    why = storage.why_unwritable(str(tmp_path / "file" / "below"))
-    assert why == f"{tmp_path}/file is no folder that this user may write to"
-
-
-def test_what_is_missing_is_told_apart(tmp_path: Path) -> None:
-    assert storage.why_missing(str(tmp_path)) == ""
-    assert storage.why_missing(str(tmp_path / "x")) == "there is no such file or folder"
-    assert storage.why_missing("nosuch://x") == "cannot be reached (Protocol not known: nosuch)"

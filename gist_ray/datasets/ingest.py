@@ -24,6 +24,7 @@ from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError
+from gist_ray.s3 import CREDENTIALS
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
 
 READERS: dict[str, Callable[[DataConfig], Reading]] = {
@@ -183,6 +184,12 @@ def _check(reading: Reading, ids: pa.Array) -> list[str]:
     for image in images.filter(pc.invert(fits)).to_pylist():
         place = image["where"] or image["path"]
         problems.append(f"{place}: split {image['split']!r} does not fit.")
+    secret = pc.match_substring_regex(images.column("path"), CREDENTIALS)
+    if where := images.filter(secret).column("where").to_pylist():
+        problems.append(
+            f"{reading.root}: the addresses of {len(where)} pictures hold credentials, which every "
+            f"result would hold too (first: {where[0]}). Take them out; see docs/s3.md."
+        )
     problems += _repeated(images, ids)
     problems += split_problems(reading.root, reading.classes, counts_of_splits([images]))
     if len(problems) > lines.MAX_LINES_REPORTED:

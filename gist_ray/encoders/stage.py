@@ -1,5 +1,6 @@
 """The embedding stages on Ray Data: decode beside, encode in an actor pool, store in parts."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,9 +16,15 @@ from gist_ray.encoders.clip import embed_images, embed_texts, load_clip, to_pixe
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.encoders.images import ImageError, decode, fetch
 from gist_ray.progress import Progress
+from gist_ray.retry import PATIENCE_S
 from gist_ray.row_stage import run_rows
 
 FETCH_THREADS = 8
+
+# How long the pictures of a block may wait together for a store that is throttled or down, before
+# each of the rest is given a short try only: an outage must not look like a run that hangs.
+BLOCK_PATIENCE_S = 300.0
+SHORT_PATIENCE_S = 5.0
 
 Batch = dict[str, Any]
 
@@ -152,10 +159,12 @@ def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
 
     def decode_batch(batch: Batch) -> Batch:
         transform = to_pixels(preprocess)
+        end = time.monotonic() + BLOCK_PATIENCE_S
 
         def one(uri: str) -> tuple[np.ndarray | None, str, str]:
+            patience_s = min(PATIENCE_S, max(SHORT_PATIENCE_S, end - time.monotonic()))
             try:
-                image = decode(fetch(uri, max_bytes), config.max_image_pixels)
+                image = decode(fetch(uri, max_bytes, patience_s), config.max_image_pixels)
                 return np.asarray(transform(image)), "", ""
             except ImageError as error:
                 return None, error.kind, error.message

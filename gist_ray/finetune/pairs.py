@@ -19,6 +19,7 @@ from torchvision.transforms import InterpolationMode
 from gist_ray.encoders.images import ImageError, decode, fetch
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.schema import TRANSIENT_KINDS
 
 Visit = tuple[int, int]  # (epoch, row)
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # images, tokens, labels
@@ -69,9 +70,12 @@ class PairDataset(torch.utils.data.Dataset):
         try:
             return decode(self._bytes(row), MAX_IMAGE_PIXELS)
         except ImageError as error:
+            fix = "Mend or remove it and run again."
+            if error.kind in TRANSIENT_KINDS:
+                fix = "Run again once the store answers: the training goes on where it was stored."
             raise UserError(
                 f"{self.uris[row]}: a training image cannot be read ({error.kind}: "
-                f"{error.message}). Mend or remove it and run again."
+                f"{error.message}). {fix}"
             ) from error
 
     def _bytes(self, row: int) -> bytes:

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from gist_ray.encoders.images import FORMATS, fetch
 
 JPEG_QUALITY = 82
+PATIENCE_S = 10.0
 MAX_BYTES = 2**30
 
 
@@ -27,7 +28,7 @@ def thumbnail(uri: str, max_px: int = 160) -> str | None:
 
 
 def _read(uri: str, max_px: int) -> Image.Image:
-    with Image.open(io.BytesIO(fetch(uri, MAX_BYTES)), formats=FORMATS) as opened:
+    with Image.open(io.BytesIO(fetch(uri, MAX_BYTES, PATIENCE_S)), formats=FORMATS) as opened:
         opened.draft("RGB", (max_px, max_px))
         upright = ImageOps.exif_transpose(opened)
         upright.thumbnail((max_px, max_px))

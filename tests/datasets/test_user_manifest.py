@@ -194,3 +194,14 @@ def test_column_asked_for_by_name_has_to_be_there(tmp_path, write_files):
     root = write_files(tmp_path, {"m.csv": as_csv(ROWS)})
     with pytest.raises(UserError, match=r"no column 'fold'.*Set split_column"):
         read(f"{root}/m.csv", split_column="fold")
+
+
+def test_signed_addresses_are_refused_and_not_shown(tmp_path, write_files):
+    signed = {"image": "https://h/1.jpg?X-Amz-Date=1&X-Amz-Signature=geheim"}
+    keyed = {"image": "s3://AKIA:geheim@bucket/1.jpg"}
+    rows = [ROWS[0], {**ROWS[1], **signed}, {**ROWS[2], **keyed}]
+    root = write_files(tmp_path, {"m.csv": as_csv(rows)})
+    with pytest.raises(UserError, match="the addresses of 2 pictures hold credentials") as raised:
+        read(f"{root}/m.csv")
+    assert "m.csv, row 2" in str(raised.value)
+    assert "geheim" not in str(raised.value)
