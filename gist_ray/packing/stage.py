@@ -26,6 +26,7 @@ from gist_ray.packing.manifest import write_manifest
 from gist_ray.packing.shard import ROWS, pack_shard
 from gist_ray.packing.source import rows_file, write_source
 from gist_ray.progress import Progress, duration
+from gist_ray.reachable import why_unwritable
 from gist_ray.row_stage import PARTS, run_rows
 from gist_ray.schema import ERRORS, TRANSIENT_KINDS
 
@@ -49,7 +50,7 @@ def run_pack(config: PackConfig) -> Artifact:
     if done is not None and not _transient(done.counts["failed"]):
         progress.say("pack", f"{done.counts['rows_ok']:,} images are packed already")
         return _checked(done, config)
-    if why := storage.why_unwritable(out):
+    if why := why_unwritable(out):
         raise UserError(f"out={config.out}: {why}.")
     _claim(storage.join(work, "config.json"), settings)
     start = time.monotonic()
