@@ -2,9 +2,14 @@
 
 import logging
 import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import ray
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from gist_ray import storage
 from gist_ray.errors import UserError
 from gist_ray.progress import duration
 
@@ -22,6 +27,8 @@ STEADY_CPU = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
+Result = TypeVar("Result")
+
 
 def connect() -> float:
     """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs."""
@@ -37,7 +44,8 @@ def connect() -> float:
             include_dashboard=None if not local else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": STEADY_CPU},
+            # What the job's submission or its owner sets already stays; Ray would refuse both.
+            runtime_env={"env_vars": {k: v for k, v in STEADY_CPU.items() if k not in os.environ}},
             **local,
         )
     return float(ray.cluster_resources().get("CPU", 1))
@@ -60,6 +68,49 @@ def cluster_resources() -> dict[str, float]:
         return {}
     found = {name: ray.cluster_resources().get(name, 0.0) for name in ("CPU", "GPU")}
     return {**found, "nodes": float(sum(node["Alive"] for node in ray.nodes()))}
+
+
+def on_every_node(work: Callable[[], Result]) -> list[tuple[str, Result]]:
+    """(node, what `work` returns there) for the nodes that are up now. It takes no node's CPU."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) == 1:
+        return [(nodes[0]["NodeName"], work())]
+    task = ray.remote(num_cpus=0)(work)
+    there = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    results = ray.get([task.options(scheduling_strategy=node).remote() for node in there])
+    return [(node["NodeName"], result) for node, result in zip(nodes, results, strict=True)]
+
+
+def require_shared(folders: Mapping[str, str]) -> None:
+    """Raise UserError for a local folder ({setting: folder}) that some node does not see."""
+    local = {what: storage.absolute(uri) for what, uri in folders.items() if storage.is_local(uri)}
+    if not local or sum(node["Alive"] for node in ray.nodes()) < 2:
+        return
+    seen = on_every_node(lambda: {what: os.path.exists(path) for what, path in local.items()})
+    problems = []
+    for what, path in local.items():
+        blind = [node for node, found in seen if not found[what]]
+        if blind:
+            problems.append(
+                f"{what}={path}: {len(blind)} of {len(seen)} nodes of the cluster do not see this "
+                f"folder ({', '.join(blind[:3])}). Put it on a filesystem that all nodes share, "
+                "or on s3://."
+            )
+    if problems:
+        raise UserError(problems)
+
+
+def relative_in_job(folders: Mapping[str, str]) -> list[str]:
+    """Problems of relative folders ({setting: folder}) in a submitted job."""
+    if RAY_JOB_CONFIG_JSON_ENV_VAR not in os.environ:
+        return []
+    return [
+        f"{what}={uri}: in a submitted job this is a place in a temporary copy of the code, which "
+        "goes with the job. Give s3://bucket/prefix, or the full path of a folder on a filesystem "
+        "that all nodes share."
+        for what, uri in folders.items()
+        if storage.is_local(uri) and not os.path.isabs(uri.removeprefix("file://"))
+    ]
 
 
 def cpus_without_connecting() -> float:

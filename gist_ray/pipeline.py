@@ -11,7 +11,13 @@ from rich.table import Table
 
 from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import cluster_resources, connect, cpus_without_connecting
+from gist_ray.cluster import (
+    cluster_resources,
+    connect,
+    cpus_without_connecting,
+    relative_in_job,
+    require_shared,
+)
 from gist_ray.config import RunConfig, missing_files
 from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
@@ -22,6 +28,7 @@ from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
 from gist_ray.reachable import why_unwritable
 from gist_ray.results import write_results
+from gist_ray.shared_folders import shared_folders
 from gist_ray.stages.graph import RunGraph, build_graph, in_order
 from gist_ray.texts.llm_config import model_problems
 from gist_ray.texts.prompt_set import prompt_set_problems
@@ -60,6 +67,8 @@ def run_stages(
     """Make what is missing of `stages`, and the results where these are all of the run."""
     missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
     num_cpus = connect() if missing else cpus_without_connecting()
+    if missing:
+        require_shared(shared_folders(config))
     done = run_flow(
         stages,
         store,
@@ -87,6 +96,7 @@ def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
         problems += _problems_of(partial(check_clip, clip))
     if not config.texts.import_from:
         problems += model_problems(config.llm)
+    problems += relative_in_job(shared_folders(config))
     problems += resource_problems(config)
     graph: list[RunGraph] = []
     if not missing:

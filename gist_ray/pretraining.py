@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
-from gist_ray.cluster import cluster_resources, connect
+from gist_ray.cluster import cluster_resources, connect, relative_in_job, require_shared
 from gist_ray.datasets.butterflies.attributes import Attributes
 from gist_ray.datasets.butterflies.captions import attribute_answer, attribute_prompts
 from gist_ray.datasets.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
@@ -23,6 +23,7 @@ from gist_ray.datasets.stage import draw_pictures
 from gist_ray.encoders.clip import embed_texts, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer
+from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
 from gist_ray.finetune.selection import embed_uris
@@ -71,6 +72,8 @@ class PretrainConfig:
 
 def run_pretraining(config: PretrainConfig) -> None:
     """Draw, train, measure, and say where the model folder lies."""
+    if problems := relative_in_job({"root": config.root}):
+        raise UserError(problems)
     store = ArtifactStore(config.root)
     draws = {
         "train": _draw_stage(config, "train", config.num_pictures),
@@ -96,11 +99,13 @@ def run_pretraining(config: PretrainConfig) -> None:
     stages = [*draws.values(), pretrain]
     name = f"pretrain-{pretrain.fingerprint}"
     with recorded(name, config, store, stages, progress, hardware=cluster_resources) as pulse:
+        num_cpus = connect()
+        require_shared({"root": config.root})
         done = run_flow(
             stages,
             store,
             progress,
-            num_cpus=connect(),
+            num_cpus=num_cpus,
             max_failed_fraction=0.0,
             hold=pulse.hold,
         )

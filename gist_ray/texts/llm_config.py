@@ -16,8 +16,8 @@ class LlmConfig:
     """A language model in vLLM, as any number of replicas."""
 
     model: str = smollm2.NAME
-    """"smollm2-135m-instruct" (packaged), a Hugging Face id, a folder, or s3://bucket/folder.
-    Without a shared $GIST_RAY_CACHE the packaged one lies on the driver's machine only."""
+    """"smollm2-135m-instruct" (packaged), a Hugging Face id, s3://bucket/folder, or a folder, which
+    every machine of a cluster has to see."""
 
     num_replicas: Annotated[int, Field(ge=1)] = 1
     """How many engines share the prompts. On CPUs at most one per machine."""

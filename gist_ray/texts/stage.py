@@ -11,10 +11,12 @@ import ray
 import ray.data
 from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
+from gist_ray import cluster
 from gist_ray.artifacts import ArtifactWriter
 from gist_ray.progress import Progress
 from gist_ray.row_stage import run_rows
 from gist_ray.schema import table
+from gist_ray.texts import smollm2
 from gist_ray.texts.llm_config import LlmConfig, is_local_model, model_source
 from gist_ray.texts.prompt_set import Sampling
 from gist_ray.texts.tables import ANSWERS
@@ -40,6 +42,9 @@ def generate(
     A prompt that the engine refuses becomes an error row of kind "too_long", where it does not fit
     into the context, or else "llm_error". Raises UserError if the model does not exist.
     """
+    if llm.model == smollm2.NAME:
+        # Converted where an engine may come to run; elsewhere models are found by name or URI.
+        cluster.on_every_node(smollm2.convert)
     # Each replica needs a few files' worth of prompts, or the last file is written by one alone.
     share = -(-len(prompts) // (2 * llm.num_replicas))
     run_rows(
