@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from pathlib import Path
+from zipfile import ZipFile
 
 import requests
 from ray._private.runtime_env.packaging import create_package
@@ -16,8 +17,6 @@ PATIENCE_S = 60.0
 
 EXIT_STOPPED = 130
 
-logging.getLogger("ray").setLevel(logging.ERROR)
-
 
 class ClusterError(Exception):
     """Something its user can mend; the message says what."""
@@ -28,6 +27,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        logging.disable(logging.INFO)  # of its client, which would be among the job's own lines
         try:
             self.client = JobSubmissionClient(address)
         except (AuthenticationError, RuntimeError, ConnectionError, OSError, ValueError) as error:
@@ -131,8 +131,6 @@ class Cluster:
 
 def _sizes(package: Path) -> dict[str, float]:
     """MiB of each file of a zip, by its first two folders."""
-    from zipfile import ZipFile
-
     sizes: dict[str, float] = {}
     with ZipFile(package) as archive:
         for entry in archive.infolist():
