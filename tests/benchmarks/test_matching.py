@@ -17,7 +17,7 @@ def test_both_orders_have_a_ratio_and_the_memory() -> None:
 
 def test_memory_beyond_the_inputs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def wasteful(images: object, *arrays: object) -> None:
-        bytes(300 * 2**20)
+        b"x" * (300 * 2**20)
 
     monkeypatch.setattr(matching, "match_topk", wasteful)
     found = measure(num_images=400, num_classes=4, texts_each=5, dim=16, k=2, rounds=1)
