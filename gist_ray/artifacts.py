@@ -84,9 +84,7 @@ class Artifact:
             raise UserError(
                 f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
             )
-        parts = [
-            read_part(self.uri, part["file"], columns, part["rows"]) for part in self.info["parts"]
-        ]
+        parts = [self.read_part(part, columns) for part in self.info["parts"]]
         try:
             return pa.concat_tables(parts)
         except pa.ArrowInvalid as error:
@@ -94,6 +92,12 @@ class Artifact:
                 f"{self.uri}: parts differ in their columns ({error}). Delete the folder and run "
                 "again."
             ) from error
+
+    def read_part(
+        self, part: Mapping[str, Any], columns: list[str] | None = None
+    ) -> pa.Table:
+        """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged."""
+        return read_part(self.uri, part["file"], columns, part["rows"])
 
     def read_errors(self) -> pa.Table:
         """The rows that failed, as an ERRORS table."""

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.matching.groups import classes_without_texts
+from gist_ray.matching.vectors import Vectors, find_vectors
 from gist_ray.schema import ERRORS, table
 
 NORM_TOLERANCE = 0.01
@@ -32,14 +33,6 @@ class MatchingInputs:
     class_names: dict[int, str]
 
 
-def embedding_matrix(embeddings: pa.Table) -> np.ndarray:
-    """The vectors of an embedding table as (num_rows, dim) float32; a view where Arrow holds them
-    in one piece."""
-    column = embeddings.column("embedding")
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(-1, column.type.list_size)
-
-
 def training_images(manifest: pa.Table) -> pa.Table:
     return manifest.filter(pc.equal(manifest.column("split"), "train"))
 
@@ -50,16 +43,16 @@ def usable_texts(texts: pa.Table) -> pa.Table:
 
 
 def without_embedding(
-    manifest: pa.Table, image_embeddings: pa.Table, texts: pa.Table, text_embeddings: pa.Table
+    manifest: pa.Table, image_vectors: Vectors, texts: pa.Table, text_vectors: Vectors
 ) -> pa.Table:
     """ERRORS rows of the training images and usable texts that matching leaves out because they
     have no embedding."""
     rows = []
-    for kind, source, embeddings in (
-        ("image", training_images(manifest), image_embeddings),
-        ("text", usable_texts(texts), text_embeddings),
+    for kind, source, vectors in (
+        ("image", training_images(manifest), image_vectors),
+        ("text", usable_texts(texts), text_vectors),
     ):
-        known = pc.is_in(source.column(f"{kind}_id"), embeddings.column(f"{kind}_id"))
+        known = pc.is_in(source.column(f"{kind}_id"), value_set=vectors.ids)
         lost = source.filter(pc.invert(known))
         uris = lost.column("uri").to_pylist() if kind == "image" else [""] * lost.num_rows
         rows += [
@@ -75,39 +68,50 @@ def without_embedding(
     return table(rows, ERRORS)
 
 
-def _embedding_problems(name: str, id_column: str, embeddings: pa.Table) -> list[str]:
-    ids = embeddings.column(id_column)
-    problems = []
+def _repeated_ids(name: str, ids: pa.Array) -> list[str]:
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    if len(repeated):
-        problems.append(
-            f"{name}: {len(repeated)} ids occur more than once (first: {repeated[0].as_py()!r}). "
-            "Embed again with unique ids."
-        )
-    features = embedding_matrix(embeddings)
+    if not len(repeated):
+        return []
+    return [
+        f"{name}: {len(repeated)} ids occur more than once (first: {repeated[0].as_py()!r}). "
+        "Embed again with unique ids."
+    ]
+
+
+def _wrong_lengths(name: str, ids: pa.ChunkedArray, features: np.ndarray) -> list[str]:
     # the dot product of a row with itself is not finite exactly if the row is not
     norms = np.sqrt(np.einsum("ij,ij->i", features, features))
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))
-    if len(wrong):
-        first = int(wrong[0])
-        problems.append(
-            f"{name}: {len(wrong)} embeddings are not L2-normalised or not finite (first: "
-            f"{ids[first].as_py()!r} with length {norms[first]:.4g}). Delete the artifact and "
-            "embed again."
-        )
-    return problems
+    if not len(wrong):
+        return []
+    first = int(wrong[0])
+    return [
+        f"{name}: {len(wrong)} embeddings are not L2-normalised or not finite (first: "
+        f"{ids[first].as_py()!r} with length {norms[first]:.4g}). Delete the artifact and "
+        "embed again."
+    ]
 
 
-def _find(wanted: pa.Table, embeddings: pa.Table, id_column: str) -> tuple[pa.Table, np.ndarray]:
+def _find(
+    name: str, wanted: pa.Table, vectors: Vectors, problems: list[str]
+) -> tuple[pa.Table, np.ndarray]:
     """The rows of `wanted` that have an embedding, and their vectors."""
-    places = pc.index_in(wanted.column(id_column), embeddings.column(id_column))
-    found = wanted.filter(pc.is_valid(places))
-    return found, embedding_matrix(embeddings)[places.drop_null().to_numpy()]
+    ids = wanted.column(f"{name}_id")
+    known, features = find_vectors(vectors, ids)
+    found = wanted.filter(pa.array(known))
+    problems += _repeated_ids(f"{name} embeddings", vectors.ids)
+    problems += _wrong_lengths(f"{name} embeddings", found.column(f"{name}_id"), features)
+    return found, features
+
+
+def _class_names(rows: pa.Table) -> dict[int, str]:
+    pairs = rows.select(["label", "class_name"]).group_by(["label", "class_name"]).aggregate([])
+    return {row["label"]: row["class_name"] for row in pairs.to_pylist()}
 
 
 def gather_inputs(
-    manifest: pa.Table, image_embeddings: pa.Table, texts: pa.Table, text_embeddings: pa.Table
+    manifest: pa.Table, image_vectors: Vectors, texts: pa.Table, text_vectors: Vectors
 ) -> MatchingInputs:
     """Join training images and usable texts with their embeddings.
 
@@ -116,19 +120,15 @@ def gather_inputs(
     vectors that are not normalised, a training image without label, labels that mean different
     classes in manifest and texts, nothing to match, classes without texts.
     """
-    image_dim = image_embeddings.schema.field("embedding").type.list_size
-    text_dim = text_embeddings.schema.field("embedding").type.list_size
-    problems = []
+    problems: list[str] = []
+    images, image_features = _find("image", training_images(manifest), image_vectors, problems)
+    usable, text_features = _find("text", usable_texts(texts), text_vectors, problems)
+    image_dim, text_dim = image_features.shape[1], text_features.shape[1]
     if image_dim != text_dim:
         problems.append(
             f"image embeddings have {image_dim} dimensions and text embeddings {text_dim}: they "
             "come from different models. Embed both with the same clip config."
         )
-    problems += _embedding_problems("image embeddings", "image_id", image_embeddings)
-    problems += _embedding_problems("text embeddings", "text_id", text_embeddings)
-
-    images, image_features = _find(training_images(manifest), image_embeddings, "image_id")
-    usable, text_features = _find(usable_texts(texts), text_embeddings, "text_id")
     if not images.num_rows:
         problems.append(
             "no image of split 'train' has an embedding: check the manifest's split column and "
@@ -151,10 +151,7 @@ def gather_inputs(
 
     image_labels = images.column("label").to_numpy().astype(np.int64)
     text_labels = usable.column("label").to_numpy().astype(np.int64)
-    names = dict(zip(image_labels.tolist(), images.column("class_name").to_pylist(), strict=True))
-    text_names = dict(
-        zip(text_labels.tolist(), usable.column("class_name").to_pylist(), strict=True)
-    )
+    names, text_names = _class_names(images), _class_names(usable)
     problems += [
         f"label {label} is {names[label]!r} in the manifest and {text_names[label]!r} in the "
         "texts: they belong to different data sets or versions. Generate or import the texts again."

@@ -12,6 +12,7 @@ from gist_ray.matching.inputs import MatchingInputs, gather_inputs
 from gist_ray.matching.mmr import match_mmr
 from gist_ray.matching.sampled import match_sampled
 from gist_ray.matching.topk import match_topk
+from gist_ray.matching.vectors import Vectors
 from gist_ray.schema import MATCHES
 
 BLIND_VARIANTS = ("random", "all")
@@ -20,9 +21,9 @@ BLIND_VARIANTS = ("random", "all")
 
 def match(
     manifest: pa.Table,
-    image_embeddings: pa.Table,
+    image_vectors: Vectors,
     texts: pa.Table,
-    text_embeddings: pa.Table,
+    text_vectors: Vectors,
     config: MatchingConfig,
     seed: int,
 ) -> pa.Table:
@@ -35,7 +36,7 @@ def match(
     """
     if config.variant == CLASS_NAME:
         return MATCHES.empty_table()
-    inputs = gather_inputs(manifest, image_embeddings, texts, text_embeddings)
+    inputs = gather_inputs(manifest, image_vectors, texts, text_vectors)
     matches = choose(inputs, config, seed)
     keep = matches.text_index >= 0
     if config.variant not in BLIND_VARIANTS:

@@ -14,7 +14,8 @@ from gist_ray.config import RunConfig
 from gist_ray.errors import UserError
 from gist_ray.evaluation.evaluate import ClassTexts, LabelledImages, Setting, evaluate
 from gist_ray.flow import Stage
-from gist_ray.matching.inputs import embedding_matrix, usable_texts
+from gist_ray.matching.inputs import usable_texts
+from gist_ray.matching.vectors import Vectors, embedding_matrix, find_vectors, stored_vectors
 from gist_ray.progress import Progress
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import NAME_PREFIX, Embedded
@@ -46,7 +47,7 @@ def evaluation_stage(
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         shots = inputs["shots"].read()
         is_test = pc.equal(data.manifest.column("split"), "test")
-        images = inputs["image_embeddings"].read()
+        images = stored_vectors(inputs["image_embeddings"], "image_id")
         names, features = _class_names_and_texts(inputs, len(data.classes))
         result = evaluate(
             labelled(sampled_images(data.manifest, shots, "train"), images),
@@ -78,14 +79,14 @@ def evaluation_stage(
     )
 
 
-def labelled(images: pa.Table, embeddings: pa.Table) -> LabelledImages:
+def labelled(images: pa.Table, vectors: Vectors) -> LabelledImages:
     """The rows of a manifest that have a label and an embedding."""
-    places = pc.index_in(images.column("image_id"), embeddings.column("image_id").combine_chunks())
-    known = pc.and_(pc.is_valid(places), pc.is_valid(images.column("label")))
-    found = images.filter(known)
+    images = images.filter(pc.is_valid(images.column("label")))
+    known, features = find_vectors(vectors, images.column("image_id"))
+    found = images.filter(pa.array(known))
     return LabelledImages(
         found.column("image_id").to_pylist(),
-        embedding_matrix(embeddings)[places.filter(known).to_numpy()],
+        features,
         found.column("label").to_numpy().astype(np.int64),
     )
 

@@ -17,6 +17,7 @@ from gist_ray.flow import Stage
 from gist_ray.matching.config import CLASS_NAME, MatchingConfig
 from gist_ray.matching.inputs import without_embedding
 from gist_ray.matching.match import match
+from gist_ray.matching.vectors import stored_vectors
 from gist_ray.progress import Progress
 from gist_ray.schema import PAIRS, table
 from gist_ray.stages.data import Data
@@ -96,9 +97,9 @@ def match_stage(
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         tables = (
             data.manifest,
-            inputs["image_embeddings"].read(),
+            stored_vectors(inputs["image_embeddings"], "image_id"),
             inputs["texts"].read(),
-            inputs["text_embeddings"].read(),
+            stored_vectors(inputs["text_embeddings"], "text_id"),
         )
         # Failed rows of the embedding, not of this stage: they are counted there.
         writer.extra["num_without_embedding"] = len(without_embedding(*tables))

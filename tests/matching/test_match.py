@@ -8,6 +8,7 @@ from gist_ray.errors import UserError
 from gist_ray.matching.config import MatchingConfig
 from gist_ray.matching.inputs import gather_inputs, without_embedding
 from gist_ray.matching.match import match
+from gist_ray.matching.vectors import vectors_in_memory
 from gist_ray.schema import ERRORS, MANIFEST, MATCHES, TEXTS, embeddings, table
 
 
@@ -77,8 +78,19 @@ def tables(**changes: pa.Table) -> tuple[pa.Table, ...]:
     return tuple((made | changes).values())
 
 
+def sources(made: tuple[pa.Table, ...]) -> tuple[Any, ...]:
+    """The four tables as `match` takes them."""
+    manifest, images, texts, of_texts = made
+    return (
+        manifest,
+        vectors_in_memory(images, "image_id"),
+        texts,
+        vectors_in_memory(of_texts, "text_id"),
+    )
+
+
 def run(seed: int = 0, *, changes: dict[str, pa.Table] | None = None, **config: Any) -> pa.Table:
-    return match(*tables(**(changes or {})), MatchingConfig(**config), seed)
+    return match(*sources(tables(**(changes or {}))), MatchingConfig(**config), seed)
 
 
 def test_joins_by_id_and_keeps_to_train_images_and_usable_texts() -> None:
@@ -93,14 +105,14 @@ def test_joins_by_id_and_keeps_to_train_images_and_usable_texts() -> None:
 
 def test_tables_in_several_pieces_and_slices_are_read_right() -> None:
     pieces = tuple(pa.concat_tables([whole.slice(0, 1), whole.slice(1)]) for whole in tables())
-    assert match(*pieces, MatchingConfig(), 0).equals(run())
+    assert match(*sources(pieces), MatchingConfig(), 0).equals(run())
     padded = list(tables())
     padded[1] = pa.concat_tables([padded[1], padded[1]]).combine_chunks().slice(4)
-    assert match(*padded, MatchingConfig(), 0).equals(run())
+    assert match(*sources(tuple(padded)), MatchingConfig(), 0).equals(run())
 
 
 def test_rows_without_embedding_are_reported() -> None:
-    errors = without_embedding(*tables())
+    errors = without_embedding(*sources(tables()))
     assert errors.schema == ERRORS
     assert [(row["id"], row["uri"], row["kind"]) for row in errors.to_pylist()] == [
         ("d", "d.png", "no_embedding"),
@@ -143,28 +155,33 @@ def test_minimum_similarity_drops_texts_and_renumbers_ranks() -> None:
 def test_all_problems_of_the_tables_come_at_once() -> None:
     twice = vectors("image_id", {"a": [1, 0, 0], "b": [1, 0, 0]})
     long = table([{"text_id": "t0", "embedding": [3.0, 4.0]}], embeddings("text_id", 2))
+    made = (
+        table([image_row("a", None)], MANIFEST),
+        pa.concat_tables([twice, twice]),
+        table([text_row("t0", 0)], TEXTS),
+        long,
+    )
     with pytest.raises(UserError) as caught:
-        gather_inputs(
-            table([image_row("a", None)], MANIFEST),
-            pa.concat_tables([twice, twice]),
-            table([text_row("t0", 0, "url")], TEXTS),
-            long,
-        )
+        gather_inputs(*sources(made))
     told = caught.value.problems
-    assert len(told) == 5
+    assert len(told) == 4
     for problem, expected in zip(
         told,
         [
-            "image embeddings have 3 dimensions and text embeddings 2",
             "image embeddings: 2 ids occur more than once (first: 'a')",
             "text embeddings: 1 embeddings are not L2-normalised or not finite (first: 't0' with "
             "length 5)",
-            "no text is left to match",
+            "image embeddings have 3 dimensions and text embeddings 2",
             "1 images of split 'train' have no label (first: 'a')",
         ],
         strict=True,
     ):
         assert expected in problem
+
+
+def test_no_text_that_no_check_rejected_is_an_error() -> None:
+    with pytest.raises(UserError, match="no text is left to match"):
+        run(changes={"texts": table([text_row("t0", 0, "url")], TEXTS)})
 
 
 def test_an_embedding_that_is_not_finite_is_found() -> None:

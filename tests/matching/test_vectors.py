@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gist_ray.artifacts import Artifact, ArtifactStore
+from gist_ray.errors import UserError
+from gist_ray.matching.vectors import find_vectors, stored_vectors
+from gist_ray.schema import embeddings
+
+DIM = 4
+# more parts than are read ahead
+NUM_PARTS, PER_PART = 12, 3
+
+
+def vector_of(number: int) -> np.ndarray:
+    return np.arange(number, number + DIM, dtype=np.float32)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Artifact:
+    writer = ArtifactStore(str(tmp_path)).writer("image_embeddings", "embed images", {}, {})
+    numbers = np.random.default_rng(0).permutation(NUM_PARTS * PER_PART)
+    for part, rows in enumerate(np.split(numbers, NUM_PARTS)):
+        columns = [[f"i{row}" for row in rows], [vector_of(row).tolist() for row in rows]]
+        writer.write(pa.table(columns, schema=embeddings("image_id", DIM)), f"{part:02}.parquet")
+    return writer.publish(0)
+
+
+def ids(*numbers: int) -> pa.ChunkedArray:
+    return pa.chunked_array([[f"i{number}" for number in numbers]], pa.string())
+
+
+def test_vectors_come_in_the_order_in_which_they_are_wanted(stored: Artifact) -> None:
+    wanted = [7, 99, 0, 35, 7, 12]
+    known, matrix = find_vectors(stored_vectors(stored, "image_id"), ids(*wanted))
+    assert known.tolist() == [True, False, True, True, True, True]
+    np.testing.assert_array_equal(matrix, [vector_of(row) for row in wanted if row != 99])
+    assert matrix.dtype == np.float32
+
+
+def test_all_rows_in_any_order(stored: Artifact) -> None:
+    wanted = np.random.default_rng(1).permutation(NUM_PARTS * PER_PART)
+    known, matrix = find_vectors(stored_vectors(stored, "image_id"), ids(*wanted))
+    assert known.all()
+    np.testing.assert_array_equal(matrix, [vector_of(row) for row in wanted])
+
+
+def test_nothing_found_still_knows_the_length_of_a_vector(stored: Artifact) -> None:
+    known, matrix = find_vectors(stored_vectors(stored, "image_id"), ids(99))
+    assert known.tolist() == [False]
+    assert matrix.shape == (0, DIM)
+
+
+def test_only_parts_with_wanted_rows_are_read(stored: Artifact) -> None:
+    vectors = stored_vectors(stored, "image_id")
+    for part in sorted(Path(stored.uri).glob("*.parquet"))[1:]:
+        part.unlink()
+    first = vectors.ids[:PER_PART].to_pylist()
+    assert find_vectors(vectors, pa.chunked_array([first]))[1].shape == (PER_PART, DIM)
+    with pytest.raises(UserError, match=r"11\.parquet: this part of an artifact"):
+        find_vectors(vectors, pa.chunked_array([vectors.ids[-1:]]))
