@@ -93,9 +93,7 @@ class Artifact:
                 "again."
             ) from error
 
-    def read_part(
-        self, part: Mapping[str, Any], columns: list[str] | None = None
-    ) -> pa.Table:
+    def read_part(self, part: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
         """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged."""
         return read_part(self.uri, part["file"], columns, part["rows"])
 

@@ -11,7 +11,7 @@ from gist_ray.config import RunConfig
 from gist_ray.evaluation.comparison import compare, summarise_seeds
 from gist_ray.report.data import DifferenceRow, SummaryRow
 from gist_ray.schema import METRICS, PREDICTIONS
-from gist_ray.stages.graph import FROZEN, RunGraph
+from gist_ray.stages.graph import FROZEN, RunGraph, shown_training
 
 HEADLINE = "top1"
 HEADS = ("linear_probe", "zero_shot_best_texts")
@@ -23,12 +23,6 @@ class Difference(DifferenceRow):
 
     seeds_ci_low: float | None
     seeds_ci_high: float | None
-
-
-def shown_training(config: RunConfig) -> str:
-    """The training that the run is about."""
-    trainings: list[str] = list(config.study.trainings)
-    return "gist" if "gist" in trainings else (trainings or [FROZEN])[0]
 
 
 def collect_metrics(graph: RunGraph, artifacts: Mapping[str, Artifact]) -> pa.Table:

@@ -17,19 +17,17 @@ from gist_ray.comparisons import (
     compare_over_shots,
     compare_trainings,
     read_predictions,
-    shown_training,
     summarise,
 )
 from gist_ray.config import RunConfig
 from gist_ray.environment import environment
 from gist_ray.flow import Done
-from gist_ray.matching.inputs import gather_inputs
-from gist_ray.matching.statistics import match_statistics
 from gist_ray.report.console import results_table
 from gist_ray.report.data import ReportData, StageRow
 from gist_ray.report.render import render
 from gist_ray.schema import ERRORS
-from gist_ray.stages.graph import FROZEN, RunGraph
+from gist_ray.stages.graph import FROZEN, RunGraph, shown_training
+from gist_ray.stages.statistics import statistics_tables
 
 
 def write_results(
@@ -84,7 +82,7 @@ def write_results(
         predictions_of=f"{shown}/{HEADS[0]}, {last.removeprefix(f'evaluate {shown} ')}",
         errors=pa.concat_tables([ERRORS.empty_table(), *errors]),
         headline=(f"{shown}/{HEADS[0]}", f"{FROZEN}/{HEADS[0]}"),
-        **_matching_tables(graph.matching_of.get((shown, seed)), graph, done),
+        **_matching_tables(graph.statistics, done),
     )
     storage.write_text(storage.join(folder, "report.html"), render(data))
     return folder
@@ -106,25 +104,15 @@ def shots_name(shots: int | None) -> str:
     return f"{shots}-shot" if shots else "all images"
 
 
-def _matching_tables(
-    key: str | None, graph: RunGraph, done: Mapping[str, Done]
-) -> dict[str, pa.Table]:
-    """Texts, matches and their statistics of a match stage; nothing where there is none."""
+def _matching_tables(key: str | None, done: Mapping[str, Done]) -> dict[str, pa.Table]:
+    """Texts, matches and their statistics; nothing where there is no match."""
     if key is None:
         return {}
     artifacts = {name: done[stage.key].artifact for name, stage in done[key].stage.inputs.items()}
-    texts, matches = artifacts["texts"].read(), done[key].artifact.read()
-    images, text_embeddings = (
-        artifacts[name].read() for name in ("image_embeddings", "text_embeddings")
-    )
-    inputs = gather_inputs(graph.manifest, images, texts, text_embeddings)
-    statistics = match_statistics(inputs, matches)
     return {
-        "texts": texts,
-        "matches": matches,
-        "text_statistics": statistics.texts,
-        "class_statistics": statistics.classes,
-        "image_statistics": statistics.images,
+        "texts": artifacts["texts"].read(),
+        "matches": artifacts["matches"].read(),
+        **statistics_tables(done[key].artifact),
     }
 
 

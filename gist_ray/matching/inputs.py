@@ -17,7 +17,8 @@ NORM_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class MatchingInputs:
-    """Training images and usable texts that have an embedding, in the order of their tables.
+    """Training images and usable texts that have an embedding: the images class by class, and
+    otherwise in the order of their tables. Class by class a product needs no gathering.
 
     image_ids, text_ids: string arrays. image_features: (num_images, dim) and text_features:
     (num_texts, dim), float32, L2-normalised. image_labels: (num_images,), text_labels: (num_texts,)
@@ -121,7 +122,9 @@ def gather_inputs(
     classes in manifest and texts, nothing to match, classes without texts.
     """
     problems: list[str] = []
-    images, image_features = _find("image", training_images(manifest), image_vectors, problems)
+    wanted = training_images(manifest)
+    by_class = wanted.take(pc.sort_indices(wanted.column("label")))  # a stable sort
+    images, image_features = _find("image", by_class, image_vectors, problems)
     usable, text_features = _find("text", usable_texts(texts), text_vectors, problems)
     image_dim, text_dim = image_features.shape[1], text_features.shape[1]
     if image_dim != text_dim:

@@ -27,8 +27,8 @@ def match(
     config: MatchingConfig,
     seed: int,
 ) -> pa.Table:
-    """The texts of every image of split "train", as a MATCHES table: images in the manifest's
-    order, rank 0 the text that the variant prefers.
+    """The texts of every image of split "train", as a MATCHES table: images class by class and
+    then in the manifest's order, rank 0 the text that the variant prefers.
 
     Left out: rejected texts, and images and texts without an embedding (`without_embedding` lists
     those). class_name matches nothing: the table is empty. `seed` matters for sampled and random.

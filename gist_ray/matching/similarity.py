@@ -6,7 +6,7 @@ import numpy as np
 
 CHUNK_BYTES = 64 * 2**20
 """About how much memory the rows that a thread handles at once may take."""
-CHUNK_ROWS = 1024
+CHUNK_ROWS = 2048
 """The most rows handled at once: vectors of 512 and their similarities then stay in the cache."""
 
 MAX_ROUNDS = 12
@@ -78,5 +78,6 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     for place in range(k):
         is_best = left == left.max(axis=1, keepdims=True)
         columns[:, place] = num_columns - (is_best * marks).max(axis=1)
-        np.put_along_axis(left, columns[:, place, None], -np.inf, axis=1)
+        if place + 1 < k:
+            np.put_along_axis(left, columns[:, place, None], -np.inf, axis=1)
     return columns

@@ -15,6 +15,7 @@ from gist_ray.flow import Stage
 from gist_ray.stages.data import read_data
 from gist_ray.stages.embedding import clip_key, embedded, embedded_by_tuned
 from gist_ray.stages.evaluation import evaluation_stage
+from gist_ray.stages.statistics import statistics_stage
 from gist_ray.stages.texts import texts_stage
 from gist_ray.stages.training import draw_name, finetune_stage, match_stage, sample_stage
 
@@ -37,8 +38,8 @@ class RunGraph:
     evaluations: dict[Draw, str]
     """Key of the stage that evaluates a draw."""
 
-    matching_of: dict[tuple[str, int], str]
-    """(training, seed) -> key of its match stage, where it has one."""
+    statistics: str | None
+    """Key of the stage with the statistics of the match that the run is about, if it has one."""
 
 
 def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
@@ -53,7 +54,7 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
     if config.matcher is not None and config.matcher != config.clip:
         matcher = embedded(config, "matcher", config.matcher, clip_key(config.matcher), data, texts)
     evaluations: dict[Draw, Stage] = {}
-    matching_of: dict[tuple[str, int], str] = {}
+    matches: dict[tuple[str, int], Stage] = {}
     for choice in config.study.shots:
         num_shots = None if choice == "full" else choice
         for seed in config.study.seeds:
@@ -65,19 +66,27 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
             for training in config.study.trainings:
                 match = match_stage(config, training, seed, data, texts, matcher)
                 if match is not None:
-                    matching_of[training, seed] = match.key
+                    matches[training, seed] = match
                 tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
                 name = f"{training} {draw_name(*draw)}"
                 tuned = embedded_by_tuned(config, name, tune, data, texts, shots, base)
                 evaluations[training, *draw] = evaluation_stage(
                     config, training, *draw, data, texts, shots, tuned
                 )
+    match = matches.get((shown_training(config), config.study.seeds[0]))
+    statistics = None if match is None else statistics_stage(match, data)
     return RunGraph(
-        stages=in_order(evaluations.values()),
+        stages=in_order([*evaluations.values(), *([statistics] if statistics else [])]),
         manifest=data.manifest,
         evaluations={draw: stage.key for draw, stage in evaluations.items()},
-        matching_of=matching_of,
+        statistics=statistics.key if statistics else None,
     )
+
+
+def shown_training(config: RunConfig) -> str:
+    """The training that the run is about."""
+    trainings: list[str] = list(config.study.trainings)
+    return "gist" if "gist" in trainings else (trainings or [FROZEN])[0]
 
 
 def in_order(wanted: Iterable[Stage]) -> list[Stage]:

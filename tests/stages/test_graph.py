@@ -90,19 +90,25 @@ def test_a_drawn_world_may_lie_in_any_store(before: dict[str, str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("override", "remade"),
     [
-        ("matching.k=2", {"match", "finetune", "embed", "evaluate"}),
+        ("matching.k=2", {"match", "statistics", "finetune", "embed", "evaluate"}),
         ("finetune.batch_size=32", {"finetune", "embed", "evaluate"}),
         ("evaluation.num_bootstrap=10", {"evaluate"}),
-        ("prompts.caption_prefix='x:'", {"clean", "match", "finetune", "embed", "evaluate"}),
+        (
+            "prompts.caption_prefix='x:'",
+            {"clean", "match", "statistics", "finetune", "embed", "evaluate"},
+        ),
         (
             "prompts.zero_shot_templates=['a {}.']",
-            {"embed", "match", "finetune", "evaluate"},
+            {"embed", "match", "statistics", "finetune", "evaluate"},
         ),
         (
             "prompts.sampling.temperature=0.5",
-            {"generate", "clean", "embed", "match", "finetune", "evaluate"},
+            {"generate", "clean", "embed", "match", "statistics", "finetune", "evaluate"},
         ),
-        ("texts.cleaning.near_duplicate=0.5", {"clean", "embed", "match", "finetune", "evaluate"}),
+        (
+            "texts.cleaning.near_duplicate=0.5",
+            {"clean", "embed", "match", "statistics", "finetune", "evaluate"},
+        ),
     ],
 )
 def test_what_changes_a_result_remakes_it_and_what_follows(
@@ -186,7 +192,7 @@ def test_changed_files_are_changed_inputs(tmp_path: Path) -> None:
     assert changed(first, own.fingerprints()) == set()
     own.picture("train/wren/2.png")
     remade = changed(first, own.fingerprints())
-    assert remade == {"manifest", "sample", "embed", "match", "finetune", "evaluate"}
+    assert remade == {"manifest", "sample", "embed", "match", "statistics", "finetune", "evaluate"}
 
 
 def test_a_fact_that_no_prompt_has_still_decides_what_contradicts_the_notes(tmp_path: Path) -> None:
@@ -217,7 +223,7 @@ def test_other_weights_in_the_same_folder_are_another_model(tmp_path: Path) -> N
     weights = folder / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     remade = changed(before, fingerprints(f"clip.model=local-dir:{folder}"))
-    assert remade == {"clean", "embed", "match", "finetune", "evaluate"}
+    assert remade == {"clean", "embed", "match", "statistics", "finetune", "evaluate"}
 
 
 def test_manifest_of_a_world_has_its_pictures_below_the_root() -> None:
