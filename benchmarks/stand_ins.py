@@ -1,0 +1,130 @@
+"""A finished store for a manifest of any length, without its pictures.
+
+What would take days here is written by this module through the product's own ArtifactWriter, and
+nothing else is: the vectors of images and texts, random about a direction of their class, and
+trainings that have no weights. The rest is the product's own work.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gist_ray import schema
+from gist_ray.artifacts import ArtifactStore, ArtifactWriter
+from gist_ray.finetune.job import PAIRS_FILE
+from gist_ray.flow import Stage
+from gist_ray.matching.inputs import usable_texts
+from gist_ray.schema import PAIRS
+from gist_ray.stages.embedding import NAME_PREFIX
+from gist_ray.stages.graph import RunGraph
+from gist_ray.texts.prompt_set import PromptSet, zero_shot_prompts
+
+ROWS_PER_PART = 512
+SPREAD = 0.12
+"""Of a vector about its class, per dimension: at 512 a probe is right in most cases, not in all."""
+
+COLOURS = ("amber", "black", "blue", "brown", "cream", "crimson", "gold", "green", "grey", "olive")
+COLOURS += ("orange", "pink", "plum", "red", "russet", "silver", "tan", "teal", "white", "yellow")
+PARTS = ("fore wings", "hind wings", "border", "body", "head", "legs", "eyes", "tail")
+
+
+def write_data(folder: Path, num_images: int, num_classes: int, texts_each: int) -> None:
+    """manifest.parquet, nine rows in ten of them to train on, and texts.json below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = np.arange(num_images)
+    splits = np.where(numbers % 20 == 0, "val", np.where(numbers % 20 == 1, "test", "train"))
+    names = [f"Species {label:04}" for label in range(num_classes)]
+    labels = numbers // 20 % num_classes
+    columns = {
+        "image": [f"images/{number:07}.jpg" for number in numbers],
+        "class_name": pa.array(names).take(pa.array(labels)),
+        "split": splits,
+    }
+    pq.write_table(pa.table(columns), folder / "manifest.parquet")
+    rng = np.random.default_rng(0)
+    texts = {name: [_sentence(rng) for _ in range(texts_each)] for name in names}
+    (folder / "texts.json").write_text(json.dumps(texts))
+
+
+def _sentence(rng: np.random.Generator) -> str:
+    parts = rng.permutation(PARTS)[:4]
+    of_colour = [
+        f"{colour} {part}" for colour, part in zip(rng.choice(COLOURS, 4), parts, strict=True)
+    ]
+    return f"It has {', '.join(of_colour[:-1])} and a {of_colour[-1]}."
+
+
+def write_stand_ins(
+    graph: RunGraph, store: ArtifactStore, texts: pa.Table, prompts: PromptSet, dim: int
+) -> None:
+    """The artifacts of `graph` that the product would need pictures for. texts: TEXTS."""
+    classes = graph.manifest.select(["label", "class_name"]).group_by(["label", "class_name"])
+    names = {row["label"]: row["class_name"] for row in classes.aggregate([]).to_pylist()}
+    centres = _unit(np.random.default_rng(1).standard_normal((len(names), dim)))
+    words = pa.concat_tables(
+        [usable_texts(texts).select(["text_id", "label"]), _name_rows(names, prompts)],
+        promote_options="permissive",
+    )
+    for stage in graph.stages:
+        if store.find(stage.kind, stage.fingerprint):
+            continue
+        writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+        if stage.kind == "finetuned":
+            writer.write(PAIRS.empty_table(), PAIRS_FILE)
+        elif stage.kind == "image_embeddings":
+            images = graph.manifest.select(["image_id", "label"])
+            if "shots" in stage.inputs:
+                images = images.filter(_evaluated(graph.manifest, store, stage.inputs["shots"]))
+            _write_vectors(writer, "image_id", images, centres)
+        elif stage.kind == "text_embeddings":
+            _write_vectors(writer, "text_id", words, centres)
+            writer.extra["logit_scale"] = 100.0
+        else:
+            continue
+        writer.publish(0)
+
+
+def _name_rows(names: dict[int, str], prompts: PromptSet) -> pa.Table:
+    """The class names in their templates, under the ids that the product gives them."""
+    pairs = [
+        (f"{NAME_PREFIX}{label}/{index}", label)
+        for label, name in names.items()
+        for index, _ in enumerate(zero_shot_prompts(prompts, name))
+    ]
+    ids, labels = zip(*pairs, strict=True)
+    return pa.table({"text_id": ids, "label": pa.array(labels, pa.int32())})
+
+
+def _evaluated(manifest: pa.Table, store: ArtifactStore, shots: Stage) -> pa.ChunkedArray:
+    """Whether a tuned model embeds the image: those of the test split and of the sample."""
+    sample = store.find(shots.kind, shots.fingerprint)
+    assert sample is not None, shots.key
+    ids = sample.read(["image_id"]).column("image_id").combine_chunks()
+    is_test = pc.equal(manifest.column("split"), "test")
+    return pc.or_(is_test, pc.is_in(manifest.column("image_id"), value_set=ids))
+
+
+def _write_vectors(
+    writer: ArtifactWriter, id_column: str, rows: pa.Table, centres: np.ndarray
+) -> None:
+    """A part for every ROWS_PER_PART rows, as the embedding stages leave them."""
+    rng = np.random.default_rng(int(writer.uri[-8:], 16))
+    dim = centres.shape[1]
+    for number, start in enumerate(range(0, len(rows), ROWS_PER_PART)):
+        piece = rows.slice(start, ROWS_PER_PART)
+        noise = rng.standard_normal((len(piece), dim), dtype=np.float32)
+        vectors = _unit(centres[piece.column("label").to_numpy()] + SPREAD * noise)
+        columns = [
+            piece.column(id_column).combine_chunks(),
+            pa.FixedSizeListArray.from_arrays(vectors.astype(np.float32).ravel(), dim),
+        ]
+        table = pa.table(columns, schema=schema.embeddings(id_column, dim))
+        writer.write(table, f"parts/{number:06}.parquet")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
