@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,11 @@ def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, 
     graph = plan(config, store)
     before = in_order(stage for stage in graph.stages if stage.kind in ("texts", "shots"))
     # No stage that is left needs Ray.
-    limits = {"num_cpus": cpus_without_connecting(), "max_failed_fraction": 0.0}
-    done = run_flow(before, store, Progress(), **limits)
+    run = partial(run_flow, num_cpus=cpus_without_connecting(), max_failed_fraction=0.0)
+    done = run(before, store, Progress())
     texts = next(entry.artifact for entry in done.values() if entry.stage.kind == "texts")
     write_stand_ins(graph, store, texts.read(), config.prompts, dim)
-    run_flow(graph.stages, store, Progress(), **limits)
+    run(graph.stages, store, Progress())
     (folder / "ready").touch()
 
 

@@ -27,8 +27,8 @@ ROWS_PER_PART = 512
 SPREAD = 0.12
 """Of a vector about its class, per dimension: at 512 a probe is right in most cases, not in all."""
 
-COLOURS = ("amber", "black", "blue", "brown", "cream", "crimson", "gold", "green", "grey", "olive")
-COLOURS += ("orange", "pink", "plum", "red", "russet", "silver", "tan", "teal", "white", "yellow")
+COLOURS = ["amber", "black", "blue", "brown", "cream", "crimson", "gold", "green", "grey", "olive"]
+COLOURS += ["orange", "pink", "plum", "red", "russet", "silver", "tan", "teal", "white", "yellow"]
 PARTS = ("fore wings", "hind wings", "border", "body", "head", "legs", "eyes", "tail")
 
 
