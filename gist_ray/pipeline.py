@@ -23,6 +23,7 @@ from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage, family, run_flow
+from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
@@ -51,6 +52,7 @@ def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> No
         progress,
         wanted={stage.key for stage in stages},
         until=until,
+        listeners=[RayMetrics(config.name)],
         hardware=cluster_resources,
     ) as pulse:
         run_stages(config, store, graph, stages, progress, pulse)

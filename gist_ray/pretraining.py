@@ -29,6 +29,7 @@ from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
 from gist_ray.finetune.selection import embed_uris
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage, run_flow
+from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.record import recorded
 from gist_ray.progress import Progress
 from gist_ray.settings import settings
@@ -98,7 +99,15 @@ def run_pretraining(config: PretrainConfig) -> None:
     progress = Progress()
     stages = [*draws.values(), pretrain]
     name = f"pretrain-{pretrain.fingerprint}"
-    with recorded(name, config, store, stages, progress, hardware=cluster_resources) as pulse:
+    with recorded(
+        name,
+        config,
+        store,
+        stages,
+        progress,
+        listeners=[RayMetrics(name)],
+        hardware=cluster_resources,
+    ) as pulse:
         num_cpus = connect()
         require_shared({"root": config.root})
         done = run_flow(

@@ -47,6 +47,11 @@ class StageProgress:
     values: dict[str, float] = field(default_factory=dict)
     """What was last measured, such as the loss."""
 
+    @property
+    def lasts(self) -> float:
+        """Seconds that it took, or has been running."""
+        return time.time() - self.started if self.seconds is None else self.seconds
+
 
 class Progress:
     """Prints lines of the run. Stages run side by side, so every line names its own."""

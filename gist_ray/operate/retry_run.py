@@ -13,6 +13,7 @@ from gist_ray.artifacts import ArtifactStore
 from gist_ray.cluster import cluster_resources, connect
 from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
+from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.record import recorded
 from gist_ray.operate.retry import Candidate, candidates, retry
 from gist_ray.operate.runs import CONFIG_FILE, run_folder, run_names
@@ -33,7 +34,15 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
     if plan_only:
         return
     progress = Progress()
-    with recorded(name, config, store, graph.stages, progress, hardware=cluster_resources) as pulse:
+    with recorded(
+        name,
+        config,
+        store,
+        graph.stages,
+        progress,
+        listeners=[RayMetrics(name)],
+        hardware=cluster_resources,
+    ) as pulse:
         if found:
             connect()
         for candidate in found:

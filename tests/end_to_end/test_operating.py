@@ -1,0 +1,127 @@
+"""A run that is killed, started again, ends with failed rows, and is mended: by the jobs that a
+person would call."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gist_ray import storage
+from gist_ray.commandline import CONFIGS, compose_values
+from gist_ray.config import RunConfig, build
+from gist_ray.datasets.butterflies.collection import write_collection
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.operate.clean import find_rubbish
+from gist_ray.operate.retry_run import read_config, retry_run
+from gist_ray.operate.status import read_status
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
+
+SIZES = {"train_per_species": 20, "val_per_species": 2, "test_per_species": 10}
+CLASSES = {"num_genera": 2, "species_per_genus": 2}
+
+
+def job(name: str, *words: str) -> list[str]:
+    return [sys.executable, str(CONFIGS.parent / "jobs" / f"{name}.py"), *words]
+
+
+def status_job(root: str) -> subprocess.CompletedProcess[str]:
+    words = job("status", root, "--run", "own", "--json")
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def run(words: list[str]) -> None:
+    from gist_ray.pipeline import run_pipeline
+
+    config: RunConfig = build(RunConfig, compose_values("config", words))
+    run_pipeline(config, plan_only=False, until=None)
+
+
+def metrics_of(root: str) -> Any:
+    table = storage.read_parquet(f"{root}/runs/own/metrics.parquet")
+    return table.sort_by([(name, "ascending") for name in table.column_names]).to_pylist()
+
+
+def kill_while_embedding(words: list[str], root: str) -> None:
+    process = subprocess.Popen(
+        job("pipeline", *words), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    folders = Path(root) / "artifacts" / "image_embeddings"
+    while not list(folders.glob("*/progress.json")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("world")
+    write_collection(WorldConfig(seed=401, **CLASSES, **SIZES), str(folder))
+    return folder / "images"
+
+
+def test_killed_started_again_and_its_failed_rows_mended(
+    data: Path, texts_file: str, tiny: list[str], tmp_path: Path
+) -> None:
+    root = str(tmp_path / "root")
+    words = [
+        "data=image_folder",
+        f"data.path={data}",
+        f"texts.import_from={texts_file}",
+        *tiny,
+        "study.trainings=[]",
+        "embed.rows_per_part=16",
+        "max_failed_fraction=0.05",
+        "name=own",
+    ]
+    undisturbed = str(tmp_path / "undisturbed")
+    run([*words, f"root={undisturbed}"])
+
+    # Two pictures cannot be read for a while.
+    whole = {file: file.read_bytes() for file in sorted(data.rglob("*.png"))[3:70:50]}
+    for file, content in whole.items():
+        file.write_bytes(content[:200])
+    kill_while_embedding([*words, f"root={root}"], root)
+    dead = status_job(root)
+    assert dead.returncode == 1
+    assert json.loads(dead.stdout)["state"] == "dead"
+    states = {stage["key"]: stage["state"] for stage in json.loads(dead.stdout)["stages"]}
+    assert states["manifest"] == "stored"
+    assert states["embed images frozen"] == "dead"
+
+    # The same again goes on at once.
+    run([*words, f"root={root}"])
+    after = status_job(root)
+    assert after.returncode == 0
+    embedded = next(
+        stage for stage in json.loads(after.stdout)["stages"] if "images" in stage["key"]
+    )
+    assert (embedded["state"], embedded["failed"]) == ("stored", {"corrupt": 2})
+    assert metrics_of(root) != metrics_of(undisturbed)
+
+    for file, content in whole.items():
+        file.write_bytes(content)
+    retry_run(root, "own", {"throttled", "network"}, plan_only=False)
+    assert metrics_of(root) != metrics_of(undisturbed)
+    retry_run(root, "own", {"corrupt"}, plan_only=True)
+    assert metrics_of(root) != metrics_of(undisturbed)
+    retry_run(root, "own", {"corrupt"}, plan_only=False)
+    assert metrics_of(root) == metrics_of(undisturbed)
+
+    finished = read_status(root, "own")
+    assert finished is not None
+    assert finished.state == "finished"
+    assert not any(stage.failed for stage in finished.stages)
+    metrics = storage.read_json(f"{root}/runs/own/metrics.json")
+    made = {row["key"] for row in metrics["stages"] if row["state"] == "made"}
+    assert made == {"embed images frozen", "evaluate frozen 2-shot seed 1"}
+    assert metrics["hardware"]["CPU"] >= 4
+    assert find_rubbish(root) == []
+    assert read_config(root, "own").root == root
