@@ -10,7 +10,7 @@ from gist_ray import storage
 from gist_ray.commandline import exit_codes
 from gist_ray.errors import printable
 from gist_ray.operate.clean import Rubbish, find_rubbish, remove
-from gist_ray.operate.runs import run_folder
+from gist_ray.operate.runs import check_root, run_folder
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with exit_codes():
+        check_root(arguments.root)
         rubbish = find_rubbish(arguments.root, forget=arguments.run)
         _print(rubbish)
         if arguments.dry_run:

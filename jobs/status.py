@@ -16,7 +16,7 @@ from rich.live import Live
 from gist_ray.commandline import exit_codes
 from gist_ray.errors import UserError
 from gist_ray.operate.life import BEAT_S
-from gist_ray.operate.runs import run_names
+from gist_ray.operate.runs import check_root, run_names
 from gist_ray.operate.status import RunStatus, read_status
 from gist_ray.operate.status_table import run_table, runs_table
 
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--watch", action="store_true", help="show it anew until the run ends")
     arguments = parser.parse_args()
     with exit_codes():
+        check_root(arguments.root)
         if arguments.run is None:
             _list_runs(arguments.root, arguments.json)
             return

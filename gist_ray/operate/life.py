@@ -95,13 +95,14 @@ def claim(
         if other is None:
             continue
         now = time.monotonic()
-        if last is None and not is_own(other) and not is_dead(other):
+        if last is None and other and not is_own(other) and not is_dead(other):
             say(f"{who(other)} is at it; waits for it to end or to fall silent")
         if other != last:
             last, changed = other, now
         # A clock that goes wrong must not keep the dead alive: what never changes is dead too.
         is_still = not _is_here(other) and now - changed > SILENT_S
-        if is_own(other) or is_dead(other) or is_still:
+        # One that is not whole yet may be of a process that is just writing it.
+        if is_own(other) or (other and is_dead(other)) or is_still:
             storage.write_json(uri, mine)
             return None if is_own(other) else other
         if now - started > patience_s and (_is_here(other) or now - changed < 3 * BEAT_S):

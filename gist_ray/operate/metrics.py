@@ -31,7 +31,9 @@ def _of_stage(
     stage: PlannedStage, artifact: Artifact | None, by_key: Mapping[str, StageProgress]
 ) -> StageMetrics:
     work = by_key.get(stage["key"])
-    state = work.outcome if work else "stored" if artifact else "missing"
+    state = "stored" if artifact else "missing"
+    if work:
+        state = "stopped" if work.outcome == "running" else work.outcome
     metrics: StageMetrics = {
         "key": stage["key"],
         "kind": stage["kind"],

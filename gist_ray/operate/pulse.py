@@ -57,7 +57,7 @@ class Pulse:
         mark = storage.join(uri, PROGRESS_FILE)
         try:
             claim(mark, sign(key=key), lambda message: self._progress.say(key, message))
-        except OSError as error:
+        except Exception as error:
             self._complain(error)
         self._held[key] = mark
         try:

@@ -16,7 +16,7 @@ from gist_ray.errors import UserError
 from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.record import recorded
 from gist_ray.operate.retry import Candidate, candidates, retry
-from gist_ray.operate.runs import CONFIG_FILE, run_folder, run_names
+from gist_ray.operate.runs import CONFIG_FILE, check_root, run_folder, run_names
 from gist_ray.pipeline import plan, run_stages
 from gist_ray.progress import Progress
 
@@ -26,6 +26,7 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
 
     Raises UserError before any work, or TooManyFailedRowsError as a run does.
     """
+    check_root(root)
     config = read_config(root, name)
     store = ArtifactStore(config.root)
     graph = plan(config, store)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from gist_ray import folders, storage
+from gist_ray import folders, reachable, storage
 from gist_ray.errors import UserError
 
 RUNS = "runs"
@@ -47,7 +47,7 @@ class StageMetrics(TypedDict):
     key: str
     kind: str
     fingerprint: str
-    # stored (found), made, failed, or missing (not reached)
+    # stored (found), made, failed, stopped (by Ctrl-C), or missing (not reached)
     state: str
     rows_in: NotRequired[int]
     rows_ok: NotRequired[int]
@@ -84,6 +84,12 @@ class RunMetrics(TypedDict):
 
 def run_folder(root: str, name: str) -> str:
     return storage.join(storage.absolute(root), RUNS, name)
+
+
+def check_root(root: str) -> None:
+    """Raise UserError if there is no such folder."""
+    if why := reachable.why_missing(root):
+        raise UserError(f"{root}: {why}.")
 
 
 def run_names(root: str) -> list[str]:

@@ -25,7 +25,9 @@ from gist_ray.operate.runs import (
 )
 
 RunState = Literal["running", "finished", "failed", "interrupted", "dead"]
-StageState = Literal["stored", "running", "waiting", "dead", "failed", "deleted", "not asked for"]
+StageState = Literal[
+    "stored", "running", "waiting", "dead", "failed", "stopped", "deleted", "not asked for"
+]
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,11 @@ def _unfinished(
 ) -> StageStatus:
     key, kind = stage["key"], stage["kind"]
     last = ended.get(key)
-    if last and last["state"] == "failed":
+    if last and last["state"] in ("failed", "stopped"):
         return StageStatus(
             key,
             kind,
-            "failed",
+            "failed" if last["state"] == "failed" else "stopped",
             done=last.get("done", 0),
             total=last.get("total"),
             unit=last.get("unit", "rows"),

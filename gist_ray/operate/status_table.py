@@ -20,6 +20,7 @@ COLOURS = {
     "failed": "red",
     "dead": "red",
     "interrupted": "yellow",
+    "stopped": "yellow",
 }
 
 
@@ -34,7 +35,7 @@ def run_table(run: RunStatus) -> RenderableType:
             continue
         table.add_row(name, _states(members), _rows(members), _failed(members), "", "")
         for stage in members:
-            if stage.state in ("running", "dead", "failed"):
+            if stage.state in ("running", "dead", "failed", "stopped"):
                 _add(table, f"  {stage.key.removeprefix(name).strip()}", stage)
     return Group(Text(headline(run), style=COLOURS.get(run.state, "")), table)
 

@@ -1,5 +1,7 @@
 """Runs made by hand: what a store holds at one moment of a run."""
 
+import runpy
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import pytest
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
+from gist_ray.commandline import CONFIGS
 from gist_ray.flow import Stage
 from gist_ray.operate.life import sign
 from gist_ray.operate.pulse import PROGRESS_FILE
@@ -116,6 +119,34 @@ class Store:
         }
         storage.write_json(f"{folder}/{METRICS_FILE}", metrics)
         storage.delete(f"{folder}/{SIGN_FILE}")
+
+
+@dataclass
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Calls jobs/NAME.py as from a command line, but in this process, which has loaded all."""
+
+    def call(name: str, *words: str) -> Ended:
+        script = str(CONFIGS.parent / "jobs" / f"{name}.py")
+        monkeypatch.setattr(sys, "argv", [script, *words])
+        monkeypatch.setenv("COLUMNS", "120")
+        code: Any = 0
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture

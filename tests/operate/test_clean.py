@@ -1,8 +1,6 @@
 """What may go from a store, and what must stay."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 
 from gist_ray import folders, storage
-from gist_ray.commandline import CONFIGS
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage
 from gist_ray.operate.clean import find_rubbish, remove
@@ -112,27 +109,20 @@ def test_nothing_outside_the_store_is_touched(at: Any, used: Stage, tmp_path: Pa
     assert (Path(at.root) / "something else").exists()
 
 
-def job(*words: str) -> subprocess.CompletedProcess[str]:
-    script = CONFIGS.parent / "jobs" / "clean.py"
-    return subprocess.run(
-        [sys.executable, str(script), *words], capture_output=True, text=True, check=False
-    )
-
-
 def test_a_run_can_go_with_what_only_it_used(
-    at: Any, used: Stage, make_stage: Callable[..., Stage]
+    at: Any, used: Stage, make_stage: Callable[..., Stage], job: Callable[..., Any]
 ) -> None:
     own = make_stage("own", used)
     at.make(own)
     at.plan("other", used, own, silent_s=500)
-    dry = job(at.root, "--run", "other", "--dry-run")
+    dry = job("clean", at.root, "--run", "other", "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert own.fingerprint in dry.stdout
     assert len(places(at.root)) == 2
-    assert job(at.root, "--run", "other").returncode == 0
+    assert job("clean", at.root, "--run", "other").returncode == 0
     assert places(at.root) == [("fake", used.fingerprint)]
     assert folders.folders_in(f"{at.root}/runs") == ["tiny"]
-    unknown = job(at.root, "--run", "../../etc")
+    unknown = job("clean", at.root, "--run", "../../etc")
     assert unknown.returncode == 2
     assert "There are: tiny." in unknown.stderr
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from gist_ray import storage
-from gist_ray.commandline import CONFIGS
 from gist_ray.flow import Stage
 from gist_ray.operate.pulse import PROGRESS_FILE
 from gist_ray.operate.status import RunStatus, StageStatus, read_status
@@ -160,27 +157,20 @@ def test_a_stage_that_another_run_makes_is_running(at: Any, flow: dict[str, Stag
     assert of(status(at.root), texts.key).state == "waiting"
 
 
-def job(*words: str) -> subprocess.CompletedProcess[str]:
-    script = CONFIGS.parent / "jobs" / "status.py"
-    return subprocess.run(
-        [sys.executable, str(script), *words], capture_output=True, text=True, check=False
-    )
-
-
 def test_the_job_lists_runs_and_tells_the_truth_by_its_exit_code(
-    at: Any, flow: dict[str, Stage]
+    at: Any, flow: dict[str, Stage], job: Callable[..., Any]
 ) -> None:
     at.plan("fine", *flow.values())
     at.plan("lost", *flow.values(), silent_s=200)
-    listed = job(at.root)
+    listed = job("status", at.root)
     assert listed.returncode == 0, listed.stderr
     assert "fine" in listed.stdout
     assert "silent for 3 min" in listed.stdout
-    assert job(at.root, "--run", "fine").returncode == 0
-    lost = job(at.root, "--run", "lost", "--json")
+    assert job("status", at.root, "--run", "fine").returncode == 0
+    lost = job("status", at.root, "--run", "lost", "--json")
     assert lost.returncode == 1
     assert json.loads(lost.stdout)["state"] == "dead"
-    none = job(at.root, "--run", "typo")
+    none = job("status", at.root, "--run", "typo")
     assert none.returncode == 2
     assert "There are: fine, lost." in none.stderr
-    assert job(f"{at.root}/nowhere").returncode == 2
+    assert job("status", f"{at.root}/nowhere").returncode == 2
