@@ -17,6 +17,9 @@ HEADLINE = "top1"
 HEADS = ("linear_probe", "zero_shot_best_texts")
 """What trainings are compared by, pair by pair."""
 
+ANSWERS = ["image_id", "label", "predicted"]
+"""What a comparison reads of predictions."""
+
 
 class Difference(DifferenceRow):
     """With the hierarchical bootstrap's interval as ci_low and ci_high, and the one over seeds."""
@@ -106,7 +109,7 @@ def _differences(
     draws = [(shots, seed) for shots in over for seed in config.study.seeds]
     of_training = {
         training: {
-            index: read_predictions(artifacts[graph.evaluations[training, *draw]], head)
+            index: read_predictions(artifacts[graph.evaluations[training, *draw]], head, ANSWERS)
             for index, draw in enumerate(draws)
         }
         for training in (shown, *others)
@@ -133,10 +136,12 @@ def _differences(
     return rows
 
 
-def read_predictions(artifact: Artifact, head: str) -> pa.Table:
+def read_predictions(artifact: Artifact, head: str, columns: list[str] | None = None) -> pa.Table:
     """PREDICTIONS of a head on the test images; empty if the evaluation had no such head."""
     uri = artifact.file(f"predictions/{head}.parquet")
-    return storage.read_parquet(uri) if storage.exists(uri) else PREDICTIONS.empty_table()
+    if not storage.exists(uri):
+        return PREDICTIONS.empty_table().select(columns or PREDICTIONS.names)
+    return storage.read_parquet(uri, columns)
 
 
 def _on_common_images(
@@ -144,15 +149,17 @@ def _on_common_images(
 ) -> dict[str, dict[int, pa.Table]]:
     """The predictions on the images that all of them are of: one that could not be read for one
     model, within the share of failed rows that the run allows, counts for none."""
-    ids = [
-        set(table.column("image_id").to_pylist())
-        for tables in of_training.values()
-        for table in tables.values()
-    ]
-    common = pa.array(sorted(set.intersection(*ids)), pa.string())
+    every = [table for tables in of_training.values() for table in tables.values()]
+    common = every[0].column("image_id").combine_chunks()
+    for table in every[1:]:
+        ids = table.column("image_id").combine_chunks()
+        if not ids.equals(common):
+            common = common.filter(pc.is_in(common, value_set=ids))
     return {
         training: {
-            seed: table.filter(pc.is_in(table.column("image_id"), value_set=common))
+            seed: table
+            if len(table) == len(common)
+            else table.filter(pc.is_in(table.column("image_id"), value_set=common))
             for seed, table in tables.items()
         }
         for training, tables in of_training.items()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 
+import pyarrow.compute as pc
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -161,7 +162,7 @@ def print_plan(
     rows = graph.manifest
     splits = rows.column("split").value_counts().to_pylist()
     sizes = ", ".join(f"{count['counts']:,} {count['values']}" for count in splits)
-    classes = len(set(rows.column("label").to_pylist()) - {None})
+    classes = pc.count_distinct(rows.column("label")).as_py()
     table = Table(title=f"Plan of {config.name}", title_justify="left")
     for column in ("stage", "how many", "stored", "rows each", "CPUs each"):
         table.add_column(column, justify="left" if column == "stage" else "right")

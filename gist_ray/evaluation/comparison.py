@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
@@ -43,22 +44,18 @@ def correct_matrix(predictions: Mapping[int, pa.Table], image_ids: list[str]) ->
     these images.
     """
     matrix = []
+    wanted = pa.array(image_ids, pa.string())
     for seed in sorted(predictions):
         rows = predictions[seed]
-        correct = dict(
-            zip(
-                rows.column("image_id").to_pylist(),
-                np.equal(rows.column("label").to_numpy(), rows.column("predicted").to_numpy()),
-                strict=True,
-            )
-        )
-        if correct.keys() != set(image_ids):
-            odd = sorted(correct.keys() ^ set(image_ids))
+        places = pc.index_in(wanted, value_set=rows.column("image_id").combine_chunks())
+        if len(rows) != len(wanted) or places.null_count:
+            odd = sorted(set(rows.column("image_id").to_pylist()) ^ set(image_ids))
             raise UserError(
                 f"the predictions of seed {seed} are of other test images: {len(odd)} differ "
                 f"(first: {odd[0]!r}). Evaluate all methods and seeds on one test split."
             )
-        matrix.append([correct[image_id] for image_id in image_ids])
+        correct = pc.equal(rows.column("label"), rows.column("predicted"))
+        matrix.append(correct.take(places).to_numpy(zero_copy_only=False))
     return np.array(matrix, bool)
 
 

@@ -100,10 +100,9 @@ def paired_difference(
     num_seeds, num_images = difference.shape
     rng = np.random.default_rng(seed)
     values = []
-    for images in bootstrap_weights(num_images, num_bootstrap, rng):
-        width = images.shape[1]
-        seeds = next(bootstrap_weights(num_seeds, width, rng))
-        values.append(((difference @ images) * seeds).sum(axis=0) / (num_seeds * num_images))
+    for sums in _resampled_sums(difference, num_bootstrap, rng):
+        seeds = next(bootstrap_weights(num_seeds, sums.shape[1], rng))
+        values.append((sums * seeds).sum(axis=0) / (num_seeds * num_images))
     low, high = percentile_interval(np.concatenate(values), confidence)
     per_seed = difference.mean(axis=1)
     return PairedDifference(
@@ -114,3 +113,19 @@ def paired_difference(
         per_seed,
         num_images,
     )
+
+
+def _resampled_sums(
+    difference: np.ndarray, num_resamples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """The sum over the images of each resample, for each seed: pieces (num_seeds, some)."""
+    num_images = difference.shape[1]
+    if num_images * num_resamples <= MAX_WEIGHTS:
+        for images in bootstrap_weights(num_images, num_resamples, rng):
+            yield difference @ images
+        return
+    # Images that differ alike are one kind, of which a resample holds a multinomial number: the
+    # same distribution without a draw for each of many images.
+    kinds, num_of_kind = np.unique(difference, axis=1, return_counts=True)
+    counts = rng.multinomial(num_images, num_of_kind / num_images, size=num_resamples)
+    yield kinds @ counts.T

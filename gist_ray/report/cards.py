@@ -49,8 +49,9 @@ def choose_images(
     Typical: the image with its class's median margin, from classes evenly spaced in their order.
     Ties go by image_id, so the choice does not depend on the order of the rows.
     """
-    frame = image_statistics.select(["image_id", "label", "margin"]).to_pandas()
-    frame = frame.sort_values(["margin", "image_id"])
+    rows = image_statistics.select(["image_id", "label", "margin"])
+    order = [("margin", "ascending"), ("image_id", "ascending")]
+    frame = rows.sort_by(order).to_pandas()
     frame["place"] = frame.groupby("label").cumcount()
     with_margin = frame.dropna(subset=["margin"])
     hardest = with_margin.sort_values(["place", "margin", "image_id"])[:num_hardest]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def most_confused(
     Each class is shown by images of it taken for the other one, the surest mistakes first, and
     where there are too few by images that were recognised. Images without a label do not count.
     """
-    frame = predictions.to_pandas().dropna(subset=["label"])
-    frame["label"] = frame["label"].astype(int)
-    wrong = frame[frame["label"] != frame["predicted"]]
+    labelled = predictions.filter(pc.is_valid(predictions.column("label")))
+    answers = labelled.select(["label", "predicted"]).to_pandas()
+    wrong = answers[answers["label"] != answers["predicted"]]
     pairs = pd.DataFrame(
         {
             "low": wrong[["label", "predicted"]].min(axis=1),
@@ -59,7 +60,9 @@ def most_confused(
 
     names = _class_names(manifest)
     top = [(int(low), int(high)) for low, high in counts[["low", "high"]].to_numpy()[:num_pairs]]
-    shown = frame[frame["label"].isin({label for pair in top for label in pair})]
+    shown_labels = pa.array({label for pair in top for label in pair}, pa.int32())
+    of_pairs = labelled.filter(pc.is_in(labelled.column("label"), value_set=shown_labels))
+    shown = of_pairs.drop_columns(["top5"]).to_pandas()
     uris = _uris(manifest, set(shown["image_id"]))
     sides = [
         (
@@ -68,7 +71,7 @@ def most_confused(
         )
         for low, high in top
     ]
-    return Confusions(sides, len(counts), len(wrong), len(frame))
+    return Confusions(sides, len(counts), len(wrong), len(answers))
 
 
 def _side(
@@ -108,6 +111,8 @@ def _name(names: dict[int, str], label: int) -> str:
 
 
 def _uris(manifest: pa.Table, image_ids: set[str]) -> dict[str, str]:
-    frame = manifest.select(["image_id", "uri"]).to_pandas()
-    frame = frame[frame["image_id"].isin(image_ids)]
-    return dict(zip(frame["image_id"], frame["uri"], strict=True))
+    wanted = pa.array(image_ids, pa.string())
+    found = manifest.filter(pc.is_in(manifest.column("image_id"), value_set=wanted))
+    return dict(
+        zip(found.column("image_id").to_pylist(), found.column("uri").to_pylist(), strict=True)
+    )

@@ -111,7 +111,10 @@ def _csp_hash(script: str) -> str:
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
     """The size of the run in a few numbers."""
-    splits = Counter(data.manifest.column("split").to_pylist())
+    splits = {
+        row["values"]: row["counts"]
+        for row in data.manifest.column("split").value_counts().to_pylist()
+    }
     num_kept = data.texts.column("rejected").null_count
     seeds = pc.count_distinct(data.metrics.column("seed")).as_py()
     facts = [

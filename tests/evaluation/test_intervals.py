@@ -133,3 +133,15 @@ def test_one_seed_has_images_only() -> None:
 def test_different_shapes_are_an_error() -> None:
     with pytest.raises(UserError, match=r"shapes \(3, 5\) and \(2, 5\)"):
         paired_difference(np.zeros((3, 5), bool), np.zeros((2, 5), bool), 10, 0.95, 0)
+
+
+def test_many_images_are_drawn_kind_by_kind_with_the_same_spread(monkeypatch):
+    rng = np.random.default_rng(5)
+    a, b = rng.random((3, 400)) < 0.7, rng.random((3, 400)) < 0.6
+    image_by_image = paired_difference(a, b, 4000, 0.9, seed=1)
+    monkeypatch.setattr(intervals, "MAX_WEIGHTS", 400 * 4000 - 1)
+    by_kind = paired_difference(a, b, 4000, 0.9, seed=1)
+    assert by_kind.low != image_by_image.low
+    assert by_kind.mean == image_by_image.mean
+    assert by_kind.low == pytest.approx(image_by_image.low, abs=0.004)
+    assert by_kind.high == pytest.approx(image_by_image.high, abs=0.004)
