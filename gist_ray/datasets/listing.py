@@ -48,7 +48,7 @@ def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
     try:
         with os.scandir(folder) as entries:
             # a slash behind folders, so that the order is that of the paths
-            names = sorted(e.name + "/" if e.is_dir() else e.name for e in entries)
+            names = sorted(e.name + "/" if _is_folder(e) else e.name for e in entries)
     except OSError as error:
         yield Found(inside or "./", "forbidden", f"The folder cannot be read: {error}.")
         return
@@ -64,6 +64,11 @@ def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
             yield Found(path, "forbidden", message)
         else:
             yield from _local(root, path, real_root)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    # of a link that leads to itself, is_dir raises, and the whole folder would count as unreadable
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _checked(root: str, path: str, real_root: str) -> Found:
