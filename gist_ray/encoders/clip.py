@@ -115,7 +115,8 @@ def fingerprint_of_weights(config: ClipConfig) -> str:
     files in a folder, or of a weights file, which a new training changes while the path stays."""
     name = open_clip_name(config)
     if name.startswith(LOCAL_DIR_PREFIX):
-        files_of_model = sorted(Path(name.removeprefix(LOCAL_DIR_PREFIX)).glob("*"))
+        folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
+        files_of_model = sorted(file for file in folder.glob("*") if file.is_file())
     elif os.path.isfile(config.pretrained):
         files_of_model = [Path(config.pretrained)]
     else:

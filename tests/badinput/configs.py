@@ -1,0 +1,126 @@
+"""Settings that are absurd, or that reach for what is not theirs."""
+
+from dataclasses import dataclass
+
+from tests.badinput.kinds import Kind
+
+SECRET = "do-not-print-me"
+"""Value of the environment variable GIST_RAY_TEST_SECRET while these are tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadConfig(Kind):
+    """Words of a command line, refused at plan with exit code 2 and this sentence (a regular
+    expression). `{grounds}` stands for a folder with the data set `data` in it."""
+
+    words: tuple[str, ...]
+    says: str
+
+
+REFUSED = "refused at plan, exit code 2"
+NOT_OUTSIDE = "a config may not read the environment"
+
+KINDS: list[BadConfig] = [
+    BadConfig(
+        name="config: _target_",
+        happens=f"{REFUSED}: nothing is ever called by its name in a config",
+        words=("+finetune._target_=os.system",),
+        says=r"finetune\._target_: there is no such setting",
+    ),
+    BadConfig(
+        name="config: the environment in a setting",
+        happens=f"{REFUSED}: a config is stored with every run, and a secret would be with it",
+        words=("root={grounds}/${oc.env:GIST_RAY_TEST_SECRET}",),
+        says=rf"root=.*GIST_RAY_TEST_SECRET.*: {NOT_OUTSIDE}",
+    ),
+    BadConfig(
+        name="config: the environment in a list",
+        happens=REFUSED,
+        words=("prompts.zero_shot_templates=['${oc.env:GIST_RAY_TEST_SECRET} {{ name }}']",),
+        says=rf"prompts\.zero_shot_templates=.*: {NOT_OUTSIDE}",
+    ),
+    BadConfig(
+        name="config: an interpolation of nothing",
+        happens=REFUSED,
+        words=("root=${nowhere.at_all}",),
+        says=r"The config does not compose: .*nowhere",
+    ),
+    BadConfig(
+        name="config: a line that is no override",
+        happens=REFUSED,
+        words=("root=[unclosed",),
+        says=r"The command line cannot be read",
+    ),
+    BadConfig(
+        name="config: not a number",
+        happens=REFUSED,
+        words=("finetune.learning_rate=nan",),
+        says=r"finetune\.learning_rate=nan: Input should be",
+    ),
+    BadConfig(
+        name="config: infinite",
+        happens=REFUSED,
+        words=("finetune.learning_rate=inf",),
+        says=r"finetune\.learning_rate=inf: Input should be a finite number",
+    ),
+    BadConfig(
+        name="config: zero and below",
+        happens=f"{REFUSED}: all of them at once",
+        words=("embed.batch_size=0", "study.shots=[-1]", "matching.k=0"),
+        says=r"(?s)\A(?=.*embed\.batch_size=0)(?=.*study\.shots\.0=-1)(?=.*matching\.k=0)",
+    ),
+    BadConfig(
+        name="config: a seed of 30 digits",
+        happens=f"{REFUSED}: a table's column could not hold it",
+        words=("study.seeds=[" + "9" * 30 + "]",),
+        says=r"study\.seeds\.0=9+: Input should be less than or equal to 2147483647",
+    ),
+    BadConfig(
+        name="config: more CPUs than there are",
+        happens=REFUSED,
+        words=("embed.cpus_per_worker=100000",),
+        says=r"embed\.cpus_per_worker asks for 100000 CPUs and this machine gives Ray",
+    ),
+    BadConfig(
+        name="config: a run called ../up",
+        happens=f"{REFUSED}: a name is one folder's name",
+        words=("name=../up",),
+        says=r"name='\.\./up': String should match pattern",
+    ),
+    BadConfig(
+        name="config: root=/",
+        happens=REFUSED,
+        words=("root=/",),
+        says=r"root=/: has to be a folder of its own",
+    ),
+    BadConfig(
+        name="config: no root",
+        happens=f"{REFUSED}: it would be the working folder",
+        words=("root=''",),
+        says=r"root=: has to be a folder of its own",
+    ),
+    BadConfig(
+        name="config: root=~/results",
+        happens=f"{REFUSED}: it would be a folder called ~",
+        words=("root='~/results'",),
+        says=r"root=~/results: has to be a folder of its own, written out",
+    ),
+    BadConfig(
+        name="config: root inside the data set",
+        happens=f"{REFUSED}: a data set is only read",
+        words=("root={grounds}/data/results",),
+        says=r"root=.*/data/results: lies in the data set",
+    ),
+    BadConfig(
+        name="config: a model's folder that is none",
+        happens=REFUSED,
+        words=("clip.model=local-dir:{grounds}/data",),
+        says=r"there is no open_clip_config\.json in",
+    ),
+    BadConfig(
+        name="config: a data set that is not there",
+        happens=REFUSED,
+        words=("data.path='{grounds}/\x1b[2Jnowhere'",),
+        says=r"data\.path=.*x1b.*nowhere: there is no such file or folder",
+    ),
+]
