@@ -16,11 +16,7 @@ from gist_ray.texts.tables import ANSWERS
 from tests.badinput import answers
 from tests.badinput.conftest import SMALL, Ended, Grounds, artifacts, run_job
 
-
-@pytest.fixture(autouse=True)
-def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading and cleaning texts is work of the driver alone."""
-    monkeypatch.setattr("gist_ray.pipeline.connect", lambda: 2.0)
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 
 
 def words(grounds: Grounds, root: Path) -> list[str]:
@@ -82,11 +78,9 @@ def cleaned(grounds: Grounds, kinds: list[answers.Answer]) -> tuple[Ended, pa.Ta
 
 
 @pytest.fixture(scope="module")
-def texts(grounds: Grounds) -> dict[str, dict[str, object]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gist_ray.pipeline.connect", lambda: 2.0)
-        alone, good = cleaned(grounds, [])
-        ended, everything = cleaned(grounds, answers.ANSWERS)
+def texts(ray_local: None, grounds: Grounds) -> dict[str, dict[str, object]]:
+    alone, good = cleaned(grounds, [])
+    ended, everything = cleaned(grounds, answers.ANSWERS)
     assert (ended.code, ended.complained) == (alone.code, alone.complained) == (0, "")
     assert "\x1b" not in ended.said
     assert good.num_rows == 4

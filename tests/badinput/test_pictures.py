@@ -90,7 +90,7 @@ def write_table(data: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def runs(grounds: Grounds) -> Iterator[Runs]:
+def runs(ray_local: None, grounds: Grounds) -> Iterator[Runs]:
     data, alone = grounds.path / "data", grounds.path / "alone"
     write_good(data)
     write_good(alone)
