@@ -52,7 +52,7 @@ def load_state(training: Training, uri: str) -> bool:
         except Exception as error:
             raise UserError(
                 f"{uri}: is not a state of this training ({type(error).__name__}: "
-                f"{_first_line(error)}). Delete it to train from the beginning."
+                f"{_on_one_line(error)}). Delete it to train from the beginning."
             ) from error
     return True
 
@@ -61,8 +61,8 @@ def _folder_name(uri: str) -> str:
     return uri.rsplit("/", 2)[-2]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+def _on_one_line(error: Exception, limit: int = 300) -> str:
+    return " ".join(str(error).split())[:limit]
 
 
 def export_model(

@@ -28,10 +28,14 @@ def some_prompts(num_samples, chat=True):
     return build_prompts(prompt_set, [(0, "robin"), (1, "crow")])
 
 
-def with_constraint(prompts, row, constraint):
+def with_cell(prompts, row, column, value):
     rows = prompts.to_pylist()
-    rows[row]["constraint"] = constraint
+    rows[row][column] = value
     return table(rows, prompts.schema)
+
+
+def with_constraint(prompts, row, constraint):
+    return with_cell(prompts, row, "constraint", constraint)
 
 
 def test_answers_get_fixed_columns_whether_or_not_a_row_failed(ray_local, monkeypatch):
@@ -79,7 +83,7 @@ def test_answers_get_fixed_columns_whether_or_not_a_row_failed(ray_local, monkey
     }
     assert (first["error_kind"], first["error_message"]) == ("", "")
     assert (failed["error_kind"], failed["raw"]) == ("llm_error", "")
-    assert failed["error_message"] == "ValueError: prompt too long"
+    assert failed["error_message"] == "class 'robin', prompt 'p': ValueError: prompt too long"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,8 @@ def test_a_real_model_answers_within_the_constraints(ray_local, tmp_path):
     prompts = some_prompts(6)
     prompts = with_constraint(prompts, 10, None)
     prompts = with_constraint(prompts, 11, json.dumps({"regex": "(unclosed"}))
+    endless = json.dumps([{"role": "user", "content": "Describe it. " * 300}])
+    prompts = with_cell(prompts, 9, "prompt", endless)
     store = ArtifactStore(str(tmp_path))
     writer = store.writer("texts", "texts", {}, {})
     llm = LlmConfig(gpus_per_replica=0, max_model_len=256)
@@ -125,16 +131,17 @@ def test_a_real_model_answers_within_the_constraints(ray_local, tmp_path):
     answers = artifact.read()
     assert answers.schema == ANSWERS
     rows = {row["text_id"]: row for row in answers.to_pylist()}
-    free, broken = prompts["text_id"].to_pylist()[-2:]
-    assert rows.keys() == set(prompts["text_id"].to_pylist()) - {broken}
+    too_long, free, broken = prompts["text_id"].to_pylist()[-3:]
+    assert rows.keys() == set(prompts["text_id"].to_pylist()) - {broken, too_long}
     for text_id, row in rows.items():
         if text_id != free:
             assert re.fullmatch(json.loads(row["constraint"])["regex"], row["raw"])
         assert 0 < row["num_tokens"] <= 24
     assert rows[free]["raw"].strip()
-    (error,) = artifact.read_errors().to_pylist()
-    assert (error["id"], error["kind"]) == (broken, "llm_error")
-    assert error["message"]
+    errors = {row["id"]: row for row in artifact.read_errors().to_pylist()}
+    kinds = {text_id: row["kind"] for text_id, row in errors.items()}
+    assert kinds == {broken: "llm_error", too_long: "too_long"}
+    assert all(row["message"].startswith("class 'crow', prompt 'p': ") for row in errors.values())
 
     # a second call finds everything stored and starts no engine
     again = store.writer("texts", "texts", {}, {})
