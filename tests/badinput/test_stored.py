@@ -18,6 +18,7 @@ from gist_ray.finetune.loop import Training, start_training
 from tests.badinput import stored
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.drawing import encoded, noise
+from tests.badinput.places import snapshot
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 
@@ -63,10 +64,13 @@ def test_an_artifact(
 
 def test_an_artifact_as_it_was_is_taken(finished: Path, words: list[str], tmp_path: Path) -> None:
     """Without which the test above could pass for another reason."""
-    shutil.copytree(finished, tmp_path / "root")
-    ended = run_job(*words, f"root={tmp_path}/root", "--until", "match")
+    root = tmp_path / "root"
+    shutil.copytree(finished, root)
+    before = snapshot(*root.glob("artifacts/*_embeddings"))
+    ended = run_job(*words, f"root={root}", "--until", "match")
     assert (ended.code, ended.complained) == (0, "")
-    assert "embed" not in ended.said.partition("Plan of")[2].partition("root")[2]
+    assert snapshot(*root.glob("artifacts/*_embeddings")) == before
+    assert list(root.glob("artifacts/matches/*/artifact.json"))
 
 
 @pytest.fixture(scope="module")
