@@ -35,7 +35,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        wrapped = [getattr(one, "cause", None), *getattr(one, "worker_failures", {}).values()]
+        wrapped = [getattr(one, name, None) for name in ("cause", "controller_failure")]
+        wrapped += getattr(one, "worker_failures", {}).values()
         waiting += [w for w in wrapped if isinstance(w, BaseException)]
         waiting += [one.__cause__, one.__context__]
 

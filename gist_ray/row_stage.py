@@ -27,6 +27,7 @@ from gist_ray.schema import ERRORS, stable_id
 
 PARTS = "parts"
 FAILED = "failed"
+MAX_WRITERS = 8
 
 
 def run_rows(
@@ -85,10 +86,18 @@ def _run(
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     context.execution_no_progress_timeout_s = cluster.PATIENCE_S
+    # Ray's own exception loses what is behind it on its way here, such as a full disk.
+    context.raise_original_map_exception = True
     blocks = [todo.slice(at, rows_per_part) for at in range(0, len(todo), rows_per_part)]
     dataset = transform(ray.data.from_arrow([block.combine_chunks() for block in blocks]))
-    write = _part_writer(writer.uri, writer.stage, id_column, schema, tokens_column)
-    written = dataset.map_batches(write, batch_size=None, batch_format="pyarrow", num_cpus=0.5)
+    written = dataset.map_batches(
+        _PartWriter,
+        fn_constructor_args=(writer.uri, writer.stage, id_column, schema, tokens_column),
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=MAX_WRITERS),
+        num_cpus=0.5,
+    )
     try:
         for part in written.iter_rows():
             extra = {"tokens": part["tokens"]} if tokens_column else {}
@@ -98,10 +107,20 @@ def _run(
         raise cluster.no_room(writer.stage) from error
 
 
-def _part_writer(
-    uri: str, stage: str, id_column: str, schema: pa.Schema, tokens_column: str | None
-) -> Callable[[pa.Table], pa.Table]:
-    def write(block: pa.Table) -> pa.Table:
+class _PartWriter:
+    """Stores what came out of a block, and counts it.
+
+    An actor and no task: its process starts beside the encoder's. A task's would start with the
+    first block that is done, and all that is computed until it is up would be lost with the driver.
+    """
+
+    def __init__(
+        self, uri: str, stage: str, id_column: str, schema: pa.Schema, tokens_column: str | None
+    ) -> None:
+        self.uri, self.stage, self.schema = uri, stage, schema
+        self.id_column, self.tokens_column = id_column, tokens_column
+
+    def __call__(self, block: pa.Table) -> pa.Table:
         if not len(block):
             return pa.table({"ok": [0], "failed": ["{}"], "tokens": [0]})
         is_ok = pc.equal(block.column("error_kind"), "")
@@ -110,22 +129,24 @@ def _part_writer(
             has_uri = "uri" in failed.column_names
             errors = pa.table(
                 {
-                    "id": failed.column(id_column),
+                    "id": failed.column(self.id_column),
                     "uri": failed.column("uri") if has_uri else [""] * len(failed),
-                    "stage": [stage] * len(failed),
+                    "stage": [self.stage] * len(failed),
                     "kind": failed.column("error_kind"),
                     "message": failed.column("error_message"),
                 }
             ).cast(ERRORS)
-            storage.write_parquet(f"{uri}/{FAILED}/{_name(errors.column('id'))}", errors)
+            storage.write_parquet(f"{self.uri}/{FAILED}/{_name(errors.column('id'))}", errors)
         if len(ok):
-            part = pa.table([ok.column(name) for name in schema.names], names=schema.names)
-            storage.write_parquet(f"{uri}/{PARTS}/{_name(ok.column(id_column))}", part.cast(schema))
-        tokens = pc.sum(ok.column(tokens_column)).as_py() or 0 if tokens_column else 0
+            part = pa.table(
+                [ok.column(name) for name in self.schema.names], names=self.schema.names
+            )
+            storage.write_parquet(
+                f"{self.uri}/{PARTS}/{_name(ok.column(self.id_column))}", part.cast(self.schema)
+            )
+        tokens = pc.sum(ok.column(self.tokens_column)).as_py() or 0 if self.tokens_column else 0
         kinds = json.dumps(Counter(failed.column("error_kind").to_pylist()))
         return pa.table({"ok": [len(ok)], "failed": [kinds], "tokens": [tokens]})
-
-    return write
 
 
 def _name(ids: pa.ChunkedArray) -> str:

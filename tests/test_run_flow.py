@@ -101,6 +101,21 @@ def test_two_names_of_one_artifact_make_it_once(store: ArtifactStore) -> None:
     assert done["b"].was_stored
 
 
+def test_what_another_run_made_meanwhile_is_taken_and_left_as_it_is(store: ArtifactStore) -> None:
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        other = store.writer("fake", "a", {"n": 1}, {})
+        other.write(pa.table({"n": [5]}), "parts/other.parquet")
+        other.publish(0)
+        writer.leftovers.add("parts/other.parquet")
+        writer.write(pa.table({"n": [5]}), "parts/mine.parquet")
+
+    stage = Stage("a", "fake", {"n": 1}, run)
+    done = run_flow([stage], store, Progress(), num_cpus=1, max_failed_fraction=0)["a"]
+    assert done.was_stored
+    assert [part["file"] for part in done.artifact.info["parts"]] == ["parts/other.parquet"]
+    assert done.artifact.read()["n"].to_pylist() == [5]
+
+
 def test_when_a_stage_fails_the_running_ones_end_and_the_rest_does_not_start(
     store: ArtifactStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
