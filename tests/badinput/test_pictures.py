@@ -1,6 +1,7 @@
 """All kinds of pictures, places and names through the real job, together with good pictures."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.encoders.images import decode
+from gist_ray.encoders.images import ImageError, decode
 from tests.badinput import broken_pictures, names, pictures, places
 from tests.badinput.conftest import (
     SMALL,
@@ -191,6 +192,19 @@ def test_the_terminal_is_not_steered(runs: Runs) -> None:
     for run in (runs.folder, runs.table, runs.good):
         assert "\x1b" not in run.said
         assert "\x07" not in run.said
+
+
+def test_ghostscript_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is one: Pillow would hand it every file that begins as an EPS does."""
+    started = tmp_path / "started"
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {started}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    with pytest.raises(ImageError):
+        decode(broken_pictures.EPS, 10**8)
+    assert not started.exists()
 
 
 class Page(HTMLParser):
