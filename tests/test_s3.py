@@ -46,7 +46,7 @@ def files(proxy: FaultyProxy, module_patch: pytest.MonkeyPatch) -> Iterator[Any]
     module_patch.setattr(retry, "LONGEST_PAUSE_S", 0.2)
     s3.filesystem().clear_instance_cache()
     files = s3.filesystem()
-    files.call_s3("create_bucket", Bucket="bucket")
+    retry.patiently(lambda s: files.call_s3("create_bucket", Bucket="bucket", timeout=s))
     yield files
     files.clear_instance_cache()
 
