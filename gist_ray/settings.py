@@ -23,6 +23,13 @@ MAX_INT32 = 2**31 - 1
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that refuses unknown keys and names its fields' meaning."""
-    config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        # A default of 64 for a float is 64.0 when it comes from a file: what is written out and
+        # read again must have the same fingerprint.
+        validate_default=True,
+    )
     made: Any = dataclass(cls, config=config, kw_only=True, frozen=True)
     return made

@@ -1,8 +1,11 @@
 """Every file in configs/ composes into a valid run."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gist_ray.commandline import CONFIGS, compose_values
 from gist_ray.config import RunConfig, build
@@ -24,3 +27,12 @@ def test_the_pretraining_has_a_valid_config() -> None:
     from gist_ray.pretraining import PretrainConfig
 
     build(PretrainConfig, compose_values("pretrain", []))
+
+
+@pytest.mark.parametrize("choice", ["data=butterflies", "embed=gpu", "finetune=flyp"])
+def test_a_config_that_was_written_down_has_the_same_fingerprints(choice: str) -> None:
+    config = build(RunConfig, compose_values("config", [choice]))
+    read_again = build(RunConfig, yaml.safe_load(yaml.safe_dump(asdict(config))))
+    assert json.dumps(asdict(read_again), sort_keys=True) == json.dumps(
+        asdict(config), sort_keys=True
+    )
