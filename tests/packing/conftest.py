@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
+from s3fs import S3FileSystem
 
 from gist_ray import storage
 
@@ -51,6 +52,8 @@ def s3_environment() -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
+        S3FileSystem.clear_instance_cache()  # they know another endpoint
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         yield environment
+    S3FileSystem.clear_instance_cache()
     server.stop()
