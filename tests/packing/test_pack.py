@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -105,17 +106,25 @@ def test_too_many_bad_images_are_the_end_each_time(tmp_path, write_pictures):
 def test_errors_that_may_pass_are_tried_again_and_only_their_shards(
     tmp_path, write_pictures, monkeypatch
 ):
-    """A server that is not there yet stands for one that is busy."""
-    root = write_pictures(tmp_path / "in", ["a"], 20)
-    rows = [f"{root}/a/{n} #{n}.jpg,a" for n in range(20)]
-    rows[15] = "https://127.0.0.1:9/15.jpg,a"
-    (tmp_path / "m.csv").write_text("image,label\n" + "\n".join(rows))
-    data = DataConfig(layout="manifest", path=f"{tmp_path}/m.csv")
-    settings = {"images_per_shard": 5, "max_failed_fraction": 1}
-    assert pack(tmp_path / "out", data, **settings)["failed"] == {"network": 1}
+    data = DataConfig(layout="image_folder", path=write_pictures(tmp_path / "in", ["a"], 20))
+    with monkeypatch.context() as patch:
+
+        def killed(*arguments: object) -> None:
+            raise ConnectionError("the machine went away")
+
+        patch.setattr("gist_ray.packing.stage.write_manifest", killed)
+        with pytest.raises(ConnectionError):
+            pack(tmp_path / "out", data, images_per_shard=5)
+    # as if the store had been busy when the last shard was made
+    for part in (tmp_path / "out" / "work" / "parts").glob("*.parquet"):
+        (row,) = pq.read_table(part).to_pylist()
+        if row["shard"] == "000003":
+            busy = {"id": "x", "uri": "x", "stage": "pack", "kind": "throttled", "message": "x"}
+            found = pa.Table.from_pylist([{**row, "errors": [busy]}], schema=pq.read_schema(part))
+            pq.write_table(found, part)
     made = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "out" / "shards").iterdir()}
-    again = pack(tmp_path / "out", data, **settings)
-    assert again == {"rows_in": 20, "rows_ok": 19, "failed": {"network": 1}}
+    counts = pack(tmp_path / "out", data, images_per_shard=5)
+    assert counts == {"rows_in": 20, "rows_ok": 20, "failed": {}}
     now = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "out" / "shards").iterdir()}
     assert [name for name in sorted(now) if now[name] != made[name]] == ["000003.parquet"]
 
