@@ -52,6 +52,8 @@ def run_pack(config: PackConfig) -> Artifact:
         return _checked(done, config)
     if why := why_unwritable(out):
         raise UserError(f"out={config.out}: {why}.")
+    # shards that are made anew have other rows than the manifest of before says
+    storage.delete(storage.join(out, "artifact.json"))
     _claim(storage.join(work, "config.json"), settings)
     start = time.monotonic()
     try:
