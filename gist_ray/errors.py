@@ -1,6 +1,7 @@
 """The one exception that is meant for people to read, and how to find one behind others."""
 
 import errno
+import os
 from collections.abc import Iterator, Sequence
 
 
@@ -45,9 +46,10 @@ def full_disk(error: BaseException) -> UserError | None:
     """What its owner is told if a full disk, of whatever machine, is behind `error`."""
     for one in causes(error):
         if isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT):
+            name = one.filename if isinstance(one.filename, str) else ""
+            where = f": {name}" if os.path.isabs(name) else ""
             return UserError(
-                f"{one.filename or 'a temporary file'}: cannot be written, the disk is full "
-                f"({one.strerror}). What is stored is whole: make room, and the same command goes "
-                "on from there."
+                f"The disk is full ({one.strerror}{where}). What is stored is whole: make room, "
+                "and the same command goes on from there."
             )
     return None

@@ -212,8 +212,9 @@ def _appearing_whole(path: str) -> Iterator[str]:
         if os.path.exists(temporary):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            # A write to a full disk does not say to which file.
-            raise OSError(error.errno, error.strerror, path) from error
+            # A write to a full disk does not say to which file. In the text, as Ray Data (2.60)
+            # puts remarks of its own into the place of the file's name.
+            raise OSError(error.errno, f"{error.strerror}: {path}") from error
         raise
 
 

@@ -19,7 +19,15 @@ def test_a_full_disk_is_found_behind_what_ray_makes_of_it() -> None:
     for error in (full, of_task, of_training, RayError(controller_failure=of_task)):
         problem = full_disk(error)
         assert problem is not None
-        assert str(problem).startswith("/data/root/part.parquet: cannot be written, the disk is")
+        start = (
+            "The disk is full (No space left on device: /data/root/part.parquet). What is stored"
+        )
+        assert str(problem).startswith(start)
+
+
+def test_a_remark_in_the_place_of_the_files_name_is_left_out() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device: /data/a", "Failed to apply UDF")
+    assert str(full_disk(error)).startswith("The disk is full (No space left on device: /data/a).")
 
 
 def test_other_errors_are_not_a_full_disk() -> None:
