@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from zipfile import ZipFile
 
-import requests
+import aiohttp
 from ray._private.runtime_env.packaging import create_package
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
@@ -76,13 +76,17 @@ class Cluster:
 
     def follow(self, submission_id: str) -> int:
         """Print the job's log until it ends; returns its exit code."""
+        try:
+            self.client.get_job_status(submission_id)
+        except (AuthenticationError, RuntimeError, ConnectionError, OSError) as error:
+            raise self._explained(error) from error
         shown = 0
         silent_since: float | None = None
         while True:
             try:
                 shown = asyncio.run(self._print_log(submission_id, shown))
                 info = self.client.get_job_info(submission_id)
-            except (RuntimeError, OSError) as error:
+            except (RuntimeError, OSError, aiohttp.ClientError) as error:
                 # A connection that lasts as long as a job does is cut now and then.
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > PATIENCE_S:
@@ -121,7 +125,7 @@ class Cluster:
                 "the file with its token (for cluster/local.sh: source its env.sh; on KubeRay: the "
                 "secret named after the cluster, key auth_token)."
             )
-        if isinstance(error, (ConnectionError, requests.exceptions.RequestException)):
+        if isinstance(error, (OSError, aiohttp.ClientError)):
             return ClusterError(
                 f"The cluster {self.address} does not answer. Is it the dashboard's address "
                 "(http://HEAD:8265), and is the way there open (a port-forward, `ray dashboard`)?"

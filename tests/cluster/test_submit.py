@@ -156,7 +156,8 @@ def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
     script, go = tmp_path / "probe.py", tmp_path / "go"
     script.write_text(
         "import os, sys, time, gist_ray\n"
-        "from gist_ray.cluster import connect, on_every_node\n"
+        "from gist_ray.cluster import connect, on_every_node, require_shared\n"
+        "from gist_ray.errors import UserError\n"
         "connect()\n"
         "def imported():\n"
         "    import gist_ray\n"
@@ -164,6 +165,10 @@ def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
         "print('here', gist_ray.__file__)\n"
         "for node, (file, policy, given) in on_every_node(imported):\n"
         "    print('node', node, file, policy, given)\n"
+        # A folder that exists in this one process.
+        "own = f'/proc/self/task/{os.getpid()}'\n"
+        f"try: require_shared({{'root': own, 'data.path': {str(tmp_path)!r}}})\n"
+        "except UserError as error: print('problems', error.problems)\n"
         "print('waiting')\n"
         f"while not os.path.exists({str(go)!r}): time.sleep(0.1)\n"
         "sys.exit(7)\n"
@@ -185,6 +190,9 @@ def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
     places |= {Path(words[1]) for words in said if words[:1] == ["here"]}
     assert all("working_dir_files" in place.parts for place in places), places
     assert {tuple(rest) for _, *rest in nodes.values()} == {("active", "this")}
+    (problems,) = (" ".join(words) for words in said if words[:1] == ["problems"])
+    assert "3 of 3 nodes of the cluster do not see this folder" in problems
+    assert "data.path" not in problems
 
 
 @pytest.mark.ray
@@ -224,6 +232,9 @@ def test_a_job_can_be_left_come_back_to_and_stopped(cluster):
     assert "cluster/submit --follow sleeper" in left.stdout
     assert cluster.submit("--stop=sleeper").returncode == 0
     assert cluster.submit("--follow=sleeper").returncode == 130
+    unknown = cluster.submit("--follow=nobody")
+    assert unknown.returncode == 2
+    assert "nobody does not exist" in unknown.stderr
 
 
 @pytest.mark.ray
