@@ -1,0 +1,202 @@
+"""The stages that growth.py measures: each prepares its input, and returns the work to be timed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.stand_ins import sentences, write_vectors
+from gist_ray import storage
+from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
+from gist_ray.datasets.butterflies.collection import manifest_rows, picture_rows
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.progress import Progress
+from gist_ray.schema import MANIFEST, PAIRS, TEXTS, table
+
+Work = Callable[[], object]
+
+NUM_CLASSES = 20
+TEXTS_EACH = 50
+DIM = 256
+CLIP = ClipConfig()
+QUIET = Progress(interval_s=1e9)
+
+
+def draw_pictures(rows: int, folder: Path) -> Work:
+    from gist_ray.cluster import connect
+    from gist_ray.datasets.stage import draw_pictures
+
+    connect()
+    pictures = picture_rows(_world(rows)).slice(0, rows)
+    writer = _writer(folder, "pictures", rows)
+
+    def work() -> None:
+        draw_pictures(pictures, writer, QUIET)
+        writer.publish(0)
+
+    return work
+
+
+def embed_images(rows: int, folder: Path) -> Work:
+    from gist_ray.cluster import connect
+    from gist_ray.encoders.stage import embed_image_rows
+
+    connect()
+    images = _drawn(rows, folder)
+    writer = _writer(folder, "embedded", rows)
+
+    def work() -> None:
+        embed_image_rows(images, CLIP, EmbedConfig(rows_per_part=128), writer, QUIET)
+        writer.publish(0)
+
+    return work
+
+
+def clean_texts(rows: int, folder: Path) -> Work:
+    from gist_ray.encoders.clip import fits_context
+    from gist_ray.texts.clean import CleaningConfig, clean_texts
+
+    texts = _texts(rows // NUM_CLASSES)
+    return lambda: clean_texts(
+        texts, CleaningConfig(), fits=lambda candidates, names: fits_context(CLIP, candidates)
+    )
+
+
+def match(rows: int, folder: Path) -> Work:
+    from gist_ray.matching.config import MatchingConfig
+    from gist_ray.matching.match import match
+    from gist_ray.matching.vectors import stored_vectors
+
+    manifest, texts = _manifest(rows, "train"), _texts(TEXTS_EACH)
+    images = _vectors(folder, "image_id", manifest)
+    of_texts = _vectors(folder, "text_id", texts)
+
+    def work() -> None:
+        vectors = stored_vectors(images, "image_id"), stored_vectors(of_texts, "text_id")
+        matches = match(manifest, vectors[0], texts, vectors[1], MatchingConfig(), 0)
+        storage.write_parquet(str(folder / "matches.parquet"), matches)
+
+    return work
+
+
+def evaluate(rows: int, folder: Path) -> Work:
+    """`rows` test images; the sample is always of the same size."""
+    from gist_ray.evaluation.config import EvaluationConfig
+    from gist_ray.evaluation.evaluate import ClassTexts, Setting, evaluate
+    from gist_ray.matching.vectors import find_vectors, stored_vectors
+    from gist_ray.stages.evaluation import labelled
+
+    manifest, texts = _manifest(rows + 200, "test"), _texts(TEXTS_EACH)
+    sample, test = manifest.slice(0, 200), manifest.slice(200)
+    images = _vectors(folder, "image_id", manifest)
+    of_texts = stored_vectors(_vectors(folder, "text_id", texts), "text_id")
+    features = find_vectors(of_texts, texts.column("text_id"))[1]
+    labels = texts.column("label").to_numpy().astype(np.int64)
+    class_texts = ClassTexts(texts.column("text").to_pylist(), features, labels)
+    config = EvaluationConfig(max_iter=20, num_search_steps=1)
+
+    def work() -> None:
+        vectors = stored_vectors(images, "image_id")
+        train, val, tested = (
+            labelled(part, vectors) for part in (sample.slice(100), sample.slice(0, 100), test)
+        )
+        setting = Setting("frozen", "clip", None, 5, 1)
+        found = evaluate(train, val, tested, class_texts, None, 100.0, NUM_CLASSES, setting, config)
+        for head, predictions in found.predictions.items():
+            storage.write_parquet(str(folder / f"{head}.parquet"), predictions)
+
+    return work
+
+
+def load_pairs(rows: int, folder: Path) -> Work:
+    """One epoch of what fine-tuning reads, decodes and augments, with captions tokenized."""
+    import torch
+
+    from gist_ray.encoders.clip import load_clip
+    from gist_ray.finetune.config import FinetuneConfig
+    from gist_ray.finetune.pairs import PairDataset, PairLoader
+
+    images = _drawn(rows, folder)
+    texts = _texts(TEXTS_EACH).column("text").to_pylist()
+    captions = [[texts[(3 * row + n) % len(texts)] for n in range(3)] for row in range(rows)]
+    columns = [*images.select(["image_id", "uri", "label"]).columns, pa.array(captions)]
+    pairs = pa.table(columns, schema=PAIRS)
+    clip = load_clip(CLIP)
+    config = FinetuneConfig(batch_size=64)
+
+    def work() -> None:
+        loader = PairLoader(
+            PairDataset(pairs, clip.tokenizer, clip.preprocess, config, 0), config, seed=0
+        )
+        for _ in loader.on(torch.device("cpu")):
+            pass
+
+    return work
+
+
+STAGES: dict[str, tuple[Callable[[int, Path], Work], int]] = {
+    "draw pictures": (draw_pictures, 1000),
+    "embed images": (embed_images, 1000),
+    "clean texts": (clean_texts, 1000),
+    "match": (match, 20_000),
+    "load pairs": (load_pairs, 1000),
+    "evaluate": (evaluate, 2000),
+}
+"""What prepares a stage, and its rows at x1."""
+
+
+def _world(rows: int) -> WorldConfig:
+    each = -(-rows // NUM_CLASSES)
+    return WorldConfig(train_per_species=each, val_per_species=0, test_per_species=0)
+
+
+def _writer(folder: Path, kind: str, rows: int) -> ArtifactWriter:
+    return ArtifactStore(str(folder)).writer(kind, kind, {"rows": rows}, {})
+
+
+def _drawn(rows: int, folder: Path) -> pa.Table:
+    """Manifest rows of pictures that the stage `draw pictures` left."""
+    found = [
+        artifact
+        for path in (folder / "artifacts/pictures").glob("*/artifact.json")
+        if (artifact := ArtifactStore(str(folder)).find("pictures", path.parent.name))
+        and artifact.counts["rows_ok"] >= rows
+    ]
+    pictures = min(found, key=lambda artifact: artifact.counts["rows_ok"])
+    num_drawn = pictures.counts["rows_ok"]
+    drawn = picture_rows(_world(num_drawn)).slice(0, num_drawn)
+    mixed = np.random.default_rng(0).permutation(num_drawn)[:rows]  # of all classes
+    return manifest_rows(drawn.take(pa.array(mixed)), pictures.uri)
+
+
+def _manifest(rows: int, split: str) -> pa.Table:
+    numbers = np.arange(rows)
+    labels = pa.array(numbers % NUM_CLASSES, pa.int32())
+    columns = {
+        "image_id": [f"i{number}" for number in numbers],
+        "uri": [f"/images/{number}.jpg" for number in numbers],
+        "label": labels,
+        "class_name": pa.array([f"class {label}" for label in range(NUM_CLASSES)]).take(labels),
+        "split": pa.repeat(pa.scalar(split), rows),
+        "attributes": pa.repeat(pa.scalar("{}"), rows),
+    }
+    return pa.table(columns, schema=MANIFEST)
+
+
+def _texts(each: int) -> pa.Table:
+    blank = dict.fromkeys(("axis", "prompt_id", "prompt", "model", "sampling_params"), "")
+    rows = (
+        {"text_id": f"t{number}", "label": number % NUM_CLASSES, "sample": number, **blank}
+        | {"class_name": f"class {number % NUM_CLASSES}", "text": text, "raw": text}
+        for number, text in enumerate(sentences(NUM_CLASSES * each))
+    )
+    return table(rows, TEXTS)
+
+
+def _vectors(folder: Path, id_column: str, rows: pa.Table) -> Artifact:
+    writer = _writer(folder, f"{id_column} vectors", len(rows))
+    centres = np.random.default_rng(0).standard_normal((NUM_CLASSES, DIM))
+    write_vectors(writer, id_column, rows, centres / 16)
+    return writer.publish(0)
