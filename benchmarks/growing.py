@@ -55,10 +55,11 @@ def embed_images(rows: int, folder: Path) -> Work:
 
 
 def clean_texts(rows: int, folder: Path) -> Work:
+    """More classes, of as many texts each."""
     from gist_ray.encoders.clip import fits_context
     from gist_ray.texts.clean import CleaningConfig, clean_texts
 
-    texts = _texts(rows // NUM_CLASSES)
+    texts = _texts(TEXTS_EACH, rows // TEXTS_EACH)
     return lambda: clean_texts(
         texts, CleaningConfig(), fits=lambda candidates, names: fits_context(CLIP, candidates)
     )
@@ -185,12 +186,12 @@ def _manifest(rows: int, split: str) -> pa.Table:
     return pa.table(columns, schema=MANIFEST)
 
 
-def _texts(each: int) -> pa.Table:
+def _texts(each: int, num_classes: int = NUM_CLASSES) -> pa.Table:
     blank = dict.fromkeys(("axis", "prompt_id", "prompt", "model", "sampling_params"), "")
     rows = (
-        {"text_id": f"t{number}", "label": number % NUM_CLASSES, "sample": number, **blank}
-        | {"class_name": f"class {number % NUM_CLASSES}", "text": text, "raw": text}
-        for number, text in enumerate(sentences(NUM_CLASSES * each))
+        {"text_id": f"t{number}", "label": number % num_classes, "sample": number, **blank}
+        | {"class_name": f"class {number % num_classes}", "text": text, "raw": text}
+        for number, text in enumerate(sentences(num_classes * each))
     )
     return table(rows, TEXTS)
 

@@ -40,22 +40,27 @@ def near_duplicates(
 def _near(word_sets: Sequence[frozenset[str]], threshold: float) -> list[bool]:
     """Prefix filtering (Chaudhuri et al., "A primitive operator for similarity joins", 2006):
     similar sets must share one of their few rarest words, so only those are looked up instead of
-    comparing every pair."""
+    comparing every pair. Where all words are common that is still a share of the pairs, so sets
+    are compared as bits of an integer."""
     frequency = Counter(word for word_set in word_sets for word in word_set)
-    kept_with: dict[str, list[frozenset[str]]] = {}
+    bit_of = {word: 1 << place for place, word in enumerate(frequency)}
+    kept_with: dict[str, list[tuple[int, int]]] = {}
     found = []
     for word_set in word_sets:
+        size, bits = len(word_set), sum(bit_of[word] for word in word_set)
         rarest_first = sorted(word_set, key=lambda word: (frequency[word], word))
-        prefix = rarest_first[: len(word_set) - math.ceil(threshold * len(word_set)) + 1]
-        is_near = any(
-            len(word_set & other) >= threshold * len(word_set | other)
-            for word in prefix
-            for other in kept_with.get(word, ())
-        )
+        prefix = rarest_first[: size - math.ceil(threshold * size) + 1]
+        is_near = False
+        for word in prefix:
+            for other_bits, other_size in kept_with.get(word, ()):
+                shared = (bits & other_bits).bit_count()
+                if shared >= threshold * (size + other_size - shared):
+                    is_near = True
+                    break
         found.append(is_near)
         if not is_near:
             for word in prefix:
-                kept_with.setdefault(word, []).append(word_set)
+                kept_with.setdefault(word, []).append((bits, size))
     return found
 
 
