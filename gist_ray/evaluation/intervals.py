@@ -9,8 +9,8 @@ from scipy import stats
 from gist_ray.errors import UserError
 from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, weighted_metrics
 
-MAX_WEIGHTS = 2**24
-"""How many bootstrap weights are held at once (8 bytes each)."""
+MAX_WEIGHTS = 2**20
+"""How many bootstrap weights are held at once (8 bytes each): few enough to stay in the cache."""
 
 
 def bootstrap_weights(
