@@ -9,7 +9,9 @@ from scipy import stats
 from gist_ray.errors import UserError
 from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, weighted_metrics
 
-MAX_WEIGHTS = 2**20
+MAX_WEIGHTS = 2**24
+"""The most bootstrap weights that are drawn for a paired difference image by image."""
+WEIGHTS_AT_ONCE = 2**20
 """How many bootstrap weights are held at once (8 bytes each): few enough to stay in the cache."""
 
 
@@ -18,7 +20,7 @@ def bootstrap_weights(
 ) -> Iterator[np.ndarray]:
     """How often each item is drawn in resamples of the same size: pieces (num_items, some) that
     add up to `num_resamples` columns."""
-    step = max(1, MAX_WEIGHTS // num_items)
+    step = max(1, WEIGHTS_AT_ONCE // num_items)
     for start in range(0, num_resamples, step):
         width = min(step, num_resamples - start)
         drawn = rng.integers(num_items, size=(width, num_items))
