@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.record import REPOSITORY, parser, record, say_table, spread
 
@@ -109,11 +110,12 @@ def run_with_steps(folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     config = build(RunConfig, compose_values("config", overrides(folder)))
     seconds["compose and check the config"] = time.perf_counter() - start
-    for place, what in STEPS.items():
-        module, name = place.rsplit(".", 1)
-        owner = sys.modules[module]
-        setattr(owner, name, _timed(getattr(owner, name), what, seconds))
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.ExitStack() as watched:
+        for place, what in STEPS.items():
+            module, name = place.rsplit(".", 1)
+            call = _timed(getattr(sys.modules[module], name), what, seconds)
+            watched.enter_context(mock.patch(place, call))
+        watched.enter_context(contextlib.redirect_stdout(io.StringIO()))
         gist_ray.pipeline.run_pipeline(config, plan_only=False, until=None)
     return {**seconds, "peak memory, GiB": peak_bytes() / 2**30}
 
