@@ -141,7 +141,7 @@ def write_images(root: str, num_images: int) -> pa.Table:
 
 def _rate(uris: Sequence[str]) -> float:
     """A process that has read nothing yet, and keeps a sixteenth of the images."""
-    members._files.clear()
+    members._footers.clear()
     members._groups = members._RowGroups()
     start = time.perf_counter()
     with ThreadPoolExecutor(FETCH_THREADS) as threads:

@@ -21,7 +21,7 @@ class PackConfig:
     images_per_shard: Annotated[int, Field(ge=1)] = 1000
     """Images per Parquet file. Files of 50 to 500 MB are handy: take fewer for large images."""
 
-    row_group_mib: Annotated[float, Field(gt=0)] = 1.0
+    row_group_mib: Annotated[float, Field(gt=0)] = 0.5
     """Bytes of images, in MiB, that are fetched together when one of them is read."""
 
     max_side_px: Annotated[int, Field(ge=16)] | None = None

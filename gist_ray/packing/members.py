@@ -14,8 +14,7 @@ import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -29,7 +28,7 @@ from gist_ray.s3 import TooLargeError
 DEFAULT_COLUMN = "bytes"
 ROW = re.compile(r"(?P<file>.+\.parquet)#(?P<row>[0-9]+)(:(?P<column>.+))?", re.DOTALL)
 RANGE = re.compile(r"(?P<file>.+\.tar)#(?P<offset>[0-9]+)\+(?P<length>[0-9]+)", re.DOTALL)
-MAX_OPEN_FILES = 64
+MAX_FOOTERS = 64
 MAX_CACHED_BYTES = 64 * 2**20
 
 
@@ -93,21 +92,32 @@ def _check_size(num_bytes: int, max_bytes: int) -> None:
 
 
 def _cell(file: str, row: int, column: str) -> bytes | None:
-    with _opened(file) as (parquet, starts):
-        if row >= starts[-1]:
-            raise MemberError("missing", f"{file} has {starts[-1]} rows and no row {row}")
-        group = bisect_right(starts, row) - 1
-        key = (file, group, column)
+    with _lock_of(file):
+        footer = _footers.get(file) or _read_footer(file)
+    if row >= footer.starts[-1]:
+        raise MemberError("missing", f"{file} has {footer.starts[-1]} rows and no row {row}")
+    group = bisect_right(footer.starts, row) - 1
+    key = (file, group, column)
+    # the other threads wait for the row group that one fetches, which they mostly need too
+    with _lock_of(key):
         cells = _groups.get(key)
         if cells is None:
-            cells = _column_of(parquet, group, column)
+            cells = _column_of(footer, group, column)
             _groups.put(key, cells)
-    cell: bytes | None = cells[row - starts[group]].as_py()
+    cell: bytes | None = cells[row - footer.starts[group]].as_py()
     return cell
 
 
-def _column_of(parquet: pq.ParquetFile, group: int, column: str) -> pa.Array:
-    table = parquet.read_row_group(group, columns=[column], use_threads=False)
+def _column_of(footer: "_Footer", group: int, column: str) -> pa.Array:
+    # A file of its own for each thread. pre_buffer: one request for the column of a row group, not
+    # one for each page.
+    with pq.ParquetFile(
+        footer.open(),
+        metadata=footer.metadata,
+        pre_buffer=True,
+        page_checksum_verification=True,
+    ) as parquet:
+        table = parquet.read_row_group(group, columns=[column], use_threads=False)
     if not table.num_columns:
         raise MemberError("missing", f"there is no column {column!r}")
     cells = table.column(0).combine_chunks()
@@ -120,9 +130,9 @@ class _Ranges(io.RawIOBase):
     """A remote file for Arrow: every read is one request for a range, tried again as storage
     does."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, size: int) -> None:
         self._uri = uri
-        self._size = storage.size(uri)
+        self._size = size
         self._place = 0
 
     def seekable(self) -> bool:
@@ -170,31 +180,41 @@ class _RowGroups:
                 self._bytes -= self._groups.popitem(last=False)[1].nbytes
 
 
-_groups = _RowGroups()
-_files: OrderedDict[str, tuple[pq.ParquetFile, list[int]]] = OrderedDict()
-_file_locks: dict[str, threading.Lock] = {}
-_lock = threading.Lock()
+@dataclass(frozen=True)
+class _Footer:
+    """What a process keeps of a Parquet file."""
+
+    file: str
+    size: int
+    metadata: pq.FileMetaData
+    starts: list[int]
+    """Where the row groups start, and where the last one ends."""
+
+    def open(self) -> Any:
+        return _open(self.file, self.size)
 
 
-@contextmanager
-def _opened(file: str) -> Iterator[tuple[pq.ParquetFile, list[int]]]:
-    """The Parquet file and where its row groups start, for one thread at a time: the others wait
-    for the row group that it fetches, which is mostly the one that they need."""
+def _open(file: str, size: int) -> Any:
+    return storage.absolute(file) if storage.is_local(file) else _Ranges(file, size)
+
+
+def _read_footer(file: str) -> _Footer:
+    size = storage.size(file)
+    metadata = pq.read_metadata(_open(file, size))
+    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    footer = _Footer(file, size, metadata, [0, *accumulate(sizes)])
     with _lock:
-        own = _file_locks.setdefault(file, threading.Lock())
-    with own:
-        found = _files.get(file)
-        if found is None:
-            # pre_buffer: one request for the column of a row group, not one for each page
-            parquet = pq.ParquetFile(
-                storage.absolute(file) if storage.is_local(file) else _Ranges(file),
-                pre_buffer=True,
-                page_checksum_verification=True,
-            )
-            sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-            found = parquet, [0, *accumulate(sizes)]
-            with _lock:
-                _files[file] = found
-                while len(_files) > MAX_OPEN_FILES:
-                    _files.popitem(last=False)
-        yield found
+        _footers[file] = footer
+        while len(_footers) > MAX_FOOTERS:
+            _footers.popitem(last=False)
+    return footer
+
+
+def _lock_of(key: Any) -> threading.Lock:
+    return _locks[hash(key) % len(_locks)]
+
+
+_groups = _RowGroups()
+_footers: OrderedDict[str, _Footer] = OrderedDict()
+_lock = threading.Lock()
+_locks = [threading.Lock() for _ in range(256)]

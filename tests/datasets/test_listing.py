@@ -64,8 +64,8 @@ def test_a_listing_takes_the_memory_of_a_page_however_many_keys_there_are(names_
         tracemalloc.stop()
         return most
 
-    few, many = peak(2000), peak(14_000)
-    # the names alone would be more than 1 MB
+    few, many = peak(2000), peak(10_000)
+    # the names alone would be more than 800 kB
     assert many - few < 2**19
 
 
