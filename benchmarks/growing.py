@@ -125,7 +125,7 @@ def load_pairs(rows: int, folder: Path) -> Work:
     columns = [*images.select(["image_id", "uri", "label"]).columns, pa.array(captions)]
     pairs = pa.table(columns, schema=PAIRS)
     clip = load_clip(CLIP)
-    config = FinetuneConfig(batch_size=64)
+    config = FinetuneConfig(num_epochs=1, batch_size=64)
 
     def work() -> None:
         loader = PairLoader(
