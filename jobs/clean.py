@@ -26,7 +26,7 @@ def main() -> None:
     with exit_codes():
         check_root(arguments.root)
         rubbish = find_rubbish(arguments.root, forget=arguments.run)
-        _print(rubbish)
+        _print(arguments.root, rubbish)
         if arguments.dry_run:
             print("Nothing was deleted.")
             return
@@ -36,11 +36,12 @@ def main() -> None:
         print(f"Deleted {decimal(sum(one.num_bytes for one in rubbish))}.")
 
 
-def _print(rubbish: list[Rubbish]) -> None:
+def _print(root: str, rubbish: list[Rubbish]) -> None:
     if not rubbish:
         print("There is nothing that no run refers to.")
+    top = storage.absolute(root) + "/"
     for one in rubbish:
-        print(f"{decimal(one.num_bytes):>10}  {printable(one.uri)}  ({one.why})")
+        print(f"{decimal(one.num_bytes):>10}  {printable(one.uri.removeprefix(top))}  ({one.why})")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def train_clip(
             name="ray_train",
             storage_path=_storage_path(writer.uri),
             storage_filesystem=_arrow_filesystem(writer.uri),
+            callbacks=[NotTriedAgain()],
             failure_config=ray.train.FailureConfig(
                 max_failures=config.max_failures,
                 controller_failure_limit=int(cluster.PATIENCE_S / START_TIMEOUT_S),
@@ -95,6 +96,20 @@ def train_clip(
     history: list[dict[str, float | None]] = storage.read_json(writer.file(HISTORY_FILE))
     storage.delete(writer.file(STATE_FILE))
     return history
+
+
+class NotTriedAgain(ray.train.UserCallback):
+    """Ends a training whose workers found what only its owner can mend.
+
+    Ray Train starts workers anew whatever they raised; an error of its controller, in which this
+    runs, is the end of the training (ray.train.v2, DefaultFailurePolicy, Ray 2.60).
+    """
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        for error in worker_exceptions.values():
+            for cause in causes(error):
+                if isinstance(cause, UserError):
+                    raise UserError(cause.problems)
 
 
 def _user_error(

@@ -13,10 +13,11 @@ from gist_ray.artifacts import ArtifactStore
 from gist_ray.cluster import cluster_resources, connect
 from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
+from gist_ray.flow import Stage
 from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.record import recorded
 from gist_ray.operate.retry import Candidate, candidates, retry
-from gist_ray.operate.runs import CONFIG_FILE, check_root, run_folder, run_names
+from gist_ray.operate.runs import CONFIG_FILE, check_root, read_plan, run_folder, run_names
 from gist_ray.pipeline import plan, run_stages
 from gist_ray.progress import Progress
 
@@ -30,6 +31,7 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
     config = read_config(root, name)
     store = ArtifactStore(config.root)
     graph = plan(config, store)
+    say_what_changed(root, name, graph.stages)
     found = candidates(graph.stages, store, kinds)
     print_retries(name, found)
     if plan_only:
@@ -68,6 +70,19 @@ def read_config(root: str, name: str) -> RunConfig:
         raise UserError(f"{uri}: is not valid YAML ({error}).") from error
     config: RunConfig = build(RunConfig, {**values, "root": root})
     return replace(config, name=name)
+
+
+def say_what_changed(root: str, name: str, stages: Sequence[Stage]) -> None:
+    """Stages that are others than the run planned, because the data, a model or this program is
+    another now: their failed rows are not found, for they are made anew as a whole."""
+    planned = read_plan(root, name)
+    before = {stage["key"]: stage["fingerprint"] for stage in planned["stages"]} if planned else {}
+    changed = [s.key for s in stages if before.get(s.key, s.fingerprint) != s.fingerprint]
+    if changed:
+        print(
+            f"{name}: since its last start the data, a model or this program has changed, so "
+            f"{len(changed)} stages are made anew as a whole: {', '.join(changed)}."
+        )
 
 
 def print_retries(name: str, found: Sequence[Candidate]) -> None:

@@ -63,6 +63,7 @@ class RunStatus:
     silent_s: float | None
     stages: list[StageStatus] = field(default_factory=list)
     eta_s: float | None = None
+    """Without what is unforeseen."""
     unforeseen: list[str] = field(default_factory=list)
     """Families of stages of which none has run yet, so that nobody knows what they will take."""
 
@@ -198,7 +199,7 @@ def _unfinished(
 
 def _eta(stages: Sequence[StageStatus]) -> tuple[float | None, list[str]]:
     """Seconds until the run ends, if each stage that waits takes what its like took and as many
-    run side by side as now; or the families of which nothing is known."""
+    run side by side as now; and the families of which nothing is known, which come on top."""
     took: dict[str, list[float]] = {}
     for stage in stages:
         whole = stage.seconds
@@ -216,7 +217,6 @@ def _eta(stages: Sequence[StageStatus]) -> tuple[float | None, list[str]]:
                 unforeseen.append(family(stage.key))
             else:
                 left += sum(of_its_like) / len(of_its_like)
-    if unforeseen:
-        return None, list(dict.fromkeys(unforeseen))
     side_by_side = max(1, sum(stage.state == "running" for stage in stages))
-    return max([(left + sum(running)) / side_by_side, *running]), []
+    known = max([(left + sum(running)) / side_by_side, *running])
+    return known or None, list(dict.fromkeys(unforeseen))

@@ -50,8 +50,9 @@ def headline(run: RunStatus) -> str:
             words += f", no sign of life for {duration(run.silent_s)}"
         if run.eta_s is not None:
             words += f", about {duration(run.eta_s)} left"
-        elif run.unforeseen:
-            words += f"; how long is not known before the first of: {', '.join(run.unforeseen)}"
+        if run.unforeseen:
+            besides = " besides" if run.eta_s is not None else ""
+            words += f"; not known{besides}: {', '.join(run.unforeseen)}, of which none has run yet"
     elif run.state == "dead" and run.silent_s is not None:
         words += f", no sign of life for {duration(run.silent_s)}"
         words += ". Start it again: it goes on from what is stored"

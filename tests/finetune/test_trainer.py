@@ -153,9 +153,20 @@ def test_two_trainings_at_once_and_what_they_leave(trainings, recipe, tiny_confi
     open_clip.get_tokenizer(name)(["a red butterfly"])
 
 
-def test_what_a_worker_finds_wrong_is_said_as_it_is(trainings, recipe, pairs, monkeypatch):
+def test_what_a_worker_finds_wrong_is_said_as_it_is_and_not_tried_again(
+    trainings, recipe, pairs, monkeypatch
+):
     at = pairs.schema.get_field_index("uri")
     broken = pairs.set_column(at, "uri", [["/none/a.png"] * 16])
     monkeypatch.setattr(trainings, "pairs", broken)
+    before = num_workers_ever()
     with pytest.raises(UserError, match=r"^/none/a\.png: a training image cannot be read"):
-        trainings.run("broken", recipe(max_failures=0))
+        trainings.run("broken", recipe(max_failures=3))
+    assert num_workers_ever() == before + 1
+
+
+def num_workers_ever() -> int:
+    """Ray Train workers that this Ray has started, dead ones too."""
+    from ray._private.state import actors
+
+    return sum(actor["ActorClassName"].startswith("RayTrainWorker") for actor in actors().values())

@@ -89,8 +89,13 @@ def test_how_long_it_takes_is_not_said_where_nobody_knows(at: Any, flow: dict[st
     at.plan("tiny", *flow.values())
     run = status(at.root)
     assert of(run, texts.key).eta_s == pytest.approx(40, abs=5)
-    assert (run.eta_s, run.unforeseen) == (None, ["finetune"])
-    assert "not known before the first of: finetune" in headline(run)
+    assert run.eta_s == pytest.approx(40, abs=5)
+    assert run.unforeseen == ["finetune"]
+    assert "s left; not known besides: finetune, of which none has run yet" in headline(run)
+    at.end("tiny", "failed")
+    at.plan("tiny", *list(flow.values())[1:])
+    assert status(at.root).eta_s is None
+    assert "; not known: finetune, of which none has run yet" in headline(status(at.root))
 
 
 def test_a_dead_run(at: Any, flow: dict[str, Stage]) -> None:
