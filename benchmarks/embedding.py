@@ -11,10 +11,12 @@ import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import open_clip
@@ -35,10 +37,10 @@ NUM_FILES = 512
 SIZE = 224
 
 
-def main() -> None:
-    arguments = _arguments()
-    os.environ.update(STEADY_CPU)  # ours has it from `connect`; the bare loop's process inherits it
-    with tempfile.TemporaryDirectory() as folder:
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = _arguments(words)
+    # ours has it from `connect`; the bare loop's process inherits it
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, STEADY_CPU):
         uris = draw_pictures(Path(folder), min(arguments.images, NUM_FILES))
         uris = [uris[at % len(uris)] for at in range(arguments.images)]
         connect()
@@ -69,7 +71,7 @@ def main() -> None:
     record("embedding", {"settings": settings, **numbers}, arguments.out)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     cuda, cpus = torch.cuda.is_available(), len(os.sched_getaffinity(0))
     options = parser(__doc__)
     options.add_argument("--model", default="ViT-B-32", help="open_clip's name, or butterfly-clip")
@@ -77,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--batch-size", type=int, default=256 if cuda else 32)
     options.add_argument("--images", type=int, default=100_000 if cuda else 320, help="per turn")
     options.add_argument("--pairs", type=int, default=3, help="turns of each")
-    arguments = options.parse_args()
+    arguments = options.parse_args(words)
     arguments.cuda, arguments.cpus = cuda, cpus
     arguments.decoders = max(1, cpus - 1) if cuda else 1
     arguments.loaders = max(1, cpus - 1) if cuda else cpus

@@ -14,10 +14,12 @@ import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import open_clip
@@ -44,12 +46,11 @@ RECIPE = REPOSITORY / "configs" / "finetune" / "butterflies.yaml"
 WARM_UP = 0.2
 
 
-def main() -> None:
-    arguments = _arguments()
-    os.environ.update(STEADY_CPU)  # ours has it from `connect`; the bare loops inherit it
-    trainer._run_worker = timed_worker
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = _arguments(words)
     rates: dict[str, list[float]] = {"one": [], "bare": [], "two": [], "side by side": []}
-    with tempfile.TemporaryDirectory() as folder:
+    # ours has it from `connect`; the bare loops inherit it
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, STEADY_CPU):
         rows = corpus_rows(arguments.pictures, seed=5)
         write_pictures(rows, folder)
         pairs = corpus_pairs(rows, folder)
@@ -85,7 +86,7 @@ def show(rates: dict[str, list[float]], arguments: argparse.Namespace) -> None:
     record("finetuning", {"settings": settings, **numbers}, arguments.out)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     cuda = torch.cuda.is_available()
     options = parser(__doc__)
     options.add_argument("--model", default="butterfly-clip", help="open_clip's name, or this")
@@ -93,7 +94,7 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--steps", type=int, default=60, help="per turn")
     options.add_argument("--pictures", type=int, default=640)
     options.add_argument("--pairs", type=int, default=3, help="turns of each")
-    arguments = options.parse_args()
+    arguments = options.parse_args(words)
     arguments.cuda = cuda
     arguments.devices = torch.cuda.device_count() if cuda else len(os.sched_getaffinity(0))
     return arguments
@@ -119,7 +120,8 @@ def ours(pairs: pa.Table, model: str, config: FinetuneConfig) -> float:
     with tempfile.TemporaryDirectory() as root:
         writer = ArtifactStore(root).writer("finetuned", "finetune", {}, {})
         val, progress = PAIRS.empty_table(), Progress()
-        trainer.train_clip(pairs, val, ClipConfig(model=model), config, 0, writer, progress)
+        with patch.object(trainer, "_run_worker", timed_worker):
+            trainer.train_clip(pairs, val, ClipConfig(model=model), config, 0, writer, progress)
         times = json.loads(Path(writer.file("steps.json")).read_text())
     return steady_rate([(at, config.batch_size) for at in times], WARM_UP)
 

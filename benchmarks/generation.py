@@ -11,9 +11,11 @@ import json
 import multiprocessing
 import os
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,8 +37,8 @@ from gist_ray.texts.prompting import build_prompts
 STEADY = (0.25, 0.75)
 
 
-def main() -> None:
-    arguments = _arguments()
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = _arguments(words)
     prompt_set = load_prompt_set("butterflies")
     prompts = _prompts(prompt_set, arguments.prompts, arguments.free)
     llm = LlmConfig(
@@ -52,11 +54,14 @@ def main() -> None:
     # what ours gives its engine, and its actor's environment
     engine = _processor_config(llm, prompt_set.chat)
     engine_kwargs = {k: v for k, v in engine.engine_kwargs.items() if k != "task_type"}  # Ray's own
-    os.environ.update(STEADY_CPU | (engine.runtime_env or {})["env_vars"])
-    os.environ["OMP_NUM_THREADS"] = str(llm.cpus_per_replica)
-    os.environ["VLLM_LOGGING_LEVEL"] = "ERROR"
+    environment = {
+        **STEADY_CPU,
+        **(engine.runtime_env or {})["env_vars"],
+        "OMP_NUM_THREADS": str(llm.cpus_per_replica),
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as other:
+    with patch.dict(os.environ, environment), ProcessPoolExecutor(1, mp_context=spawn) as other:
         other.submit(start_bare, model_source(llm), engine_kwargs).result()
         rates = in_turns(
             lambda: steady_rate(ours(prompts, llm, prompt_set), *STEADY),
@@ -71,14 +76,14 @@ def main() -> None:
     record("generation", {"settings": settings, **rates.numbers()}, arguments.out)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     cuda = torch.cuda.is_available()
     options = parser(__doc__)
     options.add_argument("--prompts", type=int, default=20_000 if cuda else 512, help="per turn")
     options.add_argument("--max-num-seqs", type=int, default=256 if cuda else 64)
     options.add_argument("--free", action="store_true", help="without structured outputs")
     options.add_argument("--pairs", type=int, default=2, help="turns of each")
-    arguments = options.parse_args()
+    arguments = options.parse_args(words)
     arguments.cuda, arguments.cpus = cuda, len(os.sched_getaffinity(0))
     return arguments
 

@@ -1,0 +1,72 @@
+"""jobs/pipeline.py with a clock around the steps of its start; serves `benchmarks.startup`.
+
+Appends {"what", "start", "end"} lines (seconds since the epoch) to the file that the environment
+names in CLOCK_FILE. What it clocks are the functions that the pipeline calls anyway.
+"""
+
+import time
+
+STARTED = time.time()  # before any import that counts
+
+import functools  # noqa: E402
+import importlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import runpy  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+STEPS = {
+    "gist_ray.commandline.compose_values": "config: Hydra composes",
+    "gist_ray.commandline.build": "config: checked",
+    "gist_ray.pipeline.plan": "plan",
+    "gist_ray.stages.graph.read_data": "plan: manifest",
+    "gist_ray.stages.graph.clip_key": "plan: hash of the CLIP's weights",
+    "gist_ray.pipeline.connect": "Ray starts",
+    "gist_ray.encoders.stage.load_clip": "driver: CLIP loaded, for its sizes",
+    "gist_ray.texts.stage.model_source": "driver: language model found or converted",
+    "gist_ray.row_stage._run": "rows",
+}
+"""{where a step is called from: what it is}; the last is the execution on Ray Data."""
+
+
+def note(what: str, start: float, end: float) -> None:
+    with open(os.environ["CLOCK_FILE"], "a", encoding="utf-8") as file:
+        file.write(json.dumps({"what": what, "start": start, "end": end}) + "\n")
+
+
+def clocked(name: str, what: str) -> None:
+    module_name, _, attribute = name.rpartition(".")
+    module = importlib.import_module(module_name)
+    inner = getattr(module, attribute)
+
+    @functools.wraps(inner)
+    def outer(*args: object, **kwargs: object) -> object:
+        start = time.time()
+        note(f"{what}, begins", start, start)
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            note(what, start, time.time())
+
+    setattr(module, attribute, outer)
+
+
+def main() -> None:
+    note("interpreter", STARTED, STARTED)
+    for what, module in (
+        ("imports: command line, config (Hydra, pydantic)", "gist_ray.commandline"),
+        ("imports: pipeline (torch, Ray, open_clip)", "gist_ray.pipeline"),
+    ):
+        start = time.time()
+        importlib.import_module(module)
+        note(what, start, time.time())
+    for name, what in STEPS.items():
+        clocked(name, what)
+    pipeline = Path(__file__).parents[1] / "jobs" / "pipeline.py"
+    sys.argv[0] = str(pipeline)
+    runpy.run_path(str(pipeline), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
