@@ -79,15 +79,22 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _words(case: str, folder: Path) -> list[str]:
-    """The command line of a run that ends with the stage `case`."""
-    common = [f"root={folder / 'root'}", "--until", case]
+    """The command line of a run that ends with what `case` names."""
+    root = f"root={folder / 'root'}"
     if case == "generate":
-        return [*common, "llm.texts_per_file=32"]
+        return [root, "--until", case, "prompts.samples_per_prompt=1", "llm.texts_per_file=32"]
     for name in ("black", "white"):
         (folder / "data" / name).mkdir(parents=True)
         draw_pictures(folder / "data" / name, 64)
     data = ["data=image_folder", f"data.path={folder / 'data'}", "prompts=generic"]
-    return [*common, *data, "embed.rows_per_part=32", "embed.batch_size=32"]
+    return [
+        root,
+        "--until",
+        f"{case} frozen",
+        *data,
+        "embed.rows_per_part=32",
+        "embed.batch_size=32",
+    ]
 
 
 def watch(words: list[str], folder: Path) -> tuple[list[Span], float]:
