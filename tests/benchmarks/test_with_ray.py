@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import embedding, finetuning, generation, startup
+from benchmarks import embedding, finetuning
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -46,16 +46,3 @@ def test_finetuning(ray_local, line_of):
     found = line_of(finetuning.main, "--steps=5", "--batch-size=4", "--pictures=16", "--pairs=1")
     for name in ("one worker, bare loop", "two workers, twice one", "two bare loops, twice one"):
         assert_rates(found[name], 1)
-
-
-def test_generation(ray_local, line_of):
-    assert_rates(line_of(generation.main, "--prompts=64", "--max-num-seqs=16", "--pairs=1"), 1)
-
-
-def test_startup(line_of):
-    found = line_of(startup.main, "--cases", "embed images")
-    spans = {span["what"]: span for span in found["embed images"]["spans"]}
-    assert {"plan", "Ray starts", "encoder: open_clip imported, CLIP loaded"} <= spans.keys()
-    assert all(0 <= span["start"] <= span["end"] for span in spans.values())
-    assert found["embed images"]["first_row_s"] > spans["Ray starts"]["end"]
-    assert found["imports"]["driver"]["torch"] > 0
