@@ -1,6 +1,7 @@
 """All benchmarks in turn, on a machine that should be doing nothing else: python -m benchmarks.
 
-Every result is appended to benchmarks/results.jsonl as a line of JSON.
+Every result is appended to benchmarks/results.jsonl as a line of JSON. Those that take long and
+leave gigabytes, benchmarks.growth and benchmarks.second_run, are started by themselves.
 """
 
 import subprocess
@@ -17,7 +18,6 @@ RUNS = [
     ["finetuning"],
     ["startup"],
     ["matching"],
-    ["second_run"],
 ]
 
 
