@@ -10,10 +10,14 @@ BIN := $(VENV)/bin
 # Where this is set, every one of the run's many short-lived workers would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test fast-test lint install clean
+.PHONY: run s3-demo test fast-test lint install clean
 
 run: $(VENV)/.run-installed
 	$(BIN)/python jobs/pipeline.py $(ARGS)
+
+# The whole method from s3:// to s3://, with an S3 server on this machine (docs/s3.md).
+s3-demo: $(VENV)/.test-installed
+	$(BIN)/python tools/s3_demo.py $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest
