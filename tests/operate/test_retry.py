@@ -17,7 +17,7 @@ from gist_ray.flow import Done, Stage, run_flow
 from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.retry import candidates, retry
 from gist_ray.progress import Progress
-from gist_ray.row_stage import _collect, _part_writer, finished_ids
+from gist_ray.row_stage import _collect, _PartWriter, finished_ids
 from gist_ray.schema import TRANSIENT_KINDS
 
 ROWS = pa.table({"id": list("abcdef")})
@@ -59,7 +59,7 @@ class FakeWorld:
     ) -> None:
         done = finished_ids(writer, "id")
         todo = rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=done)))
-        write = _part_writer(writer.uri, writer.stage, "id", VALUES, None)
+        write = _PartWriter(writer.uri, writer.stage, "id", VALUES, None)
         for at in range(0, len(todo), 2):
             ids = todo.column("id").to_pylist()[at : at + 2]
             self.worked_on += ids
