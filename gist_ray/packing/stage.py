@@ -18,7 +18,7 @@ import ray.data
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactWriter
-from gist_ray.cluster import connect
+from gist_ray.cluster import connect, relative_in_job, require_shared
 from gist_ray.errors import UserError
 from gist_ray.flow import TooManyFailedRowsError
 from gist_ray.packing.config import PackConfig, decides
@@ -42,6 +42,9 @@ PACKED = pa.schema(
 
 def run_pack(config: PackConfig) -> Artifact:
     """Pack what is not packed yet. Raises UserError, or TooManyFailedRowsError."""
+    folders = {"out": config.out, "data.path": config.data.path}
+    if problems := relative_in_job(folders):
+        raise UserError(problems)
     out = storage.absolute(config.out)
     work = storage.join(out, "work")
     progress = Progress()
@@ -144,6 +147,7 @@ def _pack_shards(
 
     shards = [f"{number:06d}" for number in range(num_shards)]
     connect()
+    require_shared({"out": config.out})
     run_rows(
         pa.table({"shard": shards}),
         id_column="shard",
