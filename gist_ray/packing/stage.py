@@ -42,7 +42,9 @@ PACKED = pa.schema(
 
 def run_pack(config: PackConfig) -> Artifact:
     """Pack what is not packed yet. Raises UserError, or TooManyFailedRowsError."""
-    folders = {"out": config.out, "data.path": config.data.path}
+    folders = {"out": config.out}
+    if storage.is_folder(config.data.path):  # a table is read by the driver and may be relative
+        folders["data.path"] = config.data.path
     if problems := relative_in_job(folders):
         raise UserError(problems)
     out = storage.absolute(config.out)

@@ -183,3 +183,9 @@ def test_from_s3_to_s3(s3_environment, tmp_path, write_pictures):
     said, _ = nothing.communicate(timeout=300)
     assert nothing.returncode == 2
     assert "the data set is not there" in said
+
+
+def test_a_submitted_pack_does_not_write_into_the_copy_of_the_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(UserError, match="out=packed: in a submitted job"):
+        pack("packed", DataConfig(layout="image_folder", path=str(tmp_path)))
