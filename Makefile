@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Where this is set, every one of the run's many short-lived workers would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run s3-demo test fast-test lint install clean
+.PHONY: run s3-demo test test-all fast-test lint install clean
 
 run: $(VENV)/.run-installed
 	$(BIN)/python jobs/pipeline.py $(ARGS)
@@ -20,6 +20,10 @@ s3-demo: $(VENV)/.test-installed
 	$(BIN)/python tools/s3_demo.py $(ARGS)
 
 test: lint
+	$(BIN)/python -m pytest -m "not long"
+
+# Also every job by submission on a cluster of three nodes, five deaths of the driver, a full disk.
+test-all: lint
 	$(BIN)/python -m pytest
 
 # Without the ring that runs vLLM, two-process training and the whole pipeline.

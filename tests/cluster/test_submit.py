@@ -115,6 +115,7 @@ def write_texts(path: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_runs_by_submission(
     job: str,
@@ -145,6 +146,7 @@ def test_every_job_runs_by_submission(
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_submitted_run_leaves_its_report_and_says_so(root, finished_run):
     assert f"Report: {root}/runs/tiny/report.html" in finished_run.stdout
     assert Path(root, "runs", "tiny", "report.html").is_file()
@@ -152,6 +154,7 @@ def test_a_submitted_run_leaves_its_report_and_says_so(root, finished_run):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
     script, go = tmp_path / "probe.py", tmp_path / "go"
     script.write_text(
@@ -197,6 +200,7 @@ def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_too_many_failed_rows_are_exit_code_1_here_too(cluster, root, pictures):
     table = pictures / "images.csv"
     files = sorted(path.relative_to(pictures) for path in pictures.glob("*/*.png"))
@@ -217,6 +221,7 @@ def test_too_many_failed_rows_are_exit_code_1_here_too(cluster, root, pictures):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_relative_root_is_refused_with_exit_code_2(cluster):
     done = cluster.run_job("pipeline.py", "root=results", "--plan")
     assert done.returncode == 2
@@ -225,6 +230,7 @@ def test_a_relative_root_is_refused_with_exit_code_2(cluster):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_job_can_be_left_come_back_to_and_stopped(cluster):
     sleeping = ["python", "-c", "import time; time.sleep(600)"]
     left = cluster.submit("--no-wait", "--submission-id=sleeper", "--", *sleeping)
@@ -239,6 +245,7 @@ def test_a_job_can_be_left_come_back_to_and_stopped(cluster):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_token_is_refused_in_words(cluster, tmp_path):
     wrong = tmp_path / "token"
     wrong.write_text("0" * 64)
@@ -250,6 +257,7 @@ def test_a_wrong_token_is_refused_in_words(cluster, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_cluster_that_is_up_is_left_alone(cluster):
     token = Path(cluster.state["token_file"])
     assert token.stat().st_mode & 0o777 == 0o600
@@ -262,6 +270,7 @@ def test_a_cluster_that_is_up_is_left_alone(cluster):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_down_ends_this_cluster_and_no_other_ray(cluster, ray_local):
     """Last of this module, as it takes the cluster."""
     own, others = raylets(cluster), raylets() - raylets(cluster)
