@@ -22,7 +22,7 @@ s3-demo: $(VENV)/.test-installed
 test: lint
 	$(BIN)/python -m pytest -m "not long"
 
-# Also every job by submission on a cluster of three nodes, five deaths of the driver, a full disk.
+# Also the longest: deaths on a cluster of several nodes, every job by submission, a faulty S3.
 test-all: lint
 	$(BIN)/python -m pytest
 

@@ -12,7 +12,12 @@ from tests.faults.left import TOLERANCE, check, metrics, stored_rows
 from tests.faults.machines import Machines
 from tests.faults.reads import Reads
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(1200),
+]
 
 EMBEDDINGS = "image_embeddings"
 

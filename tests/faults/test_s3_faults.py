@@ -260,6 +260,7 @@ def test_a_second_run_finds_everything_stored(s3_world: World, undisturbed: Run)
     assert "starts" not in again.output
 
 
+@pytest.mark.long
 def test_faults_of_every_kind_change_nothing(s3_world: World, undisturbed: Run) -> None:
     rules = (
         Rule("slow_down", fraction=0.02, burst=6),
@@ -282,6 +283,7 @@ def redone(done: Run) -> int:
     return sum(n - 1 for path, n in done.put.items() if "/parts/" in path)
 
 
+@pytest.mark.long
 def test_what_is_forbidden_becomes_error_rows_and_the_rest_is_as_it_was(
     s3_world: World, undisturbed: Run
 ) -> None:
@@ -309,6 +311,7 @@ def test_what_is_forbidden_becomes_error_rows_and_the_rest_is_as_it_was(
     assert all(before[image_id] == vector for image_id, vector in after.items())
 
 
+@pytest.mark.long
 def test_a_training_that_was_killed_goes_on_from_its_state_on_s3(
     s3_world: World, undisturbed: Run
 ) -> None:
