@@ -85,6 +85,25 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+CLASSIFIED = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        # calibrated on val
+        pa.field("probability", pa.float32(), nullable=False),
+        # the probability is below the threshold; the prediction stands beside it all the same
+        pa.field("abstained", pa.bool_(), nullable=False),
+        # class names, the likeliest first, and their probabilities
+        pa.field("top5", pa.list_(pa.string()), nullable=False),
+        pa.field("top5_probability", pa.list_(pa.float32()), nullable=False),
+        # the text of the predicted class that fits the image best, and their cosine
+        pa.field("explanation", pa.string()),
+        pa.field("similarity", pa.float32()),
+    ]
+)
+
 METRICS = pa.schema(
     [
         pa.field("method", pa.string(), nullable=False),

@@ -92,7 +92,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
             raise ImageError("too_large", f"{size}: longer than {MAX_ASPECT_RATIO} times its width")
         image.load()
-        return _to_rgb(_upright(image))
+        return to_rgb(_upright(image))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -110,7 +110,8 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB: 16 bits scaled to 8, transparency on white, what is not finite black."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float32)
         values = np.where(np.isfinite(values), values, 0)

@@ -39,16 +39,11 @@ def embed_image_rows(
     """Embed every image of `rows` (image_id, uri). Images that give no pixels become error rows."""
     loaded = load_clip(clip)
     dim = embed_images(loaded, np.zeros((1, *_size(loaded.preprocess), 3), np.uint8)).shape[1]
-    decoder = _decoder(loaded.preprocess, config)
+    pool = actor_pool(config, {"clip": clip, "config": config})
 
     def transform(dataset: ray.data.Dataset) -> ray.data.Dataset:
-        pixels = dataset.map_batches(
-            decoder,
-            batch_size=None,
-            compute=ray.data.TaskPoolStrategy(size=config.max_decoders),
-            num_cpus=1,
-        )
-        return pixels.map_batches(ImageEncoder, **_actor_pool(clip, config))
+        pixels = decoded(dataset, loaded.preprocess, config)
+        return pixels.map_batches(ImageEncoder, **pool)
 
     run_rows(
         rows.select(["image_id", "uri"]),
@@ -72,10 +67,11 @@ def embed_text_rows(
     """Embed every text of `rows` (text_id, text); returns the model's logit_scale."""
     loaded = load_clip(clip)
     dim = embed_texts(loaded, ["a"]).shape[1]
+    pool = actor_pool(config, {"clip": clip, "config": config})
     run_rows(
         rows.select(["text_id", "text"]),
         id_column="text_id",
-        transform=lambda dataset: dataset.map_batches(TextEncoder, **_actor_pool(clip, config)),
+        transform=lambda dataset: dataset.map_batches(TextEncoder, **pool),
         schema=schema.embeddings("text_id", dim),
         writer=writer,
         rows_per_part=config.rows_per_part,
@@ -93,7 +89,7 @@ class ImageEncoder:
 
     def __call__(self, batch: Batch) -> Batch:
         embedding = embed_images(self.clip, batch["pixels"])
-        kinds, messages = _vector_errors(embedding)
+        kinds, messages = vector_errors(embedding)
         return {
             "image_id": batch["image_id"],
             "uri": batch["uri"],
@@ -116,7 +112,7 @@ class TextEncoder:
 
     def __call__(self, batch: Batch) -> Batch:
         embedding = embed_texts(self.clip, list(batch["text"]))
-        kinds, messages = _vector_errors(embedding)
+        kinds, messages = vector_errors(embedding)
         return {
             "text_id": batch["text_id"],
             "embedding": embedding,
@@ -125,7 +121,7 @@ class TextEncoder:
         }
 
 
-def _vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:
+def vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:
     """Kinds and messages of the rows where the model gave no vector, "" where it did."""
     # vectors come normalised; a length that is no number is above nothing
     is_vector = np.linalg.norm(embedding, axis=1) > 0.5
@@ -142,15 +138,27 @@ def _load_for_actor(clip: ClipConfig, config: EmbedConfig) -> Any:
     return load_clip(clip, device=device, precision=config.precision)
 
 
-def _actor_pool(clip: ClipConfig, config: EmbedConfig) -> dict[str, Any]:
+def actor_pool(config: EmbedConfig, constructor: dict[str, Any]) -> dict[str, Any]:
+    """How map_batches runs encoders: as many, on what, and what their constructor is given."""
     return {
-        "fn_constructor_kwargs": {"clip": clip, "config": config},
+        "fn_constructor_kwargs": constructor,
         "batch_size": config.batch_size,
         # A range, not a fixed size: a fixed pool whose actor dies can hang (ray#62746, Ray<=2.60).
         "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=max(2, config.max_workers)),
         "num_cpus": config.cpus_per_worker,
         "num_gpus": config.gpus_per_worker,
     }
+
+
+def decoded(dataset: ray.data.Dataset, preprocess: Any, config: EmbedConfig) -> ray.data.Dataset:
+    """Rows of image_id and uri with `pixels` of the model's size, uint8, and the error_kind and
+    error_message of those that have none, whose pixels are black."""
+    return dataset.map_batches(
+        _decoder(preprocess, config),
+        batch_size=None,
+        compute=ray.data.TaskPoolStrategy(size=config.max_decoders),
+        num_cpus=1,
+    )
 
 
 def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:

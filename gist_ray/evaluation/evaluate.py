@@ -10,20 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.evaluation.heads import ClassTexts, build_heads, probabilities_of
 from gist_ray.evaluation.intervals import metric_intervals
 from gist_ray.evaluation.linear_probe import fit_probe
 from gist_ray.evaluation.metrics import METRIC_NAMES, outcomes, weighted_metrics
-from gist_ray.evaluation.probe import Probe, predict_proba
+from gist_ray.evaluation.probe import Probe
 from gist_ray.evaluation.sgd_probe import fit_sgd_probe
-from gist_ray.evaluation.zero_shot import class_head, name_head, probabilities_of, score_by_texts
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
 from gist_ray.schema import METRICS, PREDICTIONS, table
-
-LINEAR_PROBE = "linear_probe"
-ZERO_SHOT_NAME = "zero_shot_name"
-ZERO_SHOT_TEXTS = "zero_shot_texts"
-ZERO_SHOT_BEST_TEXTS = "zero_shot_best_texts"
 
 
 @dataclass(frozen=True)
@@ -31,16 +26,6 @@ class LabelledImages:
     """One split. features: (num_images, dim) float32, L2-normalised; labels: (num_images,)."""
 
     image_ids: Sequence[str]
-    features: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class ClassTexts:
-    """texts: the sentences; features: (num_texts, dim) float32, L2-normalised, from the same model
-    as the images; labels: (num_texts,)."""
-
-    texts: Sequence[str]
     features: np.ndarray
     labels: np.ndarray
 
@@ -84,31 +69,18 @@ def evaluate(
     them are left out. val may be empty. Raises UserError for an empty train or test split, and for
     a class without text.
     """
-    probe = _fit(train, val, num_classes, setting.seed, config)
-    heads = {LINEAR_PROBE: lambda features: predict_proba(probe, features)}
-    if template_features is not None:
-        names = name_head(template_features)
-        heads[ZERO_SHOT_NAME] = lambda features: probabilities_of(features @ names.T, logit_scale)
-    if class_texts is not None:
-        means = class_head(class_texts.features, class_texts.labels, num_classes)
-        heads[ZERO_SHOT_TEXTS] = lambda features: probabilities_of(features @ means.T, logit_scale)
-        heads[ZERO_SHOT_BEST_TEXTS] = lambda features: probabilities_of(
-            score_by_texts(
-                features, class_texts.features, class_texts.labels, num_classes, config.best_texts_m
-            ),
-            logit_scale,
-        )
-
+    probe = fit_linear_probe(train, val, num_classes, setting.seed, config)
+    heads = build_heads(probe, class_texts, template_features, logit_scale, config.best_texts_m)
     rows: list[dict[str, object]] = []
     predictions = {}
-    for head, probabilities_by in heads.items():
+    for name, head in heads.items():
         if len(val.labels):
             rows += _metric_rows(
-                head, "val", probabilities_by(val.features), val.labels, setting, config
+                name, "val", probabilities_of(head, val.features), val.labels, setting, config
             )
-        probabilities = probabilities_by(test.features)
-        rows += _metric_rows(head, "test", probabilities, test.labels, setting, config)
-        predictions[head] = predictions_table(test, probabilities, class_texts)
+        probabilities = probabilities_of(head, test.features)
+        rows += _metric_rows(name, "test", probabilities, test.labels, setting, config)
+        predictions[name] = predictions_table(test, probabilities, class_texts)
     return Evaluation(table(rows, METRICS), predictions)
 
 
@@ -136,13 +108,15 @@ def predictions_table(
     )
 
 
-def _fit(
+def fit_linear_probe(
     train: LabelledImages,
     val: LabelledImages,
     num_classes: int,
     seed: int,
     config: EvaluationConfig,
 ) -> Probe:
+    """The linear probe that the config asks for, chosen on val. Raises UserError without training
+    images."""
     arrays = (train.features, train.labels, val.features, val.labels, num_classes, config)
     return fit_sgd_probe(*arrays, seed) if config.probe == "sgd" else fit_probe(*arrays)
 

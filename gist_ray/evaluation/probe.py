@@ -1,4 +1,5 @@
-"""A linear classifier over frozen image features: what every probe's fit returns."""
+"""A linear classifier over frozen image features: what every probe's fit returns, and what class
+vectors are."""
 
 from dataclasses import dataclass
 
@@ -43,7 +44,11 @@ def widened(
     return Probe(all_weights, all_biases, feature_scale, c)
 
 
+def probe_logits(probe: Probe, features: np.ndarray) -> np.ndarray:
+    """(num_images, num_classes) float64 of `features` (num_images, dim)."""
+    return scaled(features, probe.feature_scale) @ probe.weight.T + probe.bias
+
+
 def predict_proba(probe: Probe, features: np.ndarray) -> np.ndarray:
     """Probabilities (num_images, num_classes) of `features` (num_images, dim)."""
-    logits = scaled(features, probe.feature_scale) @ probe.weight.T + probe.bias
-    return softmax(logits, axis=1)
+    return softmax(probe_logits(probe, features), axis=1)

@@ -1,7 +1,6 @@
 """Classifiers without training: class names or class texts against images, by cosine."""
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.preprocessing import normalize
 
 from gist_ray.errors import UserError
@@ -51,11 +50,6 @@ def score_by_texts(
         worse = max(0, similarity.shape[1] - m)
         scores[:, label] = np.partition(similarity, worse, axis=1)[:, worse:].mean(axis=1)
     return scores
-
-
-def probabilities_of(scores: np.ndarray, logit_scale: float) -> np.ndarray:
-    """softmax(logit_scale * scores) over the classes; logit_scale: CLIP's own, after exp."""
-    return softmax(logit_scale * scores.astype(np.float64), axis=1)
 
 
 def _require_texts(text_labels: np.ndarray, num_classes: int) -> None:

@@ -1,7 +1,7 @@
 """The evaluation of one model on one draw."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,8 @@ from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import sampled_images
 from gist_ray.config import RunConfig
 from gist_ray.errors import UserError
-from gist_ray.evaluation.evaluate import ClassTexts, LabelledImages, Setting, evaluate
+from gist_ray.evaluation.evaluate import LabelledImages, Setting, evaluate
+from gist_ray.evaluation.heads import ClassTexts
 from gist_ray.flow import Stage
 from gist_ray.matching.inputs import usable_texts
 from gist_ray.matching.vectors import Vectors, embedding_matrix, find_vectors, stored_vectors
@@ -45,17 +46,14 @@ def evaluation_stage(
     )
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        shots = inputs["shots"].read()
-        is_test = pc.equal(data.manifest.column("split"), "test")
-        images = stored_vectors(inputs["image_embeddings"], "image_id")
-        names, features = _class_names_and_texts(inputs, len(data.classes))
+        features = read_features(data.manifest, inputs, len(data.classes))
         result = evaluate(
-            labelled(sampled_images(data.manifest, shots, "train"), images),
-            labelled(sampled_images(data.manifest, shots, "val"), images),
-            labelled(data.manifest.filter(is_test), images),
-            features,
-            names,
-            inputs["text_embeddings"].info["logit_scale"],
+            features.train,
+            features.val,
+            features.test,
+            features.class_texts,
+            features.class_names,
+            features.logit_scale,
             len(data.classes),
             setting,
             config.evaluation,
@@ -76,6 +74,36 @@ def evaluation_stage(
             "image_embeddings": model.images,
             "text_embeddings": model.texts,
         },
+    )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a model makes of a draw's images, of the texts and of the class names."""
+
+    train: LabelledImages
+    val: LabelledImages
+    test: LabelledImages
+    class_texts: ClassTexts
+    class_names: np.ndarray
+    """(num_templates, num_classes, dim)"""
+    logit_scale: float
+
+
+def read_features(manifest: pa.Table, inputs: Mapping[str, Artifact], num_classes: int) -> Features:
+    """From the inputs of an evaluation. Raises UserError if a class name, or every text, could not
+    be embedded."""
+    shots = inputs["shots"].read()
+    images = stored_vectors(inputs["image_embeddings"], "image_id")
+    is_test = pc.equal(manifest.column("split"), "test")
+    class_names, class_texts = _class_names_and_texts(inputs, num_classes)
+    return Features(
+        labelled(sampled_images(manifest, shots, "train"), images),
+        labelled(sampled_images(manifest, shots, "val"), images),
+        labelled(manifest.filter(is_test), images),
+        class_texts,
+        class_names,
+        inputs["text_embeddings"].info["logit_scale"],
     )
 
 

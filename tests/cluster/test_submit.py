@@ -139,7 +139,16 @@ def test_every_job_runs_by_submission(
         "status.py": [root, "--run=tiny"],
         "retry_failed.py": [root, "--run=tiny", "--plan"],
         "clean.py": [root, "--dry-run"],
+        "export.py": [f"run={root}/runs/tiny", f"out={tmp_path}/classifier"],
+        "predict.py": [
+            f"classifier={tmp_path}/classifier",
+            f"images={pictures}",
+            f"out={tmp_path}/predictions",
+        ],
     }
+    if job == "predict.py":
+        exported = cluster.run_job("export.py", *words["export.py"])
+        assert exported.returncode == 0, exported.stdout + exported.stderr
     done = finished_run if job == "pipeline.py" else cluster.run_job(job, *words[job])
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -6,12 +6,12 @@ import pytest
 from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.evaluation.evaluate import (
-    ClassTexts,
     Evaluation,
     LabelledImages,
     Setting,
     evaluate,
 )
+from gist_ray.evaluation.heads import ClassTexts
 from gist_ray.evaluation.metrics import METRIC_NAMES
 from gist_ray.schema import METRICS, PREDICTIONS
 

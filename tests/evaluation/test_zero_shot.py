@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.zero_shot import class_head, name_head, probabilities_of, score_by_texts
+from gist_ray.evaluation.zero_shot import class_head, name_head, score_by_texts
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.standard_normal((6, 5)).astype(np.float32)
@@ -45,13 +45,6 @@ def test_order_of_texts_does_not_matter() -> None:
         score_by_texts(IMAGES, TEXTS, LABELS, 3, 2),
         atol=1e-6,
     )
-
-
-def test_logit_scale_sharpens_probabilities() -> None:
-    scores = np.array([[0.3, 0.2]], np.float32)
-    soft, sharp = probabilities_of(scores, 1.0), probabilities_of(scores, 100.0)
-    assert soft[0, 0] == pytest.approx(1 / (1 + np.exp(-0.1)))
-    assert sharp[0, 0] == pytest.approx(1 / (1 + np.exp(-10)))
 
 
 def test_classes_without_texts_are_listed() -> None:
