@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from gist_ray.page.wording import confidence_level, interval, percent, points
 from gist_ray.report.data import DifferenceRow, ReportData
 from gist_ray.report.wording import (
     LOWER_IS_BETTER,
     at_shots,
-    confidence_level,
     head_label,
-    interval,
     method_label,
     metric_label,
-    percent,
-    points,
     split_method,
     training_label,
 )

@@ -1,34 +1,28 @@
 """The results as dots with intervals: one row of panels per head, one panel per number of shots."""
 
-import io
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gist_ray.page.svg import (
+    CHANCE,
+    FOCUS,
+    OTHER,
+    REFERENCE,
+    drawing,
+    inline_svg,
+    plain_axes,
+    svg_document,
+)
+from gist_ray.page.wording import shorten
 from gist_ray.report.results import ResultGrid
-from gist_ray.report.wording import head_label, shorten, shots_label, training_label
+from gist_ray.report.wording import head_label, shots_label, training_label
 
-# Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
-FOCUS, REFERENCE, OTHER, CHANCE = "#0072B2", "#222222", "#777777", "#D55E00"
 WIDTH_IN, LEFT_IN, PANEL_GAP_IN = 9.2, 1.55, 0.22
 TITLE_IN, LINE_IN, AXIS_IN = 0.34, 0.235, 0.42
 MAX_PANELS_PER_HEAD, MAX_HEADS, MAX_TRAININGS = 6, 8, 16
-SVG = "http://www.w3.org/2000/svg"
-XLINK = "http://www.w3.org/1999/xlink"
-# Any: matplotlib types the keys as literals
-RC: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "gist-ray",
-    # a class or method name with two $ is no formula
-    "text.parse_math": False,
-    "font.size": 8.5,
-    "axes.linewidth": 0.6,
-}
 
 Seeds = Mapping[tuple[str, str, int | None], Sequence[float]]
 
@@ -56,7 +50,7 @@ def results_plot(
         for head in heads
     }
     heights = [TITLE_IN + LINE_IN * len(trainings[head]) + AXIS_IN for head in heads]
-    with matplotlib.rc_context(RC):
+    with drawing():
         figure = Figure(figsize=(WIDTH_IN, sum(heights)))
         top = sum(heights)
         for (head, all_shots), height in zip(heads.items(), heights, strict=True):
@@ -83,9 +77,8 @@ def results_plot(
                 if column:
                     axes.tick_params(labelleft=False)
             top -= height
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return inline_svg(buffer.getvalue(), "results", "Results with intervals, as in the table")
+        document = svg_document(figure)
+    return inline_svg(document, "results", "Results with intervals, as in the table")
 
 
 def _panel(
@@ -118,14 +111,9 @@ def _panel(
     for label, training in zip(axes.get_yticklabels(), trainings, strict=True):
         colour = {focus: FOCUS, reference: REFERENCE}.get(training, "#444444")
         label.set(color=colour, fontweight="bold" if training == focus else "normal")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="x", labelcolor="#555555")
     axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color="#e8e8e8", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#999999")
+    plain_axes(axes)
 
 
 def _extent(grid: ResultGrid, head: str, shots: int | None, seeds: Seeds) -> tuple[float, float]:
@@ -137,29 +125,3 @@ def _extent(grid: ResultGrid, head: str, shots: int | None, seeds: Seeds) -> tup
             values += [100 * value for value in ends if value is not None]
     low, high = min(values), max(values)
     return (low + high) / 2, max(high - low, 1.0)
-
-
-def inline_svg(document: str, prefix: str, description: str) -> Markup:
-    """A matplotlib SVG fit to stand in a page: written anew by an XML library, so everything in
-    it is escaped; ids carry a prefix and the style sheet, which would reach the page, is gone.
-    """
-    ET.register_namespace("", SVG)
-    ET.register_namespace("xlink", XLINK)
-    root = ET.fromstring(document)
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata") or "metadata" in child.tag:
-                parent.remove(child)
-    for element in root.iter():
-        for name, value in element.attrib.items():
-            if name == "id":
-                element.set(name, f"{prefix}-{value}")
-            elif value.startswith("url(#"):
-                element.set(name, value.replace("url(#", f"url(#{prefix}-", 1))
-            elif name == f"{{{XLINK}}}href" and value.startswith("#"):
-                element.set(name, f"#{prefix}-{value[1:]}")
-    for size in ("width", "height"):
-        root.attrib.pop(size)
-    root.set("role", "img")
-    root.set("aria-label", description)
-    return Markup(ET.tostring(root, encoding="unicode"))

@@ -1,17 +1,15 @@
 """One self-contained HTML page from a run's tables: no request leaves it, nothing in it is
 trusted."""
 
-import base64
-import hashlib
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
+from gist_ray.page.document import document
+from gist_ray.page.wording import count, duration
 from gist_ray.report import wording
 from gist_ray.report.cards import choose_images, make_cards, similarity_range
 from gist_ray.report.confusions import most_confused
@@ -42,71 +40,41 @@ LIMITS = {
     "errors": 20,
 }
 MAX_TABLE_COLUMNS = 6
+# of `wording`, as filters of the templates
+NAMES = (
+    "head_label",
+    "method_label",
+    "metric_label",
+    "shots_label",
+    "similarity",
+    "training_label",
+)
 
 
 def render(data: ReportData) -> str:
     """The report as an HTML document.
 
-    All strings of `data` are escaped by the templates; a content security policy in the page
-    forbids any request and any script but the table sorting.
+    All strings of `data` are escaped by the templates.
     """
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
-    return _environment().get_template("report.html").render(
-        data=data,
-        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=_csp_hash(script),
-        limits=LIMITS,
-        headline=headline(data),
-        facts=_facts(data),
+    values = {
+        "data": data,
+        "limits": LIMITS,
+        "meanings": wording.TRAINING_MEANINGS,
+        "thumbnail": cache(thumbnail),
+        "headline": headline(data),
+        "facts": _facts(data),
         **_results(data),
-        flow=flow(data.stages),
-        flow_sizes={"width": WIDTH, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT},
+        "flow": flow(data.stages),
+        "flow_sizes": {"width": WIDTH, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT},
         **_cards(data),
-        confusions=most_confused(data.predictions, data.manifest),
+        "confusions": most_confused(data.predictions, data.manifest),
         **_texts(data),
-        error_kinds=Counter(
+        "error_kinds": Counter(
             zip(*data.errors.select(["stage", "kind"]).to_pydict().values(), strict=True)
         ).most_common(),
-        errors=data.errors.slice(0, LIMITS["errors"]).to_pylist(),
-    )  # fmt: skip
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        {
-            name: getattr(wording, name)
-            for name in (
-                "confidence_level",
-                "count",
-                "duration",
-                "head_label",
-                "method_label",
-                "metric_label",
-                "percent",
-                "points",
-                "shorten",
-                "shots_label",
-                "similarity",
-                "training_label",
-            )
-        }
-    )
-    environment.globals.update(
-        interval=wording.interval, thumbnail=cache(thumbnail), meanings=wording.TRAINING_MEANINGS
-    )
-    return environment
-
-
-def _csp_hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        "errors": data.errors.slice(0, LIMITS["errors"]).to_pylist(),
+    }
+    return document(FOLDER, "report.html", values, {name: getattr(wording, name) for name in NAMES})
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
@@ -118,12 +86,12 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
     num_kept = data.texts.column("rejected").null_count
     seeds = pc.count_distinct(data.metrics.column("seed")).as_py()
     facts = [
-        ("classes", wording.count(_num_classes(data))),
-        ("images", ", ".join(f"{wording.count(n)} {split}" for split, n in splits.items())),
-        ("texts", f"{wording.count(num_kept)} kept of {wording.count(data.texts.num_rows)}"),
-        ("seeds", wording.count(seeds)),
-        ("failed rows", wording.count(data.errors.num_rows)),
-        ("time of all steps", wording.duration(sum(step["seconds"] for step in data.stages))),
+        ("classes", count(_num_classes(data))),
+        ("images", ", ".join(f"{count(n)} {split}" for split, n in splits.items())),
+        ("texts", f"{count(num_kept)} kept of {count(data.texts.num_rows)}"),
+        ("seeds", count(seeds)),
+        ("failed rows", count(data.errors.num_rows)),
+        ("time of all steps", duration(sum(step["seconds"] for step in data.stages))),
     ]
     return facts
 

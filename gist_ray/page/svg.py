@@ -1,0 +1,76 @@
+"""Matplotlib figures as SVG that stands in a page without reaching beyond itself."""
+
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
+FOCUS, REFERENCE, OTHER, CHANCE = "#0072B2", "#222222", "#777777", "#D55E00"
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+# Any: matplotlib types the keys as literals
+RC: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gist-ray",
+    # a class or method name with two $ is no formula
+    "text.parse_math": False,
+    "font.size": 8.5,
+    "axes.linewidth": 0.6,
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib's settings for figures of a page."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def plain_axes(axes: Axes) -> None:
+    """A frame of one bottom line, grey ticks."""
+    axes.tick_params(length=0)
+    axes.tick_params(axis="x", labelcolor="#555555")
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#999999")
+
+
+def svg_document(figure: Figure) -> str:
+    """The figure as an SVG file, the same bytes for the same figure."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def inline_svg(document: str, prefix: str, description: str) -> Markup:
+    """A matplotlib SVG fit to stand in a page: written anew by an XML library, so everything in
+    it is escaped; ids carry a prefix and the style sheet, which would reach the page, is gone.
+    """
+    ET.register_namespace("", SVG)
+    ET.register_namespace("xlink", XLINK)
+    root = ET.fromstring(document)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata") or "metadata" in child.tag:
+                parent.remove(child)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, f"{prefix}-{value}")
+            elif value.startswith("url(#"):
+                element.set(name, value.replace("url(#", f"url(#{prefix}-", 1))
+            elif name == f"{{{XLINK}}}href" and value.startswith("#"):
+                element.set(name, f"#{prefix}-{value[1:]}")
+    for size in ("width", "height"):
+        root.attrib.pop(size)
+    root.set("role", "img")
+    root.set("aria-label", description)
+    return Markup(ET.tostring(root, encoding="unicode"))
