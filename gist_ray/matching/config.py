@@ -2,12 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gist_ray.settings import MAX_INT32, settings
 
 CLASS_NAME = "class_name"
 """The control without texts: matching is skipped and the caption is made from the class name."""
+
+BLIND_VARIANTS = ("random", "all")
+"""Controls that do not look at similarities when they choose."""
 
 
 @settings
@@ -41,3 +44,18 @@ class MatchingConfig:
 
     sinkhorn_iterations: Annotated[int, Field(ge=1)] = 100
     """Only for balanced: how often rows and columns are rescaled, 1 or more."""
+
+    rounds: Annotated[int, Field(ge=1, le=9)] = 1
+    """How often matching and fine-tuning happen, 1 to 9. From the second round on the images of the
+    sample are matched by the model that the round before has tuned, and the fine-tuning begins
+    again from the weights as they came. The study's controls have one round."""
+
+    @model_validator(mode="after")
+    def _rounds_look_at_similarities(self) -> "MatchingConfig":
+        if self.rounds > 1 and self.variant in (CLASS_NAME, *BLIND_VARIANTS):
+            raise ValueError(
+                f"rounds={self.rounds} matches again by the tuned model, and variant="
+                f"{self.variant} does not look at similarities; set rounds to 1 or choose another "
+                "variant"
+            )
+        return self

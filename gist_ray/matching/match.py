@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from gist_ray.errors import UserError
 from gist_ray.matching.balanced import match_balanced
-from gist_ray.matching.config import CLASS_NAME, MatchingConfig
+from gist_ray.matching.config import BLIND_VARIANTS, CLASS_NAME, MatchingConfig
 from gist_ray.matching.controls import match_all, match_any_class, match_random
 from gist_ray.matching.groups import Matches
 from gist_ray.matching.inputs import MatchingInputs, gather_inputs
@@ -14,9 +14,6 @@ from gist_ray.matching.sampled import match_sampled
 from gist_ray.matching.topk import match_topk
 from gist_ray.matching.vectors import Vectors
 from gist_ray.schema import MATCHES
-
-BLIND_VARIANTS = ("random", "all")
-"""Controls that do not look at similarities when they choose."""
 
 
 def match(

@@ -12,8 +12,8 @@ import pyarrow as pa
 from gist_ray.artifacts import ArtifactStore
 from gist_ray.config import RunConfig
 from gist_ray.flow import Stage
-from gist_ray.stages.data import read_data
-from gist_ray.stages.embedding import clip_key, embedded, embedded_by_tuned
+from gist_ray.stages.data import Data, read_data
+from gist_ray.stages.embedding import Embedded, clip_key, embedded, embedded_by_tuned
 from gist_ray.stages.evaluation import evaluation_stage
 from gist_ray.stages.statistics import statistics_stage
 from gist_ray.stages.texts import texts_stage
@@ -64,12 +64,11 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
                 config, FROZEN, *draw, data, texts, shots, base
             )
             for training in config.study.trainings:
-                match = match_stage(config, training, seed, data, texts, matcher)
+                match, tuned = _matched_and_tuned(
+                    config, training, *draw, data, texts, shots, base, matcher
+                )
                 if match is not None:
                     matches[training, seed] = match
-                tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
-                name = f"{training} {draw_name(*draw)}"
-                tuned = embedded_by_tuned(config, name, tune, data, texts, shots, base)
                 evaluations[training, *draw] = evaluation_stage(
                     config, training, *draw, data, texts, shots, tuned
                 )
@@ -81,6 +80,35 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
         evaluations={draw: stage.key for draw, stage in evaluations.items()},
         statistics=statistics.key if statistics else None,
     )
+
+
+def _matched_and_tuned(
+    config: RunConfig,
+    training: str,
+    num_shots: int | None,
+    seed: int,
+    data: Data,
+    texts: Stage,
+    shots: Stage,
+    base: Embedded,
+    matcher: Embedded,
+) -> tuple[Stage | None, Embedded]:
+    """The match of the last round, and the model that was tuned on it. The first round is that of
+    a run with one, key for key; each further one matches by the model of the round before."""
+    draw = (num_shots, seed)
+    match = match_stage(config, training, seed, data, texts, matcher)
+    tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
+    name = f"{training} {draw_name(*draw)}"
+    tuned = embedded_by_tuned(config, name, tune, data, texts, shots, base)
+    num_rounds = config.matching.rounds if training == "gist" else 1
+    for number in range(2, num_rounds + 1):
+        again = f" round {number}"
+        match = match_stage(
+            config, training, seed, data, texts, tuned, shots, draw_name(*draw) + again
+        )
+        tune = finetune_stage(config, training, *draw, data, texts, shots, match, base, again)
+        tuned = embedded_by_tuned(config, name + again, tune, data, texts, shots, base)
+    return match, tuned
 
 
 def shown_training(config: RunConfig) -> str:

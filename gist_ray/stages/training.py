@@ -81,9 +81,20 @@ def sample_stage(config: RunConfig, num_shots: int | None, seed: int, data: Data
 
 
 def match_stage(
-    config: RunConfig, training: str, seed: int, data: Data, texts: Stage, matcher: Embedded
+    config: RunConfig,
+    training: str,
+    seed: int,
+    data: Data,
+    texts: Stage,
+    matcher: Embedded,
+    sample: Stage | None = None,
+    of_draw: str = "",
 ) -> Stage | None:
-    """The match of a training; None where captions are class names, which need none."""
+    """The match of a training; None where captions are class names, which need none.
+
+    sample, of_draw: match the images of this sample alone, because the matcher embeds no other
+    training images, and name the draw; without them the match serves every draw.
+    """
     matching = config.matching
     if training != "gist":
         # A control has as many texts per image as what it is compared with.
@@ -93,10 +104,14 @@ def match_stage(
         return None
     decides = {name: getattr(matching, name) for name in DECIDES_MATCHES[variant]}
     drawn = {"seed": seed} if variant in DRAWN else {}
+    of_draw = of_draw or (f"seed {seed}" if drawn else "")
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
+        images = data.manifest
+        if "shots" in inputs:
+            images = sampled_images(images, inputs["shots"].read(), "train")
         tables = (
-            data.manifest,
+            images,
             stored_vectors(inputs["image_embeddings"], "image_id"),
             inputs["texts"].read(),
             stored_vectors(inputs["text_embeddings"], "text_id"),
@@ -106,7 +121,7 @@ def match_stage(
         writer.write(match(*tables, matching, seed))
 
     return Stage(
-        f"match {training}" + (f" seed {seed}" if drawn else ""),
+        f"match {training} {of_draw}".rstrip(),
         "matches",
         {"variant": variant, **decides, **drawn},
         run,
@@ -115,6 +130,7 @@ def match_stage(
             "texts": texts,
             "image_embeddings": matcher.images,
             "text_embeddings": matcher.texts,
+            **({"shots": sample} if sample else {}),
         },
     )
 
@@ -129,6 +145,7 @@ def finetune_stage(
     shots: Stage,
     matches: Stage | None,
     base: Embedded,
+    in_round: str = "",
 ) -> Stage:
     """Trains on the sample's images with their captions; val images only choose the epoch."""
     tune, prompts = config.finetune, config.prompts
@@ -154,7 +171,7 @@ def finetune_stage(
         else {"templates": prompts.zero_shot_templates}
     )
     return Stage(
-        f"finetune {training} {draw_name(num_shots, seed)}",
+        f"finetune {training} {draw_name(num_shots, seed)}{in_round}",
         "finetuned",
         {"recipe": recipe(tune), **base.model, "seed": seed, **captions},
         run,

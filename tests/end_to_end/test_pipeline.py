@@ -28,9 +28,9 @@ def run(config: RunConfig, until: str | None = None) -> None:
     run_pipeline(config, plan_only=False, until=until)
 
 
-def artifact(root: str, key: str) -> Artifact:
-    """The artifact of the only run that is kept in `root`, by its stage's key."""
-    rows = storage.read_json(next(Path(root).glob("runs/*/stages.json")).as_posix())
+def artifact(root: str, key: str, of_run: str = "*") -> Artifact:
+    """The artifact of a run, by default the only one that is kept in `root`, by its stage's key."""
+    rows = storage.read_json(next(Path(root).glob(f"runs/{of_run}/stages.json")).as_posix())
     row = next(row for row in rows if row["key"] == key)
     found = ArtifactStore(root).find(row["stage"], row["fingerprint"])
     assert found is not None
@@ -111,6 +111,36 @@ def test_a_second_run_computes_nothing(
     run(configured(*in_world, f"root={finished}", "name=again", "embed.batch_size=7"))
     assert (Path(finished) / "runs" / "again" / "report.html").exists()
     (Path(finished) / "runs" / "again" / "stages.json").unlink()
+
+
+def test_a_second_round_trains_on_what_the_tuned_model_matches(
+    finished: str, in_world: list[str]
+) -> None:
+    run(configured(*in_world, f"root={finished}", "name=rounds", "matching.rounds=2"))
+    folder = Path(finished) / "runs" / "rounds"
+    draw = "gist 2-shot seed 1"
+    tuned, again = (
+        artifact(finished, f"finetune {draw}{end}", "rounds") for end in ("", " round 2")
+    )
+    sampled = artifact(finished, "sample 2-shot seed 1", "rounds").read().to_pylist()
+    matches = artifact(finished, f"match {draw} round 2", "rounds").read().to_pylist()
+    made_anew = {
+        row["key"] for row in storage.read_json(f"{folder}/stages.json") if not row["cached"]
+    }
+    (folder / "stages.json").unlink()
+    assert {row["image_id"] for row in matches} == {
+        row["image_id"] for row in sampled if row["split"] == "train"
+    }
+    assert "</html>" in (folder / "report.html").read_text()
+    assert made_anew == {
+        f"match {draw} round 2",
+        f"finetune {draw} round 2",
+        f"embed images {draw} round 2",
+        f"embed texts {draw} round 2",
+        f"evaluate {draw}",
+        f"statistics of match {draw} round 2",
+    }
+    assert tuned.fingerprint != again.fingerprint
 
 
 def test_a_corrupt_image_is_an_error_row_and_too_many_are_the_end(

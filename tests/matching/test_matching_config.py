@@ -25,3 +25,10 @@ def test_each_config_composes_to_its_variant(path: Path) -> None:
 def test_impossible_values_are_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         MatchingConfig(**{field: value})
+
+
+@pytest.mark.parametrize("variant", ["class_name", "random", "all"])
+def test_what_looks_at_no_similarity_cannot_match_again(variant: str) -> None:
+    assert MatchingConfig(variant=variant, rounds=1).rounds == 1
+    with pytest.raises(ValueError, match=f"rounds=2 .* variant={variant} does not look"):
+        MatchingConfig(variant=variant, rounds=2)

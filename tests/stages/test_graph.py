@@ -148,6 +148,53 @@ def test_a_class_name_match_is_the_class_name_training() -> None:
     assert "match gist" not in stages
 
 
+def test_a_second_round_matches_by_the_tuned_model_and_begins_from_the_weights_as_they_came() -> (
+    None
+):
+    stages = {stage.key: stage for stage in graph("matching.rounds=2").stages}
+    tuned, again = (stages[f"finetune gist 1-shot seed 1{name}"] for name in ("", " round 2"))
+    match = again.inputs["matches"]
+    assert match.key == "match gist 1-shot seed 1 round 2"
+    for embeddings in ("image_embeddings", "text_embeddings"):
+        assert match.inputs[embeddings].inputs["tuned"] is tuned
+    assert match.inputs["shots"] is tuned.inputs["shots"]
+    # nothing of the first round but the matches
+    assert again.config == tuned.config
+    assert "tuned" not in again.inputs
+    evaluation = stages["evaluate gist 1-shot seed 1"]
+    assert evaluation.inputs["image_embeddings"].inputs["tuned"] is again
+    assert "statistics of match gist 1-shot seed 1 round 2" in stages
+
+
+def test_rounds_share_what_came_before(before: dict[str, str]) -> None:
+    one_and_two = fingerprints("matching.rounds=2")
+    last = {"evaluate gist 1-shot seed 1", "statistics of match gist"}
+    assert {key: one_and_two.get(key) for key in before if key not in last} == {
+        key: before[key] for key in before if key not in last
+    }
+    assert one_and_two["evaluate gist 1-shot seed 1"] != before["evaluate gist 1-shot seed 1"]
+    three = fingerprints("matching.rounds=3")
+    assert one_and_two.keys() - three.keys() == {"statistics of match gist 1-shot seed 1 round 2"}
+    kept = {key for key in one_and_two.keys() & three.keys() if not key.startswith("evaluate gist")}
+    assert all(one_and_two[key] == three[key] for key in kept)
+
+
+def test_rounds_of_all_images_are_a_match_for_each_seed() -> None:
+    stages = graph("matching.rounds=2", "study.shots=[full]", "study.seeds=[1,2]").stages
+    again = [stage for stage in stages if stage.key.startswith("match gist all images")]
+    assert [stage.key for stage in again] == [
+        f"match gist all images seed {seed} round 2" for seed in (1, 2)
+    ]
+    assert len({stage.fingerprint for stage in again}) == 2
+
+
+def test_controls_have_one_round() -> None:
+    stages = graph("matching.rounds=2", "study.trainings=[gist,random,any_class]").stages
+    again = [stage.key for stage in stages if stage.key.endswith("round 2")]
+    assert len(again) == 5  # the match, the training, two embeddings and the statistics
+    assert all(" gist " in key for key in again)
+
+
 class FolderOfPictures:
     """Two classes of pictures, and imported texts, as a user has them."""
 
