@@ -13,6 +13,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.end_to_end.conftest import TINY_STAGES
+
 PROJECT = Path(__file__).parents[2]
 LOCAL, SUBMIT = PROJECT / "cluster" / "local.sh", PROJECT / "cluster" / "submit"
 JOBS = sorted(path.name for path in (PROJECT / "jobs").glob("*.py"))
@@ -25,14 +27,7 @@ TINY = [
     "data.train_per_species=6",
     "data.val_per_species=2",
     "data.test_per_species=4",
-    "study.trainings=[gist]",
-    "study.shots=[2]",
-    "study.seeds=[1]",
-    "finetune.num_steps=2",
-    "finetune.batch_size=8",
-    "finetune.precision=fp32",
-    "evaluation.num_bootstrap=50",
-    "matching.k=1",
+    *TINY_STAGES,
 ]
 
 

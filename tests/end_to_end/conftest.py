@@ -18,6 +18,18 @@ WORLD = {
     "test_per_species": 4,
 }
 
+TINY_STAGES = [
+    "study.trainings=[gist]",
+    "study.shots=[2]",
+    "study.seeds=[1]",
+    "finetune.num_steps=2",
+    "finetune.batch_size=8",
+    "finetune.precision=fp32",
+    "evaluation.num_bootstrap=50",
+    "matching.k=1",
+]
+"""Settings that make every stage small."""
+
 
 def texts_from_notes(world: WorldConfig) -> dict[str, list[str]]:
     """{class: a true sentence per form}, in the order of the notes' forms."""
@@ -50,14 +62,4 @@ def texts_file(world: WorldConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def tiny() -> list[str]:
-    """Settings that make every stage small."""
-    return [
-        "study.trainings=[gist]",
-        "study.shots=[2]",
-        "study.seeds=[1]",
-        "finetune.num_steps=2",
-        "finetune.batch_size=8",
-        "finetune.precision=fp32",
-        "evaluation.num_bootstrap=50",
-        "matching.k=1",
-    ]
+    return TINY_STAGES

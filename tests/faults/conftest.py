@@ -17,6 +17,9 @@ from tests.faults.job import Job
 from tests.faults.machines import Machines
 from tests.faults.reads import Reads
 
+ON_A_CLUSTER = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1200)]
+"""The marks of a test on `machines`."""
+
 NUM_WORKERS = 3
 CPUS_PER_NODE = 2
 

@@ -3,20 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from tests.faults.conftest import IN_FLIGHT, Figures, Record, Undisturbed, World
+from tests.faults.conftest import IN_FLIGHT, ON_A_CLUSTER, Figures, Record, Undisturbed, World
 from tests.faults.job import Job
 from tests.faults.left import TOLERANCE, check, metrics
 from tests.faults.machines import Machines
 from tests.faults.reads import Reads
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.long,
-    pytest.mark.timeout(1200),
-]
+pytestmark = ON_A_CLUSTER
 
 NUM_KILLS = 5
 

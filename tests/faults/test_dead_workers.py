@@ -4,20 +4,21 @@ goes on."""
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.faults.conftest import BATCH_SIZE, IN_FLIGHT, Figures, Record, Undisturbed, World
+from tests.faults.conftest import (
+    BATCH_SIZE,
+    IN_FLIGHT,
+    ON_A_CLUSTER,
+    Figures,
+    Record,
+    Undisturbed,
+    World,
+)
 from tests.faults.job import Job
 from tests.faults.left import TOLERANCE, check, metrics, stored_rows
 from tests.faults.machines import Machines
 from tests.faults.reads import Reads
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.long,
-    pytest.mark.timeout(1200),
-]
+pytestmark = ON_A_CLUSTER
 
 EMBEDDINGS = "image_embeddings"
 

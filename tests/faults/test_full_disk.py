@@ -2,20 +2,21 @@
 
 from pathlib import Path
 
-import pytest
-
-from tests.faults.conftest import IN_FLIGHT, SMALL_DISK_MIB, Figures, Record, Undisturbed, World
+from tests.faults.conftest import (
+    IN_FLIGHT,
+    ON_A_CLUSTER,
+    SMALL_DISK_MIB,
+    Figures,
+    Record,
+    Undisturbed,
+    World,
+)
 from tests.faults.job import Job
 from tests.faults.left import TOLERANCE, check, stored_rows
 from tests.faults.machines import Machines
 from tests.faults.reads import Reads
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.long,
-    pytest.mark.timeout(1200),
-]
+pytestmark = ON_A_CLUSTER
 
 ROOM_KIB = 700
 
