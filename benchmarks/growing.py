@@ -87,7 +87,7 @@ def evaluate(rows: int, folder: Path) -> Work:
     from gist_ray.evaluation.config import EvaluationConfig
     from gist_ray.evaluation.evaluate import ClassTexts, Setting, evaluate
     from gist_ray.matching.vectors import find_vectors, stored_vectors
-    from gist_ray.stages.evaluation import labelled
+    from gist_ray.stages.evaluation import labelled, labelled_blocks
 
     manifest, texts = _manifest(rows + 200, "test"), _texts(TEXTS_EACH)
     sample, test = manifest.slice(0, 200), manifest.slice(200)
@@ -100,9 +100,8 @@ def evaluate(rows: int, folder: Path) -> Work:
 
     def work() -> None:
         vectors = stored_vectors(images, "image_id")
-        train, val, tested = (
-            labelled(part, vectors) for part in (sample.slice(100), sample.slice(0, 100), test)
-        )
+        train, val = labelled(sample.slice(100), vectors), labelled(sample.slice(0, 100), vectors)
+        tested = labelled_blocks(test, vectors)
         setting = Setting("frozen", "clip", None, 5, 1)
         found = evaluate(train, val, tested, class_texts, None, 100.0, NUM_CLASSES, setting, config)
         for head, predictions in found.predictions.items():

@@ -3,17 +3,25 @@
 Whatever is chosen is chosen on val; test is only read to measure what is already fixed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.evaluation.heads import ClassTexts, build_heads, probabilities_of
 from gist_ray.evaluation.intervals import metric_intervals
 from gist_ray.evaluation.linear_probe import fit_probe
-from gist_ray.evaluation.metrics import METRIC_NAMES, outcomes, weighted_metrics
+from gist_ray.evaluation.metrics import (
+    METRIC_NAMES,
+    NO_IMAGE,
+    Outcomes,
+    join_outcomes,
+    outcomes,
+    weighted_metrics,
+)
 from gist_ray.evaluation.probe import Probe
 from gist_ray.evaluation.sgd_probe import fit_sgd_probe
 from gist_ray.matching.similarity import top_k
@@ -54,7 +62,7 @@ class Evaluation:
 def evaluate(
     train: LabelledImages,
     val: LabelledImages,
-    test: LabelledImages,
+    test: Iterable[tuple[np.ndarray, LabelledImages]],
     class_texts: ClassTexts | None,
     template_features: np.ndarray | None,
     logit_scale: float,
@@ -64,23 +72,38 @@ def evaluate(
 ) -> Evaluation:
     """Fit the linear probe and build the zero-shot heads, then measure all of them.
 
-    template_features: (num_templates, num_classes, dim), the class names in their templates;
-    logit_scale: CLIP's own, after exp. Without class_texts or template_features the heads that need
-    them are left out. val may be empty. Raises UserError for an empty train or test split, and for
-    a class without text.
+    test: blocks of any sizes and order, with the places of their images in the whole; only one is
+    in memory at a time. template_features: (num_templates, num_classes, dim), the class names in
+    their templates; logit_scale: CLIP's own, after exp. Without class_texts or template_features
+    the heads that need them are left out. val may be empty. Raises UserError for an empty train or
+    test split, and for a class without text.
     """
     probe = fit_linear_probe(train, val, num_classes, setting.seed, config)
     heads = build_heads(probe, class_texts, template_features, logit_scale, config.best_texts_m)
+    places = []
+    parts: dict[str, list[tuple[Outcomes, pa.Table]]] = {name: [] for name in heads}
+    for place, images in test:
+        places.append(place)
+        for name, head in heads.items():
+            probabilities = probabilities_of(head, images.features)
+            parts[name].append(
+                (
+                    outcomes(probabilities, images.labels),
+                    predictions_table(images, probabilities, class_texts),
+                )
+            )
+    if not places:
+        raise UserError(NO_IMAGE)
+    order = np.argsort(np.concatenate(places))
     rows: list[dict[str, object]] = []
     predictions = {}
     for name, head in heads.items():
         if len(val.labels):
-            rows += _metric_rows(
-                name, "val", probabilities_of(head, val.features), val.labels, setting, config
-            )
-        probabilities = probabilities_of(head, test.features)
-        rows += _metric_rows(name, "test", probabilities, test.labels, setting, config)
-        predictions[name] = predictions_table(test, probabilities, class_texts)
+            found = outcomes(probabilities_of(head, val.features), val.labels)
+            rows += _metric_rows(name, "val", found, setting, config)
+        found = join_outcomes([part for part, _ in parts[name]], order)
+        rows += _metric_rows(name, "test", found, setting, config)
+        predictions[name] = pa.concat_tables([part for _, part in parts[name]]).take(order)
     return Evaluation(table(rows, METRICS), predictions)
 
 
@@ -124,13 +147,11 @@ def fit_linear_probe(
 def _metric_rows(
     head: str,
     split: str,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
+    found: Outcomes,
     setting: Setting,
     config: EvaluationConfig,
 ) -> list[dict[str, object]]:
-    found = outcomes(probabilities, labels)
-    values = weighted_metrics(found, np.ones((len(labels), 1)))
+    values = weighted_metrics(found, np.ones((len(found.labels), 1)))
     intervals = metric_intervals(found, config.num_bootstrap, config.confidence, setting.seed)
     return [
         {
@@ -144,7 +165,7 @@ def _metric_rows(
             "value": float(values[name][0]),
             "ci_low": intervals[name][0],
             "ci_high": intervals[name][1],
-            "num_samples": len(labels),
+            "num_samples": len(found.labels),
         }
         for name in METRIC_NAMES
     ]

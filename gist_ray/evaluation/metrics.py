@@ -4,6 +4,7 @@ Each metric is a ratio of sums over images, so one pass with a weight per image 
 the value (weights of 1) and its bootstrap distribution (how often each image was drawn).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from gist_ray.matching.similarity import top_k
 TOPS = (1, 3, 5)
 METRIC_NAMES = ("top1", "top3", "top5", "mean_per_class", "macro_f1", "ece")
 NUM_CALIBRATION_BINS = 15
+
+NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split column."
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,7 @@ def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
     Raises UserError without images.
     """
     if not len(labels):
-        raise UserError(
-            "there is no labelled image to evaluate: check the manifest's split column."
-        )
+        raise UserError(NO_IMAGE)
     hits = top_k(probabilities, max(TOPS)) == labels[:, None]
     predicted = probabilities.argmax(axis=1)
     return Outcomes(
@@ -48,6 +49,17 @@ def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
         np.stack([hits[:, :top].any(axis=1) for top in TOPS], axis=1),
         probabilities[np.arange(len(labels)), predicted],
         probabilities.shape[1],
+    )
+
+
+def join_outcomes(parts: Sequence[Outcomes], order: np.ndarray) -> Outcomes:
+    """The images of `parts` one after another, then in `order` (num_images,)."""
+    return Outcomes(
+        np.concatenate([part.labels for part in parts])[order],
+        np.concatenate([part.predicted for part in parts])[order],
+        np.concatenate([part.right for part in parts])[order],
+        np.concatenate([part.confidence for part in parts])[order],
+        parts[0].num_classes,
     )
 
 

@@ -1,5 +1,6 @@
 """The four tables that matching reads, checked and joined into arrays."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,13 @@ import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.matching.groups import classes_without_texts
-from gist_ray.matching.vectors import Vectors, find_vectors
+from gist_ray.matching.vectors import (
+    Vectors,
+    find_places,
+    find_vectors,
+    num_dimensions,
+    read_blocks,
+)
 from gist_ray.schema import ERRORS, table
 
 NORM_TOLERANCE = 0.01
@@ -20,14 +27,17 @@ class MatchingInputs:
     """Training images and usable texts that have an embedding: the images class by class, and
     otherwise in the order of their tables. Class by class a product needs no gathering.
 
-    image_ids, text_ids: string arrays. image_features: (num_images, dim) and text_features:
-    (num_texts, dim), float32, L2-normalised. image_labels: (num_images,), text_labels: (num_texts,)
-    int64. class_names: label -> name.
+    image_ids, text_ids: string arrays. text_features: (num_texts, dim), float32, L2-normalised.
+    image_labels: (num_images,), text_labels: (num_texts,) int64. class_names: label -> name.
     """
 
     image_ids: pa.Array
-    image_features: np.ndarray
     image_labels: np.ndarray
+    image_blocks: Callable[[float], Iterator[tuple[np.ndarray, np.ndarray]]]
+    """(bytes of a block) -> (positions among the images, ascending; their features, (num_in_block,
+    dim) float32, L2-normalised), block by block, all images once. Images are the many: their
+    features are read when they are needed and not kept. Raises UserError for vectors that are not
+    normalised."""
     text_ids: pa.Array
     text_features: np.ndarray
     text_labels: np.ndarray
@@ -80,7 +90,7 @@ def _repeated_ids(name: str, ids: pa.Array) -> list[str]:
     ]
 
 
-def _wrong_lengths(name: str, ids: pa.ChunkedArray, features: np.ndarray) -> list[str]:
+def _wrong_lengths(name: str, ids: pa.Array | pa.ChunkedArray, features: np.ndarray) -> list[str]:
     # the dot product of a row with itself is not finite exactly if the row is not
     norms = np.sqrt(np.einsum("ij,ij->i", features, features))
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))
@@ -92,18 +102,6 @@ def _wrong_lengths(name: str, ids: pa.ChunkedArray, features: np.ndarray) -> lis
         f"{ids[first].as_py()!r} with length {norms[first]:.4g}). Delete the artifact and "
         "embed again."
     ]
-
-
-def _find(
-    name: str, wanted: pa.Table, vectors: Vectors, problems: list[str]
-) -> tuple[pa.Table, np.ndarray]:
-    """The rows of `wanted` that have an embedding, and their vectors."""
-    ids = wanted.column(f"{name}_id")
-    known, features = find_vectors(vectors, ids)
-    found = wanted.filter(pa.array(known))
-    problems += _repeated_ids(f"{name} embeddings", vectors.ids)
-    problems += _wrong_lengths(f"{name} embeddings", found.column(f"{name}_id"), features)
-    return found, features
 
 
 def _class_names(rows: pa.Table) -> dict[int, str]:
@@ -118,15 +116,22 @@ def gather_inputs(
 
     Rows without an embedding are left out (`without_embedding` lists them).
     Raises UserError with every problem found: embeddings of different lengths, repeated ids,
-    vectors that are not normalised, a training image without label, labels that mean different
-    classes in manifest and texts, nothing to match, classes without texts.
+    texts' vectors that are not normalised, a training image without label, labels that mean
+    different classes in manifest and texts, nothing to match, classes without texts.
     """
-    problems: list[str] = []
     wanted = training_images(manifest)
     by_class = wanted.take(pc.sort_indices(wanted.column("label")))  # a stable sort
-    images, image_features = _find("image", by_class, image_vectors, problems)
-    usable, text_features = _find("text", usable_texts(texts), text_vectors, problems)
-    image_dim, text_dim = image_features.shape[1], text_features.shape[1]
+    known, places = find_places(image_vectors, by_class.column("image_id"))
+    images = by_class.filter(pa.array(known))
+    usable = usable_texts(texts)
+    known, text_features = find_vectors(text_vectors, usable.column("text_id"))
+    usable = usable.filter(pa.array(known))
+    problems = [
+        *_repeated_ids("image embeddings", image_vectors.ids),
+        *_repeated_ids("text embeddings", text_vectors.ids),
+        *_wrong_lengths("text embeddings", usable.column("text_id"), text_features),
+    ]
+    image_dim, text_dim = num_dimensions(image_vectors), text_features.shape[1]
     if image_dim != text_dim:
         problems.append(
             f"image embeddings have {image_dim} dimensions and text embeddings {text_dim}: they "
@@ -170,10 +175,18 @@ def gather_inputs(
         )
     if problems:
         raise UserError(problems)
+    image_ids = images.column("image_id").combine_chunks()
+
+    def image_blocks(block_bytes: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows, features in read_blocks(image_vectors, places, block_bytes):
+            if wrong := _wrong_lengths("image embeddings", image_ids.take(rows), features):
+                raise UserError(wrong)
+            yield rows, features
+
     return MatchingInputs(
-        images.column("image_id").combine_chunks(),
-        image_features,
+        image_ids,
         image_labels,
+        image_blocks,
         usable.column("text_id").combine_chunks(),
         text_features,
         text_labels,

@@ -12,7 +12,7 @@ from gist_ray.matching.inputs import MatchingInputs, gather_inputs
 from gist_ray.matching.mmr import match_mmr
 from gist_ray.matching.sampled import match_sampled
 from gist_ray.matching.topk import match_topk
-from gist_ray.matching.vectors import Vectors
+from gist_ray.matching.vectors import BLOCK_BYTES, Vectors
 from gist_ray.schema import MATCHES
 
 
@@ -57,18 +57,37 @@ def match(
 
 
 def choose(inputs: MatchingInputs, config: MatchingConfig, seed: int) -> Matches:
-    """Run the config's variant; any but class_name."""
-    arrays = (
-        inputs.image_features,
-        inputs.image_labels,
-        inputs.text_features,
-        inputs.text_labels,
+    """The matches of all images by the config's variant; any but class_name.
+
+    Images are read and matched block by block, except where those of a class share its texts.
+    Raises UserError as `MatchingInputs.image_blocks` does.
+    """
+    block_bytes = float("inf") if config.variant == "balanced" else BLOCK_BYTES
+    rows, blocks = [], []
+    for positions, features in inputs.image_blocks(block_bytes):
+        rows.append(positions)
+        blocks.append(_choose(inputs, positions, features, config, seed))
+    order = np.argsort(np.concatenate(rows))
+    return Matches(
+        np.concatenate([block.text_index for block in blocks])[order],
+        np.concatenate([block.similarity for block in blocks])[order],
     )
+
+
+def _choose(
+    inputs: MatchingInputs,
+    positions: np.ndarray,
+    features: np.ndarray,
+    config: MatchingConfig,
+    seed: int,
+) -> Matches:
+    """The matches of some images; `features` are theirs."""
+    arrays = (features, inputs.image_labels[positions], inputs.text_features, inputs.text_labels)
     match config.variant:
         case "topk":
             return match_topk(*arrays, config.k)
         case "sampled":
-            image_ids = inputs.image_ids.to_pylist()
+            image_ids = inputs.image_ids.take(positions).to_pylist()
             return match_sampled(*arrays, config.k, config.temperature, image_ids, seed)
         case "mmr":
             return match_mmr(*arrays, config.k, config.diversity)
@@ -77,9 +96,10 @@ def choose(inputs: MatchingInputs, config: MatchingConfig, seed: int) -> Matches
                 *arrays, config.k, config.sinkhorn_epsilon, config.sinkhorn_iterations
             )
         case "random":
-            return match_random(*arrays, config.k, inputs.image_ids.to_pylist(), seed)
+            image_ids = inputs.image_ids.take(positions).to_pylist()
+            return match_random(*arrays, config.k, image_ids, seed)
         case "all":
             return match_all(*arrays)
         case "any_class":
-            return match_any_class(inputs.image_features, inputs.text_features, config.k)
+            return match_any_class(features, inputs.text_features, config.k)
     raise ValueError(f"the variant {config.variant!r} matches no texts")

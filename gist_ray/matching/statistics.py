@@ -10,6 +10,7 @@ from gist_ray.matching.groups import class_groups
 from gist_ray.matching.inputs import MatchingInputs
 from gist_ray.matching.side_by_side import side_by_side
 from gist_ray.matching.similarity import chunks, cosine, unique_rows
+from gist_ray.matching.vectors import BLOCK_BYTES
 
 TEXT_STATISTICS = pa.schema(
     [
@@ -107,24 +108,30 @@ def image_statistics(inputs: MatchingInputs) -> pa.Table:
     own_similarity = np.empty(num_images, np.float32)
     other_similarity = np.empty(num_images, np.float32)
     all_texts = unique_rows(inputs.text_features)
-    row_bytes = 4 * (inputs.image_features.shape[1] + 2 * num_texts)
+    row_bytes = 4 * (inputs.text_features.shape[1] + 2 * num_texts)
 
-    def work(chunk: np.ndarray, texts: np.ndarray) -> None:
-        similarity = cosine(inputs.image_features, chunk, all_texts)
-        own[chunk] = texts[similarity[:, texts].argmax(axis=1)]
-        own_similarity[chunk] = similarity[np.arange(len(chunk)), own[chunk]]
+    def work(
+        features: np.ndarray, positions: np.ndarray, chunk: np.ndarray, texts: np.ndarray
+    ) -> None:
+        similarity = cosine(features, chunk, all_texts)
+        images = positions[chunk]
+        own[images] = texts[similarity[:, texts].argmax(axis=1)]
+        own_similarity[images] = similarity[np.arange(len(chunk)), own[images]]
         similarity[:, texts] = -np.inf
-        other[chunk] = similarity.argmax(axis=1)
-        other_similarity[chunk] = similarity[np.arange(len(chunk)), other[chunk]]
+        other[images] = similarity.argmax(axis=1)
+        other_similarity[images] = similarity[np.arange(len(chunk)), other[images]]
 
-    side_by_side(
-        work,
-        (
-            (chunk, texts)
-            for _, rows, texts in class_groups(inputs.image_labels, inputs.text_labels)
-            for chunk in chunks(rows, row_bytes)
-        ),
-    )
+    for positions, features in inputs.image_blocks(BLOCK_BYTES):
+        side_by_side(
+            work,
+            (
+                (features, positions, chunk, texts)
+                for _, rows, texts in class_groups(
+                    inputs.image_labels[positions], inputs.text_labels
+                )
+                for chunk in chunks(rows, row_bytes)
+            ),
+        )
     alone = np.isneginf(other_similarity)
     other_labels = inputs.text_labels[other]
     return pa.table(
@@ -151,13 +158,7 @@ def text_statistics(inputs: MatchingInputs, matches: pa.Table) -> pa.Table:
     used = pc.index_in(matches.column("text_id"), inputs.text_ids).to_numpy()
     best = used[matches.column("rank").to_numpy() == 0]
     num_texts = len(inputs.text_labels)
-    labels = np.unique(inputs.image_labels)
-    means = np.stack(
-        [
-            inputs.image_features[rows].mean(axis=0, dtype=np.float64)
-            for _, rows, _ in class_groups(inputs.image_labels, inputs.text_labels)
-        ]
-    )
+    labels, means = _class_means(inputs)
     similarity = inputs.text_features @ means.T
     is_own = labels == inputs.text_labels[:, None]
     own = np.where(is_own, similarity, -np.inf).max(axis=1)
@@ -179,6 +180,17 @@ def text_statistics(inputs: MatchingInputs, matches: pa.Table) -> pa.Table:
         ],
         schema=TEXT_STATISTICS,
     )
+
+
+def _class_means(inputs: MatchingInputs) -> tuple[np.ndarray, np.ndarray]:
+    """The labels that have images, (num_labels,), and the means of their vectors, (num_labels,
+    dim) float64."""
+    labels, places, counts = np.unique(inputs.image_labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(labels), inputs.text_features.shape[1]))
+    for positions, features in inputs.image_blocks(BLOCK_BYTES):
+        present, starts = np.unique(places[positions], return_index=True)
+        sums[present] += np.add.reduceat(features, starts, axis=0, dtype=np.float64)
+    return labels, sums / counts[:, None]
 
 
 def class_statistics(

@@ -1,7 +1,8 @@
 """Embeddings that stay where they are stored until somebody names the rows that are needed.
 
 A million vectors of 512 are 2 GiB. So only the parts with needed rows are read, a few at a time,
-and what is needed of them goes straight into one matrix.
+what is needed of them goes straight into one matrix, and who can work on a block of rows at a time
+never holds more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,9 @@ from gist_ray.artifacts import Artifact
 
 READ_AHEAD = 8
 """Parts that are read at the same time; on S3 most of that is waiting."""
+
+BLOCK_BYTES = 64 * 2**20
+"""About how much memory the vectors of a block may take."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,48 @@ def vectors_in_memory(embeddings: pa.Table, id_column: str) -> Vectors:
 def find_vectors(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Which of the ids `wanted` have an embedding, (num_wanted,) bool, and the embeddings of those,
     (num_known, dim) float32, in their order."""
+    known, places = find_places(vectors, wanted)
+    return known, read_vectors(vectors, places)
+
+
+def find_places(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the ids `wanted` have an embedding, (num_wanted,) bool, and in which rows those
+    stand, (num_known,)."""
     places = pc.index_in(wanted, value_set=vectors.ids)
-    known = np.asarray(pc.is_valid(places))
-    rows = places.drop_null().to_numpy()
-    by_place = np.argsort(rows, kind="stable")
+    return np.asarray(pc.is_valid(places)), places.drop_null().to_numpy()
+
+
+def read_blocks(
+    vectors: Vectors, places: np.ndarray, block_bytes: float = BLOCK_BYTES
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The embeddings of the rows `places` (num_places,) block by block: (which of the places,
+    ascending; their embeddings, (num_in_block, dim) float32).
+
+    A block is one or more whole parts, of about `block_bytes`, so that no part is read twice.
+    """
+    most_rows = block_bytes / (4 * num_dimensions(vectors))
+    by_place = np.argsort(places, kind="stable")
+    part_ends = np.cumsum([num_rows for num_rows, _ in vectors.pieces])
+    ends = np.searchsorted(places[by_place], part_ends)
+    start = 0
+    for part, end in enumerate(ends):
+        is_full = end == len(places) or ends[part + 1] - start > most_rows
+        if end > start and is_full:
+            block = np.sort(by_place[start:end])
+            yield block, read_vectors(vectors, places[block])
+            start = end
+
+
+def num_dimensions(vectors: Vectors) -> int:
+    """The length of a vector, also where none is wanted."""
+    return embedding_matrix(vectors.pieces[0][1]()).shape[1]
+
+
+def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
+    """The embeddings of the rows `places` (num_places,), (num_places, dim) float32."""
+    by_place = np.argsort(places, kind="stable")
     ends = np.cumsum([num_rows for num_rows, _ in vectors.pieces])
-    bounds = np.searchsorted(rows[by_place], ends)
+    bounds = np.searchsorted(places[by_place], ends)
     found = [
         (read, targets, end - num_rows)
         for (num_rows, read), targets, end in zip(
@@ -72,9 +112,9 @@ def find_vectors(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray,
     for table, (_, targets, start) in zip(read_all, found, strict=True):
         piece = embedding_matrix(table)
         if not matrix.size:
-            matrix = np.empty((len(rows), piece.shape[1]), np.float32)
-        matrix[targets] = piece[rows[targets] - start]
-    return known, matrix
+            matrix = np.empty((len(places), piece.shape[1]), np.float32)
+        matrix[targets] = piece[places[targets] - start]
+    return matrix
 
 
 def embedding_matrix(embeddings: pa.Table) -> np.ndarray:

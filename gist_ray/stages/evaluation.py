@@ -1,6 +1,6 @@
 """The evaluation of one model on one draw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,7 +16,14 @@ from gist_ray.evaluation.evaluate import LabelledImages, Setting, evaluate
 from gist_ray.evaluation.heads import ClassTexts
 from gist_ray.flow import Stage
 from gist_ray.matching.inputs import usable_texts
-from gist_ray.matching.vectors import Vectors, embedding_matrix, find_vectors, stored_vectors
+from gist_ray.matching.vectors import (
+    Vectors,
+    embedding_matrix,
+    find_places,
+    read_blocks,
+    read_vectors,
+    stored_vectors,
+)
 from gist_ray.progress import Progress
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import NAME_PREFIX, Embedded
@@ -50,7 +57,7 @@ def evaluation_stage(
         result = evaluate(
             features.train,
             features.val,
-            features.test,
+            features.test(),
             features.class_texts,
             features.class_names,
             features.logit_scale,
@@ -83,7 +90,8 @@ class Features:
 
     train: LabelledImages
     val: LabelledImages
-    test: LabelledImages
+    test: Callable[[], Iterator[tuple[np.ndarray, LabelledImages]]]
+    """Blocks, with the places of their images in the split."""
     class_texts: ClassTexts
     class_names: np.ndarray
     """(num_templates, num_classes, dim)"""
@@ -100,7 +108,7 @@ def read_features(manifest: pa.Table, inputs: Mapping[str, Artifact], num_classe
     return Features(
         labelled(sampled_images(manifest, shots, "train"), images),
         labelled(sampled_images(manifest, shots, "val"), images),
-        labelled(manifest.filter(is_test), images),
+        lambda: labelled_blocks(manifest.filter(is_test), images),
         class_texts,
         class_names,
         inputs["text_embeddings"].info["logit_scale"],
@@ -109,13 +117,30 @@ def read_features(manifest: pa.Table, inputs: Mapping[str, Artifact], num_classe
 
 def labelled(images: pa.Table, vectors: Vectors) -> LabelledImages:
     """The rows of a manifest that have a label and an embedding."""
+    found, places = _found(images, vectors)
+    return _labelled(found, read_vectors(vectors, places))
+
+
+def labelled_blocks(
+    images: pa.Table, vectors: Vectors
+) -> Iterator[tuple[np.ndarray, LabelledImages]]:
+    """The same block by block, with their places among all of them."""
+    found, places = _found(images, vectors)
+    for rows, features in read_blocks(vectors, places):
+        yield rows, _labelled(found.take(rows), features)
+
+
+def _found(images: pa.Table, vectors: Vectors) -> tuple[pa.Table, np.ndarray]:
     images = images.filter(pc.is_valid(images.column("label")))
-    known, features = find_vectors(vectors, images.column("image_id"))
-    found = images.filter(pa.array(known))
+    known, places = find_places(vectors, images.column("image_id"))
+    return images.filter(pa.array(known)), places
+
+
+def _labelled(images: pa.Table, features: np.ndarray) -> LabelledImages:
     return LabelledImages(
-        found.column("image_id").to_pylist(),
+        images.column("image_id").to_pylist(),
         features,
-        found.column("label").to_numpy().astype(np.int64),
+        images.column("label").to_numpy().astype(np.int64),
     )
 
 

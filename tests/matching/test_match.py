@@ -111,6 +111,30 @@ def test_tables_in_several_pieces_and_slices_are_read_right() -> None:
     assert match(*sources(tuple(padded)), MatchingConfig(), 0).equals(run())
 
 
+@pytest.mark.parametrize("variant", ["topk", "sampled", "mmr", "random", "all", "any_class"])
+def test_matched_block_by_block_it_is_what_it_is_at_once(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    names = [f"i{number:02}" for number in range(40)]
+    images = {name: rng.normal(size=4).tolist() for name in rng.permutation(names)}
+    of_texts = {f"t{number}": rng.normal(size=4).tolist() for number in range(9)}
+    changes = {
+        "manifest": table([image_row(name, int(name[1:]) % 2) for name in names], MANIFEST),
+        "image_embeddings": pa.concat_tables(
+            [vectors("image_id", {name: vector}) for name, vector in images.items()]
+        ),
+        "texts": table([text_row(name, int(name[1:]) % 2) for name in of_texts], TEXTS),
+        "text_embeddings": vectors("text_id", of_texts),
+    }
+    at_once = run(5, changes=changes, variant=variant, k=2)
+    monkeypatch.setattr("gist_ray.matching.match.BLOCK_BYTES", 7 * 4 * 4)
+    in_blocks = run(5, changes=changes, variant=variant, k=2)
+    columns = ["image_id", "rank", "text_id"]
+    assert in_blocks.select(columns).equals(at_once.select(columns))
+    np.testing.assert_allclose(in_blocks["similarity"], at_once["similarity"], atol=1e-6)
+
+
 def test_rows_without_embedding_are_reported() -> None:
     errors = without_embedding(*sources(tables()))
     assert errors.schema == ERRORS

@@ -7,19 +7,21 @@ from gist_ray.matching.statistics import match_statistics
 from gist_ray.schema import MATCHES, table
 
 
-def inputs(
-    images: list[list[float]], labels: list[int], texts: list[list[float]], text_labels: list[int]
-) -> MatchingInputs:
-    def unit(rows: list[list[float]]) -> np.ndarray:
-        features = np.array(rows, np.float32)
-        return features / np.linalg.norm(features, axis=1, keepdims=True)
+def unit(rows: list[list[float]]) -> np.ndarray:
+    features = np.array(rows, np.float32)
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
 
+
+def inputs(
+    images: np.ndarray, labels: list[int], texts: np.ndarray, text_labels: list[int]
+) -> MatchingInputs:
     return MatchingInputs(
         pa.array([f"i{number}" for number in range(len(images))]),
-        unit(images),
         np.array(labels),
+        # a block per image, not in their order
+        lambda _: ((np.array([at]), images[[at]]) for at in reversed(range(len(images)))),
         pa.array([f"t{number}" for number in range(len(texts))]),
-        unit(texts),
+        texts,
         np.array(text_labels),
         {label: f"class {label}" for label in {*labels, *text_labels}},
     )
@@ -36,11 +38,9 @@ def matched(*rows: tuple[str, int, str]) -> pa.Table:
 
 
 # class 0 looks along x, class 1 along y; t2 is of class 0 and describes class 1
+FEATURES = unit([[1, 0, 0], [1, 0.1, 0], [1, 0, 0.1], [0, 1, 0]])
 WORLD = inputs(
-    [[1, 0, 0], [1, 0.1, 0], [1, 0, 0.1], [0, 1, 0]],
-    [0, 0, 0, 1],
-    [[1, 0, 0], [1, 0, 1], [0, 1, 0], [0, 1, 1]],
-    [0, 0, 0, 1],
+    FEATURES, [0, 0, 0, 1], unit([[1, 0, 0], [1, 0, 1], [0, 1, 0], [0, 1, 1]]), [0, 0, 0, 1]
 )
 USED = matched(("i0", 0, "t0"), ("i0", 1, "t1"), ("i1", 0, "t0"), ("i2", 0, "t1"), ("i3", 0, "t3"))
 
@@ -56,7 +56,7 @@ def test_a_text_that_fits_another_class_better_is_flagged() -> None:
     texts = match_statistics(WORLD, USED).texts
     assert texts.column("label_preserving").to_pylist() == [True, True, False, True]
     flagged = texts.slice(2, 1).to_pylist()[0]
-    members = WORLD.image_features[:3] @ WORLD.text_features[2]
+    members = FEATURES[:3] @ WORLD.text_features[2]
     assert flagged["own_similarity"] == pytest.approx(members.mean(), abs=1e-6)
     assert flagged["other_similarity"] == pytest.approx(1.0)
     assert (flagged["other_label"], flagged["other_class_name"]) == (1, "class 1")
@@ -74,7 +74,7 @@ def test_effective_number_and_share_of_the_commonest_text() -> None:
 
 def test_margin_is_own_best_less_best_of_another_class() -> None:
     images = match_statistics(WORLD, USED).images
-    similarity = WORLD.image_features @ WORLD.text_features.T
+    similarity = FEATURES @ WORLD.text_features.T
     np.testing.assert_allclose(
         images.column("margin").to_numpy(),
         np.append(similarity[:3, :3].max(1) - similarity[:3, 3], similarity[3, 3] - 1),
@@ -99,7 +99,7 @@ def test_summary_adds_up() -> None:
 
 
 def test_one_class_alone_has_no_margin() -> None:
-    world = inputs([[1, 0]], [4], [[1, 0], [0, 1]], [4, 4])
+    world = inputs(unit([[1, 0]]), [4], unit([[1, 0], [0, 1]]), [4, 4])
     found = match_statistics(world, matched(("i0", 0, "t1")))
     assert found.texts.column("label_preserving").to_pylist() == [True, True]
     assert found.images.column("margin").to_pylist() == [None]
@@ -109,7 +109,7 @@ def test_one_class_alone_has_no_margin() -> None:
 
 
 def test_images_without_match_and_classes_without_images() -> None:
-    world = inputs([[1, 0], [0, 1]], [0, 0], [[1, 0], [0, 1]], [0, 9])
+    world = inputs(unit([[1, 0], [0, 1]]), [0, 0], unit([[1, 0], [0, 1]]), [0, 9])
     found = match_statistics(world, matched(("i0", 0, "t0")))
     assert found.classes.column("label").to_pylist() == [0]
     assert found.summary["num_images_without_match"] == 1

@@ -6,7 +6,7 @@ import pytest
 
 from gist_ray.artifacts import Artifact, ArtifactStore
 from gist_ray.errors import UserError
-from gist_ray.matching.vectors import find_vectors, stored_vectors
+from gist_ray.matching.vectors import find_places, find_vectors, read_blocks, stored_vectors
 from gist_ray.schema import embeddings
 
 DIM = 4
@@ -61,3 +61,29 @@ def test_only_parts_with_wanted_rows_are_read(stored: Artifact) -> None:
     assert find_vectors(vectors, pa.chunked_array([first]))[1].shape == (PER_PART, DIM)
     with pytest.raises(UserError, match=r"11\.parquet: this part of an artifact"):
         find_vectors(vectors, pa.chunked_array([vectors.ids[-1:]]))
+
+
+@pytest.mark.parametrize(
+    ("parts_each", "num_blocks"), [(0, NUM_PARTS), (1, NUM_PARTS), (2.9, 6), (5, 3), (np.inf, 1)]
+)
+def test_blocks_are_whole_parts_and_hold_every_row_once(
+    stored: Artifact, parts_each: float, num_blocks: int
+) -> None:
+    wanted = np.random.default_rng(1).permutation(NUM_PARTS * PER_PART)
+    vectors = stored_vectors(stored, "image_id")
+    _, places = find_places(vectors, ids(*wanted))
+    blocks = list(read_blocks(vectors, places, parts_each * PER_PART * DIM * 4))
+    assert len(blocks) == num_blocks
+    assert sorted(np.concatenate([rows for rows, _ in blocks])) == list(range(len(wanted)))
+    for rows, features in blocks:
+        assert (np.diff(rows) > 0).all()
+        np.testing.assert_array_equal(features, [vector_of(wanted[row]) for row in rows])
+
+
+def test_parts_without_wanted_rows_are_in_no_block(stored: Artifact) -> None:
+    vectors = stored_vectors(stored, "image_id")
+    for part in sorted(Path(stored.uri).glob("*.parquet"))[1:-1]:
+        part.unlink()
+    ends = [*vectors.ids[:PER_PART].to_pylist(), vectors.ids[-1].as_py()]
+    _, places = find_places(vectors, pa.chunked_array([ends]))
+    assert [len(rows) for rows, _ in read_blocks(vectors, places, 0)] == [PER_PART, 1]

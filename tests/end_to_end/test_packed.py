@@ -1,0 +1,48 @@
+"""A run on a packed data set is the run on its files."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from gist_ray.commandline import compose_values
+from gist_ray.config import RunConfig, build
+from gist_ray.datasets.butterflies.collection import write_collection
+from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.datasets.config import DataConfig
+from gist_ray.packing.config import PackConfig
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.usefixtures("ray_local"),
+]
+
+
+def test_a_packed_set_ends_in_the_same_metrics(
+    world: WorldConfig, texts_file: str, tiny: list[str], tmp_path: Path
+) -> None:
+    from gist_ray.packing.stage import run_pack
+    from gist_ray.pipeline import run_pipeline
+
+    write_collection(world, str(tmp_path / "world"))
+    files = f"{tmp_path}/world/images"
+    run_pack(
+        PackConfig(
+            out=f"{tmp_path}/packed",
+            data=DataConfig(layout="image_folder", path=files),
+            images_per_shard=10,
+        )
+    )
+    metrics = {}
+    for data, path in {"image_folder": files, "packed": f"{tmp_path}/packed"}.items():
+        words = [f"data={data}", f"data.path={path}", f"texts.import_from={texts_file}", *tiny]
+        words += [f"root={tmp_path}/root", f"name={data}"]
+        config: RunConfig = build(RunConfig, compose_values("config", words))
+        run_pipeline(config, plan_only=False, until=None)
+        metrics[data] = pq.read_table(tmp_path / "root" / "runs" / data / "metrics.parquet")
+    assert metrics["packed"].num_rows > 0
+    assert metrics["packed"].equals(metrics["image_folder"])
+    # made anew from the shards: nothing was taken over from the run on the files
+    assert len(list((tmp_path / "root" / "artifacts" / "finetuned").iterdir())) == 2
