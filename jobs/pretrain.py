@@ -6,10 +6,14 @@ About 15 minutes on one core. `python jobs/pretrain.py seed=1` makes another of 
 import argparse
 
 from gist_ray.commandline import main
-from gist_ray.pretraining import PretrainConfig, run_pretraining
+from gist_ray.pretraining.config import PretrainConfig
 
 
 def run(config: PretrainConfig, arguments: argparse.Namespace) -> None:
+    from gist_ray.pretraining.run import (
+        run_pretraining,
+    )  # torch and Ray only once the config is right
+
     run_pretraining(config)
 
 

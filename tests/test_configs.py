@@ -24,7 +24,7 @@ def test_every_choice_makes_a_valid_run(choice: str, tmp_path: Path) -> None:
 
 
 def test_the_pretraining_has_a_valid_config() -> None:
-    from gist_ray.pretraining import PretrainConfig
+    from gist_ray.pretraining.config import PretrainConfig
 
     build(PretrainConfig, compose_values("pretrain", []))
 

@@ -11,9 +11,11 @@ from gist_ray.datasets.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import embedded_folder, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.pretraining import PretrainConfig, measure, run_pretraining, write_architecture
+from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.pretraining.quality import butterfly_quality
+from gist_ray.pretraining.run import run_pretraining, write_architecture
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def shipped_recipe(**options: object) -> PretrainConfig:
@@ -42,7 +44,7 @@ def test_the_shipped_weights_know_what_they_were_taught(tmp_path):
     rows = corpus_rows(100, seed=123, split="held_out")
     write_pictures(rows, str(tmp_path))
     uris = corpus_pairs(rows, str(tmp_path)).column("uri").to_pylist()
-    quality = measure(ClipConfig(), rows, uris)
+    quality = butterfly_quality(load_clip(ClipConfig()), rows, uris)
     assert quality["R@1"] > 0.7
     assert quality["R@1"] <= quality["R@5"]
     assert quality["zero-shot forewing (1 of 12)"] > 0.5
@@ -72,3 +74,33 @@ def test_a_small_pretraining_runs_from_nothing_to_its_quality(ray_local, tmp_pat
     measured = corpus_rows(6, 0, "held_out")["image_id"].to_pylist()
     assert len(val) == 5
     assert set(measured).isdisjoint(val["image_id"].to_pylist())
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_pictures_with_captions_are_pretrained_on_just_so(ray_local, tmp_path, capsys):
+    rows = corpus_rows(30, seed=5)
+    write_pictures(rows, str(tmp_path / "set"))
+    table = rows.select(["path", "captions"]).rename_columns(["image", "captions"])
+    splits = ["train"] * 20 + ["val"] * 4 + ["test"] * 6
+    groups = [""] * 24 + ["near"] * 3 + ["far"] * 3
+    table = table.append_column("split", [splits]).append_column("group", [groups])
+    pq.write_table(table, tmp_path / "set" / "captions.parquet")
+    config = shipped_recipe(
+        root=str(tmp_path / "root"),
+        captions=f"{tmp_path}/set/captions.parquet",
+        out=str(tmp_path / "clip"),
+        num_merges=100,
+        finetune={"num_steps": 2, "batch_size": 8, "warmup_steps": 1},
+    )
+    run_pretraining(config)
+    out = capsys.readouterr().out
+    assert f"Model: {tmp_path}/clip" in out
+    load_clip(ClipConfig(model=f"local-dir:{tmp_path}/clip"))
+    (quality,) = (tmp_path / "root" / "artifacts" / "pretrained").rglob("quality.json")
+    assert list(json.loads(quality.read_text())) == [
+        "near, R@1 among 3",
+        "near, R@5 among 3",
+        "far, R@1 among 3",
+        "far, R@5 among 3",
+    ]

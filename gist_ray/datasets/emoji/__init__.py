@@ -1,0 +1,1 @@
+"""Emoji of several vendors with their official names: a set of real pictures from packages."""

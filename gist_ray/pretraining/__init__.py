@@ -1,0 +1,1 @@
+"""A small CLIP from random weights: the embedded one, or one for pictures with captions."""
