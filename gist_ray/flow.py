@@ -47,6 +47,9 @@ class Stage:
     cpus: float = 1
     """CPUs it keeps busy, for what may run beside it."""
 
+    gpus: float = 0
+    """GPUs it keeps busy, likewise."""
+
     num_rows: int | None = None
     """Rows it will make, where that is known beforehand; for the plan."""
 
@@ -96,9 +99,12 @@ def run_flow(
     *,
     num_cpus: float,
     max_failed_fraction: float,
+    num_gpus: float = 0,
     hold: Hold = no_hold,
 ) -> dict[str, Done]:
     """Run what is not stored, inputs first; returns what was made or found, by stage key.
+
+    num_cpus, num_gpus: what stages share. Without a GPU nobody waits for one.
 
     Raises TooManyFailedRowsError, or whatever a stage raises, once the stages that were running
     have ended. Ctrl-C does not wait for them: what they have written is whole.
@@ -116,7 +122,7 @@ def run_flow(
         while order.is_active():
             ready += [by_key[key] for key in order.get_ready()]
             for stage in list(ready):
-                if not _may_start(stage, running.values(), num_cpus):
+                if not _may_start(stage, running.values(), num_cpus, num_gpus):
                     continue
                 ready.remove(stage)
                 inputs = {name: done[source.key].artifact for name, source in stage.inputs.items()}
@@ -137,12 +143,20 @@ def run_flow(
     return {key: done[key] for key in by_key}
 
 
-def _may_start(stage: Stage, running: Collection[Stage], num_cpus: float) -> bool:
-    """Whether there are CPUs, and nobody else is making the same artifact: stages of two names can
-    come to the same."""
+def _may_start(stage: Stage, running: Collection[Stage], num_cpus: float, num_gpus: float) -> bool:
+    """Whether there are CPUs and GPUs, and nobody else is making the same artifact: stages of two
+    names can come to the same.
+
+    Ray would let a stage wait too, but not for as long as a training takes: a wait that long looks
+    like machines that do not come back.
+    """
     if any((stage.kind, stage.fingerprint) == (s.kind, s.fingerprint) for s in running):
         return False
-    return not running or sum(s.cpus for s in running) + stage.cpus <= num_cpus
+    cpus, gpus = (sum(getattr(s, of) for s in running) for of in ("cpus", "gpus"))
+    fits = cpus + stage.cpus <= num_cpus and (
+        not num_gpus or not stage.gpus or gpus + stage.gpus <= num_gpus
+    )
+    return not running or fits
 
 
 def _obtain(

@@ -77,6 +77,7 @@ def run_stages(
         store,
         progress,
         num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
+        num_gpus=cluster_resources().get("GPU", 0),
         max_failed_fraction=config.max_failed_fraction,
         hold=pulse.hold,
     )

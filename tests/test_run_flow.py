@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,29 +13,34 @@ from gist_ray.schema import ERRORS, table
 
 
 class FakeWork:
-    """Makes stages of one row that note their runs; `together` of them wait for each other."""
+    """Makes stages of one row that note their runs; `together` of them wait for each other, and
+    each lingers, so that others would be seen beside it."""
 
-    def __init__(self, together: int = 1) -> None:
+    def __init__(self, together: int = 1, linger_s: float = 0) -> None:
+        self.linger_s = linger_s
         self.ran: list[str] = []
         self.meeting = threading.Barrier(together)
         self.running = 0
         self.most_running = 0
         self.lock = threading.Lock()
 
-    def stage(self, key: str, *sources: Stage, cpus: float = 1, content: str = "") -> Stage:
+    def stage(
+        self, key: str, *sources: Stage, cpus: float = 1, gpus: float = 0, content: str = ""
+    ) -> Stage:
         def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
             with self.lock:
                 self.ran.append(key)
                 self.running += 1
                 self.most_running = max(self.most_running, self.running)
             self.meeting.wait(timeout=10)
+            time.sleep(self.linger_s)
             below = sum(artifact.read().column("n")[0].as_py() for artifact in inputs.values())
             writer.write(pa.table({"n": [below + 1]}))
             with self.lock:
                 self.running -= 1
 
         inputs = {source.key: source for source in sources}
-        return Stage(key, "fake", {"content": content or key}, run, inputs, cpus)
+        return Stage(key, "fake", {"content": content or key}, run, inputs, cpus, gpus)
 
 
 def failing(key: str, *sources: Stage, wait_for: threading.Event | None = None) -> Stage:
@@ -61,9 +67,20 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 
 def flow(
-    store: ArtifactStore, *stages: Stage, num_cpus: float = 1, allowed: float = 0
+    store: ArtifactStore,
+    *stages: Stage,
+    num_cpus: float = 1,
+    num_gpus: float = 0,
+    allowed: float = 0,
 ) -> dict[str, Done]:
-    return run_flow(stages, store, Progress(), num_cpus=num_cpus, max_failed_fraction=allowed)
+    return run_flow(
+        stages,
+        store,
+        Progress(),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        max_failed_fraction=allowed,
+    )
 
 
 def test_inputs_come_first_and_what_is_stored_is_not_made_again(store: ArtifactStore) -> None:
@@ -91,6 +108,23 @@ def test_a_stage_that_wants_more_than_all_cpus_runs_alone(store: ArtifactStore) 
     flow(store, work.stage("a"), work.stage("large", cpus=9), work.stage("b"), num_cpus=1)
     assert sorted(work.ran) == ["a", "b", "large"]
     assert work.most_running == 1
+
+
+def test_stages_take_turns_on_a_gpu(store: ArtifactStore) -> None:
+    work = FakeWork(linger_s=0.2)
+    flow(store, *(work.stage(name, gpus=1) for name in "abc"), num_cpus=8, num_gpus=1)
+    assert work.most_running == 1
+
+
+@pytest.mark.parametrize(("gpus", "num_gpus"), [((1, 0), 1), ((0.5, 0.5), 1), ((1, 1), 0)])
+def test_who_needs_no_gpu_or_a_part_of_one_does_not_wait(
+    store: ArtifactStore, gpus: tuple[float, float], num_gpus: float
+) -> None:
+    """Nor anybody where there is none: "auto" then means none."""
+    work = FakeWork(together=2)
+    stages = [work.stage(f"wants {n} {gpu}", gpus=gpu) for n, gpu in enumerate(gpus)]
+    flow(store, *stages, num_cpus=8, num_gpus=num_gpus)
+    assert work.most_running == 2
 
 
 def test_two_names_of_one_artifact_make_it_once(store: ArtifactStore) -> None:

@@ -71,6 +71,7 @@ def run_pretraining(config: PretrainConfig) -> None:
         lambda inputs, writer, progress: _pretrain(config, source, inputs, writer, progress),
         source.stages,
         cpus=config.finetune.num_workers * config.finetune.cpus_per_worker,
+        gpus=config.finetune.num_workers * config.finetune.gpus_per_worker,
     )
     progress = Progress()
     stages = [*source.stages.values(), pretrain]

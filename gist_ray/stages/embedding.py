@@ -109,6 +109,7 @@ def _images(
         run,
         sources,
         cpus=embed.cpus_per_worker,
+        gpus=embed.gpus_per_worker,
     )
 
 
@@ -143,6 +144,7 @@ def _texts(
         run,
         sources,
         cpus=embed.cpus_per_worker,
+        gpus=embed.gpus_per_worker,
     )
 
 

@@ -95,6 +95,7 @@ def _generate(config: RunConfig, data: Data) -> Stage:
         {"model": model, "prompts": table_content(requests)},
         run,
         cpus=_cpus(config.llm),
+        gpus=_gpus(config.llm),
         num_rows=len(requests),
     )
 
@@ -123,6 +124,7 @@ def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> S
         ask,
         {"texts": texts},
         cpus=_cpus(config.llm),
+        gpus=_gpus(config.llm),
     )
     return Stage(
         "join short texts",
@@ -152,3 +154,8 @@ def _model_key(llm: LlmConfig) -> dict[str, Any]:
 
 def _cpus(llm: LlmConfig) -> float:
     return llm.cpus_per_replica * llm.num_replicas
+
+
+def _gpus(llm: LlmConfig) -> float:
+    """For "auto" one each, which counts only where there are GPUs."""
+    return llm.num_replicas * (1 if llm.gpus_per_replica == "auto" else llm.gpus_per_replica)

@@ -183,4 +183,5 @@ def finetune_stage(
             **({"texts": texts, "matches": matches} if matches else {}),
         },
         cpus=tune.cpus_per_worker * tune.num_workers,
+        gpus=tune.gpus_per_worker * tune.num_workers,
     )

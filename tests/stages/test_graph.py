@@ -117,6 +117,13 @@ def test_what_changes_a_result_remakes_it_and_what_follows(
     assert changed(before, fingerprints(override)) == remade
 
 
+def test_stages_say_which_gpus_they_keep_busy() -> None:
+    words = ["embed=gpu", "finetune.gpus_per_worker=0.5", "finetune.num_workers=2"]
+    busy = {stage.key.split()[0]: stage.gpus for stage in graph(*words).stages}
+    wants = {"embed": 1, "finetune": 1, "generate": 1}
+    assert busy == {**dict.fromkeys(busy, 0), **wants}
+
+
 def test_another_k_embeds_nothing_of_the_untrained_model_anew(before: dict[str, str]) -> None:
     after = fingerprints("matching.k=2")
     for key in ("embed images frozen", "embed texts frozen", "finetune class_name 1-shot seed 1"):
