@@ -8,6 +8,7 @@ import pytest
 from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.datasets.butterflies.notes import field_notes
 from gist_ray.datasets.butterflies.species import make_species
+from tests.end_to_end.running import configured, run
 
 WORLD = {
     "seed": 401,
@@ -63,3 +64,29 @@ def texts_file(world: WorldConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def tiny() -> list[str]:
     return TINY_STAGES
+
+
+@pytest.fixture(scope="session")
+def in_world(world: WorldConfig, texts_file: str, tiny: list[str]) -> list[str]:
+    sizes = [f"data.{name}={value}" for name, value in vars(world).items() if name != "layout"]
+    return [*sizes, *tiny, f"texts.import_from={texts_file}", "name=tiny"]
+
+
+@pytest.fixture(scope="session")
+def finished(ray_local: None, in_world: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The root of a run that was killed before its training and then done again."""
+    root = str(tmp_path_factory.mktemp("root"))
+    config = configured(*in_world, f"root={root}")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed(*arguments: object) -> None:
+            raise ConnectionError("the machine went away")
+
+        patch.setattr("gist_ray.stages.training.train_clip", killed)
+        with pytest.raises(ConnectionError, match="the machine went away"):
+            run(config)
+    embedded = {path: path.stat().st_mtime_ns for path in Path(root).rglob("artifact.json")}
+    run(config)
+    assert len(embedded) >= 7
+    assert all(path.stat().st_mtime_ns == made for path, made in embedded.items())
+    return root

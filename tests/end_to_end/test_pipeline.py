@@ -6,61 +6,13 @@ from pathlib import Path
 import pytest
 
 from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
 from gist_ray.datasets.butterflies.collection import write_collection
 from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.flow import TooManyFailedRowsError
 from gist_ray.schema import METRICS
+from tests.end_to_end.running import artifact, configured, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
-
-
-def configured(*overrides: str) -> RunConfig:
-    config: RunConfig = build(RunConfig, compose_values("config", list(overrides)))
-    return config
-
-
-def run(config: RunConfig, until: str | None = None) -> None:
-    from gist_ray.pipeline import run_pipeline
-
-    run_pipeline(config, plan_only=False, until=until)
-
-
-def artifact(root: str, key: str, of_run: str = "*") -> Artifact:
-    """The artifact of a run, by default the only one that is kept in `root`, by its stage's key."""
-    rows = storage.read_json(next(Path(root).glob(f"runs/{of_run}/stages.json")).as_posix())
-    row = next(row for row in rows if row["key"] == key)
-    found = ArtifactStore(root).find(row["stage"], row["fingerprint"])
-    assert found is not None
-    return found
-
-
-@pytest.fixture(scope="module")
-def in_world(world: WorldConfig, texts_file: str, tiny: list[str]) -> list[str]:
-    sizes = [f"data.{name}={value}" for name, value in vars(world).items() if name != "layout"]
-    return [*sizes, *tiny, f"texts.import_from={texts_file}", "name=tiny"]
-
-
-@pytest.fixture(scope="module")
-def finished(in_world: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The root of a run that was killed before its training and then done again."""
-    root = str(tmp_path_factory.mktemp("root"))
-    config = configured(*in_world, f"root={root}")
-    with pytest.MonkeyPatch.context() as patch:
-
-        def killed(*arguments: object) -> None:
-            raise ConnectionError("the machine went away")
-
-        patch.setattr("gist_ray.stages.training.train_clip", killed)
-        with pytest.raises(ConnectionError, match="the machine went away"):
-            run(config)
-    embedded = {path: path.stat().st_mtime_ns for path in Path(root).rglob("artifact.json")}
-    run(config)
-    assert len(embedded) >= 7
-    assert all(path.stat().st_mtime_ns == made for path, made in embedded.items())
-    return root
 
 
 def test_a_run_leaves_metrics_and_a_report(finished: str) -> None:
