@@ -46,10 +46,9 @@ def test_pandas_has_the_vectors_and_what_was_wrong(names: dict[str, Any]) -> Non
 
 def test_duckdb_finds_the_match_again(names: dict[str, Any]) -> None:
     """Nearest of all texts is of the own class for nearly every picture, and then the match."""
-    nearest = names["nearest"].set_index("image_id")
-    assert len(nearest) == 72
-    best = names["best"].set_index("image_id")
-    joined = best.join(nearest, rsuffix="_found")
+    assert len(names["nearest"]) == 72
+    joined = names["best"].merge(names["nearest"], on="image_id", suffixes=("", "_found"))
+    assert len(joined) == 48
     same = joined.text_id == joined.text_id_found
     assert same.mean() > 0.5
     assert (joined.cosine >= joined.similarity - 1e-5).all()
