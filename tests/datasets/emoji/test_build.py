@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pydantic
@@ -104,3 +107,12 @@ def test_the_licences_lie_beside_the_pictures(built):
 def test_nobody_tests_on_what_is_trained_on():
     with pytest.raises(pydantic.ValidationError, match="also trained on"):
         EmojiConfig(test="twitter")
+
+
+def test_the_command_refuses_to_test_on_what_is_trained_on(tmp_path):
+    tool = Path(__file__).parents[3] / "tools" / "emoji.py"
+    command = [sys.executable, str(tool), "build", str(tmp_path / "set"), "--test", "twitter"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "test=twitter is also trained on" in done.stderr
+    assert not (tmp_path / "set").exists()
