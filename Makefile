@@ -10,6 +10,12 @@ BIN := $(VENV)/bin
 # Where this is set, every one of the run's many short-lived workers would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The reports are opened in a browser where there is one.
+BROWSER := $(shell command -v chromium && command -v chromedriver)
+NO_BROWSER := $(if $(BROWSER),,not browser)
+AND_NO_BROWSER := $(if $(BROWSER),,and not browser)
+tell-of-browser = $(if $(BROWSER),,@echo "The tests in a browser are left out: there is no chromium with chromedriver. On Debian: apt-get install chromium chromium-driver")
+
 .PHONY: run s3-demo test test-all fast-test lint install clean
 
 run: $(VENV)/.run-installed
@@ -20,15 +26,18 @@ s3-demo: $(VENV)/.test-installed
 	$(BIN)/python tools/s3_demo.py $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -m "not long"
+	$(tell-of-browser)
+	$(BIN)/python -m pytest -m "not long $(AND_NO_BROWSER)"
 
 # Also the longest: deaths on a cluster of several nodes, every job by submission, a faulty S3.
 test-all: lint
-	$(BIN)/python -m pytest
+	$(tell-of-browser)
+	$(BIN)/python -m pytest -m "$(NO_BROWSER)"
 
 # Without the ring that runs vLLM, two-process training and the whole pipeline.
 fast-test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(tell-of-browser)
+	$(BIN)/python -m pytest -m "not slow $(AND_NO_BROWSER)"
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -1,13 +1,16 @@
 """Fixtures of all rings. One Ray and one cache of models serve the whole test session."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +63,59 @@ def s3_environment(endpoint: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+
+
+BROWSER_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A headless Chromium of the machine's own, driven by Selenium."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for option in (*BROWSER_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # With the driver's own path, Selenium looks for none on the network.
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Callable[..., Any]:
+    """Call with a file and a width: the browser that shows it, once what must hold of every page
+    does."""
+
+    def opened(file: Path, width: int = 1280) -> Any:
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        chromium.get(file.as_uri())
+        assert chromium.get_log("browser") == []
+        unloaded = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+        asked = "performance.getEntriesByType('resource').map(e => e.name.slice(0, 80))"
+        drawings = "[...document.querySelectorAll('figure svg')]"
+        flat = f"{drawings}.filter(drawing => drawing.clientHeight < 40).length"
+        assert chromium.execute_script(f"return {unloaded}") == 0
+        assert [n for n in chromium.execute_script(f"return {asked}") if n[:5] != "data:"] == []
+        assert chromium.execute_script(f"return {flat}") == 0
+        # nothing but tables, which scroll by themselves, is wider than the window
+        assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+        return chromium
+
+    return opened

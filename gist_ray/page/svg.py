@@ -43,10 +43,10 @@ def plain_axes(axes: Axes) -> None:
     axes.spines["bottom"].set_color("#999999")
 
 
-def svg_document(figure: Figure) -> str:
+def svg_document(figure: Figure, transparent: bool = True) -> str:
     """The figure as an SVG file, the same bytes for the same figure."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None})
     return buffer.getvalue()
 
 
