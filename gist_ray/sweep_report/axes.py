@@ -37,8 +37,12 @@ def value_axis(axes: Axes, factor: Factor, label: bool = True) -> None:
 
 
 def score_axis(axes: Axes, measure: Measure) -> None:
-    """The y axis: fractions in per cent."""
-    if measure.is_fraction:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
-    axes.set_ylabel(f"{measure.label}{', %' if measure.is_fraction else ''}", color="#444444")
+    """The y axis: fractions in per cent, and differences of them in points."""
+    if measure.unit:
+        sign = "+" if measure.unit == "points" else ""
+        form = f"{sign}.4g"
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{100 * value:{form if value else '.4g'}}")
+        )
+    axes.set_ylabel(measure.label_with_unit, color="#444444")
     axes.locator_params(axis="y", nbins=6)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gist_ray.sweep_report.scores import Measure, Score, mean_score, over_seeds
+from gist_ray.sweep_report.scores import Measure, Score, mean_score, over_units
 from gist_ray.sweep_report.tables import SHOTS, STATUSES, Sweep, Trial
 
 
@@ -14,15 +14,15 @@ from gist_ray.sweep_report.tables import SHOTS, STATUSES, Sweep, Trial
 class Configuration:
     """Trials with the same params, one per draw (a seed and a number of shots).
 
-    mean, low, high: over the seeds that ran to the end, shots averaged within each; None where none
-    did, or where one seed alone says nothing of the spread.
+    mean, low, high: over the units (seeds, or worlds) with a result, all else averaged within each;
+    None where none has, or where one alone says nothing of the spread.
     """
 
     # without the number of shots
     params: Mapping[str, Any]
     trials: list[Trial]
-    by_seed: dict[int, float]
-    # JSON of the number of shots -> mean over seeds
+    by_unit: dict[int, float]
+    # JSON of the number of shots -> mean
     by_shots: dict[str, float]
     mean: float | None
     low: float | None
@@ -63,7 +63,7 @@ def configurations(
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(_own(trial), sort_keys=True), []).append(trial)
-    draws = {(json.dumps(trial.params[SHOTS]), trial.seed) for trial in trials}
+    draws = {_draw(trial) for trial in trials}
     made = [_configuration(members, measure, confidence, len(draws)) for members in groups.values()]
     sign = -1 if measure.higher_is_better else 1
     made.sort(
@@ -87,6 +87,10 @@ def find_chosen(sweep: Sweep, found: Sequence[Configuration]) -> Configuration |
     return None
 
 
+def _draw(trial: Trial) -> tuple[str, int, int]:
+    return json.dumps(trial.params[SHOTS]), trial.unit, trial.seed
+
+
 def _own(trial: Trial) -> dict[str, Any]:
     return {key: value for key, value in trial.params.items() if key != SHOTS}
 
@@ -94,23 +98,23 @@ def _own(trial: Trial) -> dict[str, Any]:
 def _configuration(
     members: list[Trial], measure: Measure, confidence: float, num_draws: int
 ) -> Configuration:
-    by_seed: dict[int, list[Score]] = {}
+    by_unit: dict[int, list[Score]] = {}
     by_shots: dict[str, list[Score]] = {}
     for trial in members:
         score = measure.scores.get(trial.trial_id)
         if score is not None:
-            by_seed.setdefault(trial.seed, []).append(score)
+            by_unit.setdefault(trial.unit, []).append(score)
             by_shots.setdefault(json.dumps(trial.params[SHOTS]), []).append(score)
-    of_seeds = {seed: mean_score(scores) for seed, scores in sorted(by_seed.items())}
-    mean, low, high = over_seeds(list(of_seeds.values()), confidence)
+    of_units = {unit: mean_score(scores) for unit, scores in sorted(by_unit.items())}
+    mean, low, high = over_units(list(of_units.values()), confidence)
     return Configuration(
         _own(members[0]),
         members,
-        {seed: score.value for seed, score in of_seeds.items()},
+        {unit: score.value for unit, score in of_units.items()},
         {shots: mean_score(scores).value for shots, scores in by_shots.items()},
         mean,
         low,
         high,
-        num_scored=(num_scored := sum(map(len, by_seed.values()))),
+        num_scored=(num_scored := sum(map(len, by_unit.values()))),
         complete=num_scored == num_draws,
     )

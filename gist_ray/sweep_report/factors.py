@@ -83,7 +83,12 @@ def level_label(value: Any) -> str:
     """A value as it is printed: at most 40 characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return shorten(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 40)
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, dict):
+        return shorten(", ".join(f"{k} {level_label(v)}" for k, v in value.items()), 40)
+    is_plain = isinstance(value, str) and value != ""
+    return shorten(value if is_plain else json.dumps(value, ensure_ascii=False), 40)
 
 
 def factor_label(key: str) -> str:

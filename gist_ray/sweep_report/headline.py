@@ -54,7 +54,7 @@ def headline(
         sentence = f"Nothing was chosen, as no configuration came out whole. Ahead: {text}."
     else:
         sentence = f"Nothing is chosen yet. Ahead so far: {text}."
-    verdict, against = _against_next(measure, best, scored, factors, confidence)
+    verdict, against = _against_next(measure, best, scored, factors, sweep.unit, confidence)
     if measures_test(sweep):
         verdict = "no-interval"
         about_test = (
@@ -81,26 +81,27 @@ def _against_next(
     best: Configuration,
     scored: Sequence[Configuration],
     factors: Sequence[Factor],
+    unit: str,
     confidence: float,
 ) -> tuple[str, str]:
-    others = [one for one in scored if one is not best and one.by_seed.keys() & best.by_seed.keys()]
+    others = [one for one in scored if one is not best and one.by_unit.keys() & best.by_unit.keys()]
     if not others:
         return "no-interval", "There is no other configuration with a result to compare it with."
     other = others[0]
-    seeds = sorted(best.by_seed.keys() & other.by_seed.keys())
+    units = sorted(best.by_unit.keys() & other.by_unit.keys())
     sign = 1 if measure.higher_is_better else -1
-    gains = np.array([sign * (best.by_seed[seed] - other.by_seed[seed]) for seed in seeds])
+    gains = np.array([sign * (best.by_unit[number] - other.by_unit[number]) for number in units])
     text = f"The next best, {configuration_label(other, factors)}, has {_value(measure, other)}"
     ends = seeds_interval(gains, confidence)
     if ends is None:
         return "no-interval", (
-            f"{text}. One seed says nothing of the spread, so the difference may be chance: run "
-            "more seeds."
+            f"{text}. One {unit} says nothing of the spread, so the difference may be chance: run "
+            f"more {unit}s."
         )
     mean = gains.mean()
-    lead = f"{points(mean)} points" if measure.is_fraction else f"{mean:+.3f}".replace("-", "−")
-    ahead = f"{text}; on the same {len(seeds)} seeds the lead is {lead} "
-    ahead += f"{measure.interval(*ends)}, a {confidence_level(confidence)} interval over seeds. "
+    lead = f"{points(mean)} points" if measure.unit else f"{mean:+.3f}".replace("-", "−")
+    ahead = f"{text}; on the same {len(units)} {unit}s the lead is {lead} "
+    ahead += f"{measure.interval(*ends)}, a {confidence_level(confidence)} interval over {unit}s. "
     if ends[0] > 0:
         return "better", f"{ahead}It lies above zero."
     return "undecided", (f"{ahead}It includes zero: this sweep does not show that the two differ.")
@@ -117,7 +118,7 @@ def _test(sweep: Sweep, best: Configuration, confidence: float) -> str:
 
 
 def _value(measure: Measure, one: Configuration) -> str:
-    unit = " %" if measure.is_fraction else ""
+    unit = " %" if measure.unit else ""
     return f"{measure.text(one.mean)}{unit} {measure.interval(one.low, one.high)}".rstrip()
 
 

@@ -15,7 +15,7 @@ from gist_ray.sweep_report.scores import (
     TEST_METRIC,
     Score,
     mean_score,
-    over_seeds,
+    over_units,
 )
 from gist_ray.sweep_report.tables import Sweep
 
@@ -37,7 +37,7 @@ def held_out_rows(sweep: Sweep, trial_ids: set[str], confidence: float) -> list[
         metrics = groups.setdefault((row["method"], row["shots"]), {})
         metrics.setdefault(row["metric"], []).append(_score(row))
     return [
-        HeldOut(method, shots, {m: over_seeds(s, confidence) for m, s in metrics.items()})
+        HeldOut(method, shots, {m: over_units(s, confidence) for m, s in metrics.items()})
         for (method, shots), metrics in sorted(groups.items(), key=lambda group: _order(*group[0]))
     ]
 
@@ -56,7 +56,7 @@ def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> s
     }
     parts = []
     for method, of_seeds in means.items():
-        mean, low, high = over_seeds(list(of_seeds.values()), confidence)
+        mean, low, high = over_units(list(of_seeds.values()), confidence)
         parts.append(f"{method_label(method)} {percent(mean)} % {interval(low, high)}".rstrip())
     if not parts:
         return ""

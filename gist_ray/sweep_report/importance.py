@@ -2,8 +2,8 @@
 
 An additive model of the trials' scores: each value of each factor has an effect. A factor's share
 is what the model loses without it (type II sums of squares), in parts of the total, less what as
-many values of no effect would explain by chance (as the adjusted R² does). The seed is a factor
-too: its share is what the luck of the draw does.
+many values of no effect would explain by chance (as the adjusted R² does). The seed, or
+world, is a factor too: its share is what the luck of the draw does.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from gist_ray.sweep_report.tables import Trial
 NUM_BOOTSTRAP = 300
 MIN_FREE = 3
 """The model is fitted where so many more trials than effects are there."""
-SEED = "seed"
+UNIT = "unit"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def importance(
     trials: Sequence[Trial], factors: Sequence[Factor], measure: Measure, confidence: float
 ) -> Importance:
     """Over the trials that have a score and all factors. The intervals are from resampling
-    configurations, with all their seeds."""
+    configurations, with all their draws."""
     used = [
         trial
         for trial in trials
@@ -60,7 +60,7 @@ def importance(
     ]
     scores = np.array([measure.scores[trial.trial_id].value for trial in used])
     codes = {factor.key: _codes(used, factor) for factor in factors}
-    codes[SEED] = np.unique([trial.seed for trial in used], return_inverse=True)[1]
+    codes[UNIT] = np.unique([trial.unit for trial in used], return_inverse=True)[1]
     codes = {key: code for key, code in codes.items() if len(set(code)) > 1}
     needed = 1 + sum(len(set(code)) - 1 for code in codes.values()) + MIN_FREE
     if len(used) < needed or not codes or np.ptp(scores) == 0:

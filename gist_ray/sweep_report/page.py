@@ -17,15 +17,17 @@ from gist_ray.page.wording import count, duration
 from gist_ray.report.wording import method_label, metric_label, shots_label
 from gist_ray.sweep_report.configurations import Configuration, configurations, find_chosen
 from gist_ray.sweep_report.costs import costs
-from gist_ray.sweep_report.curves import MAX_LINES, curves
 from gist_ray.sweep_report.factors import Factor, factor_label, find_factors, level_label
 from gist_ray.sweep_report.headline import headline
 from gist_ray.sweep_report.held_out import HeldOut, held_out_rows
 from gist_ray.sweep_report.importance import importance
+from gist_ray.sweep_report.lines import MAX_LINES, line_figure
 from gist_ray.sweep_report.plots import MAX_LEARNING_CURVES, factor_panel, learning_curves
 from gist_ray.sweep_report.scores import (
     Measure,
     accuracy_measure,
+    frozen_measure,
+    gain_measure,
     main_measure,
     measures_test,
 )
@@ -63,7 +65,7 @@ def write_sweep_report(folder: str) -> str:
 def render(sweep: Sweep, name: str) -> str:
     """The page as HTML. No string of the sweep is trusted. name: where sweep.json has none."""
     confidence = float(sweep.info.get("confidence", CONFIDENCE))
-    measure, accuracy = main_measure(sweep), accuracy_measure(sweep)
+    measure, accuracy, gain = main_measure(sweep), accuracy_measure(sweep), gain_measure(sweep)
     factors = find_factors(sweep.trials)
     own_factors = [factor for factor in factors if factor.key != SHOTS]
     shots = [factor for factor in factors if factor.key == SHOTS]
@@ -79,9 +81,12 @@ def render(sweep: Sweep, name: str) -> str:
         "limits": LIMITS,
         "when": _when,
         "measure": measure,
+        "measures_test": measures_test(sweep),
         "accuracy": accuracy,
         "accuracies": accuracies,
         "has_other_accuracy": bool(others),
+        "gain": gain,
+        "gains": {one.key: one for one in configurations(sweep.trials, gain, confidence)},
         "factors": factors,
         "own_factors": own_factors,
         "shots": {name: _shots(name) for name in shots[0].places} if shots else {},
@@ -92,7 +97,7 @@ def render(sweep: Sweep, name: str) -> str:
         "facts": _facts(sweep),
         "environment": _environment(sweep),
         "panels": _panels(sweep, factors, measure, chosen, confidence),
-        "curves": _curves(sweep, factors, accuracy, confidence),
+        "curves": _curves(sweep, factors, confidence),
         "importance": importance(sweep.trials, factors, measure, confidence),
         "learning": learning_curves(sweep, chosen),
         "held_out": tested,
@@ -135,7 +140,7 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
     taken = duration(info["seconds"]) if "seconds" in info else "–"
     return [
         ("trials", f"{count(len(sweep.trials))}: {', '.join(told)}" if told else "none"),
-        ("seeds", ", ".join(str(seed) for seed in sorted({t.seed for t in sweep.trials})) or "–"),
+        (f"{sweep.unit}s", ", ".join(map(str, sorted({t.unit for t in sweep.trials}))) or "–"),
         ("search", str(info.get("search", "–"))),
         ("early stopping", str(info.get("scheduler", {}).get("name", "–"))),
         ("time", taken if info.get("ended") else f"{taken} so far"),
@@ -167,9 +172,10 @@ def _fixed(sweep: Sweep, factors: Sequence[Factor]) -> dict[str, Any]:
 
 
 def _curves(
-    sweep: Sweep, factors: Sequence[Factor], measure: Measure, confidence: float
-) -> list[tuple[Factor, Factor | None, Markup]]:
-    """Against shots and against k, a line for each value of another factor."""
+    sweep: Sweep, factors: Sequence[Factor], confidence: float
+) -> list[tuple[Measure, Factor, Factor | None, Markup]]:
+    """Against shots and against k, a line for each value of another factor: accuracy, and where
+    both models were tested the gain of the tuned one."""
     axes = [factor for factor in factors if factor.key == SHOTS or factor.key.endswith(".k")]
     pairs: list[tuple[Factor, Factor | None]] = []
     for axis in axes:
@@ -177,14 +183,19 @@ def _curves(
         # k before others, shots before all
         others.sort(key=lambda factor: factor not in axes)
         pairs += [(axis, other) for other in others] or [(axis, None)]
-    made = []
-    for number, (axis, by) in enumerate(pairs[: LIMITS["curves"]]):
-        figure = curves(sweep.trials, measure, axis.key, by.key if by else None, confidence)
-        if figure is not None:
-            with drawing():
-                svg = svg_document(figure)
-            text = f"{measure.label} against {axis.label}" + (f" by {by.label}" if by else "")
-            made.append((axis, by, inline_svg(svg, f"curve{number}", text)))
+    measures: list[tuple[Measure, Measure | None]] = [(accuracy_measure(sweep), None)]
+    if measures_test(sweep):
+        measures = [(measures[0][0], frozen_measure(sweep)), (gain_measure(sweep), None)]
+    made: list[tuple[Measure, Factor, Factor | None, Markup]] = []
+    for axis, by in pairs[: LIMITS["curves"]]:
+        for measure, frozen in measures:
+            key = by.key if by else None
+            figure = line_figure(sweep.trials, measure, axis.key, key, confidence, frozen)
+            if figure is not None:
+                with drawing():
+                    svg = svg_document(figure)
+                text = f"{measure.label} against {axis.label}" + (f" by {by.label}" if by else "")
+                made.append((measure, axis, by, inline_svg(svg, f"curve{len(made)}", text)))
     return made
 
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from gist_ray.page.svg import CHANCE, FOCUS, OTHER, drawing, inline_svg, plain_axes, svg_document
 from gist_ray.sweep_report.axes import score_axis, value_axis
 from gist_ray.sweep_report.configurations import Configuration
-from gist_ray.sweep_report.curves import line_points
 from gist_ray.sweep_report.factors import Factor
+from gist_ray.sweep_report.lines import line_points
 from gist_ray.sweep_report.scores import Measure
 from gist_ray.sweep_report.tables import Epoch, Sweep, Trial
 

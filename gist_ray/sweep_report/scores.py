@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
-from gist_ray.page.wording import interval, percent
+from gist_ray.page.wording import interval, percent, points
 from gist_ray.report.wording import LOWER_IS_BETTER, metric_label, split_method
 from gist_ray.sweep_report.tables import Sweep
 
@@ -32,17 +33,21 @@ class Measure:
 
     label: str
     higher_is_better: bool
-    # a fraction, printed in per cent
-    is_fraction: bool
+    # fractions are printed in per cent, differences of them in points; a log loss has no unit
+    unit: Literal["%", "points", ""]
     scores: Mapping[str, Score]
 
+    @property
+    def label_with_unit(self) -> str:
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
     def text(self, value: float | None) -> str:
-        if value is None or self.is_fraction:
+        if value is None or self.unit == "%":
             return percent(value)
-        return f"{value:.3f}"
+        return points(value) if self.unit else f"{value:.3f}"
 
     def interval(self, low: float | None, high: float | None) -> str:
-        if self.is_fraction or low is None or high is None:
+        if self.unit or low is None or high is None:
             return interval(low, high)
         return f"[{low:.3f}, {high:.3f}]".replace("-", "−")
 
@@ -60,17 +65,47 @@ def val_measure(sweep: Sweep, metric: str | None = None) -> Measure:
         for trial in sweep.trials
         if trial.status == "ok" and (value := trial.val.get(metric)) is not None
     }
-    return Measure(VAL_LABELS.get(metric, metric), not is_loss, not is_loss, scores)
+    return Measure(VAL_LABELS.get(metric, metric), not is_loss, "" if is_loss else "%", scores)
 
 
 def held_out_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
     """A metric of a head on the test split: of the fine-tuned model, or of the one as it came where
     a trial has no other."""
-    scores: dict[str, Score] = {}
-    for row in sorted(sweep.test, key=lambda row: split_method(row["method"])[0] != FROZEN):
-        if (split_method(row["method"])[1], row["metric"], row["split"]) == (head, metric, "test"):
-            scores[row["trial_id"]] = Score(row["value"], row["ci_low"], row["ci_high"])
-    return Measure(f"test {metric_label(metric)}", metric not in LOWER_IS_BETTER, True, scores)
+    frozen, tuned = _of_head(sweep, head, metric)
+    return _measure(metric, {**frozen, **tuned})
+
+
+def frozen_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
+    """The same of the model as it came, in every trial that measured it."""
+    return _measure(metric, _of_head(sweep, head, metric)[0])
+
+
+def gain_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
+    """Of the fine-tuned model over the one as it came, on the same draw and the same test images,
+    where a trial measured both."""
+    frozen, tuned = _of_head(sweep, head, metric)
+    scores = {
+        trial_id: Score(score.value - frozen[trial_id].value)
+        for trial_id, score in tuned.items()
+        if trial_id in frozen
+    }
+    better = metric not in LOWER_IS_BETTER
+    return Measure(f"gain in test {metric_label(metric)}", better, "points", scores)
+
+
+def _of_head(sweep: Sweep, head: str, metric: str) -> tuple[dict[str, Score], dict[str, Score]]:
+    """trial_id -> score on the test split, of the model as it came and of the fine-tuned one."""
+    found: tuple[dict[str, Score], dict[str, Score]] = {}, {}
+    for row in sweep.test:
+        training, of_head = split_method(row["method"])
+        if (of_head, row["metric"], row["split"]) == (head, metric, "test"):
+            score = Score(row["value"], row["ci_low"], row["ci_high"])
+            found[training != FROZEN][row["trial_id"]] = score
+    return found
+
+
+def _measure(metric: str, scores: Mapping[str, Score]) -> Measure:
+    return Measure(f"test {metric_label(metric)}", metric not in LOWER_IS_BETTER, "%", scores)
 
 
 def main_measure(sweep: Sweep) -> Measure:
@@ -83,10 +118,11 @@ def accuracy_measure(sweep: Sweep) -> Measure:
     return held_out_measure(sweep) if measures_test(sweep) else val_measure(sweep, "val_accuracy")
 
 
-def over_seeds(
+def over_units(
     scores: Sequence[Score], confidence: float
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean and interval: Student's t over seeds; of one seed the interval over test images."""
+    """Mean and interval: Student's t over seeds or worlds, a score each; of one the interval over
+    test images."""
     if not scores:
         return None, None, None
     if len(scores) == 1:
@@ -97,5 +133,5 @@ def over_seeds(
 
 
 def mean_score(scores: Sequence[Score]) -> Score:
-    """Of one seed, over whatever else was varied; a single one keeps its interval."""
+    """Of one seed or world, over whatever else was varied; a single one keeps its interval."""
     return scores[0] if len(scores) == 1 else Score(float(np.mean([s.value for s in scores])))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gist_ray import storage
@@ -12,6 +12,8 @@ STATUSES = ("ok", "stopped", "failed", "running", "not_run")
 SHOTS, SEEDS = "study.shots", "study.seeds"
 """The keys of the trials' columns `shots` and `seed`. They repeat a configuration and make no other
 one."""
+WORLDS = "data.seed"
+"""The key of worlds: data sets drawn anew, species, texts, test images and all."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Trial:
     trial_id: str
     status: str
     error: str
-    # dotted key -> value, always with `study.shots` and never with the seed
+    # dotted key -> value, always with `study.shots` and never with the seed or the unit
     params: Mapping[str, Any]
     seed: int
+    # the seed or the world: trials of different ones are independent of each other
+    unit: int
     val: Mapping[str, float | None]
     num_epochs: int
     seconds: float
@@ -45,6 +49,8 @@ class Sweep:
 
     info: Mapping[str, Any]
     trials: list[Trial]
+    # seed, or world where a sweep that measures test has several: what intervals are over
+    unit: str = "seed"
     # trial_id -> its epochs, rising
     epochs: Mapping[str, list[Epoch]] = field(default_factory=dict)
     # METRICS rows with trial_id
@@ -65,7 +71,12 @@ def read_sweep(folder: str) -> Sweep:
     for row in sorted(_rows(folder, "epochs.parquet"), key=lambda row: row["epoch"]):
         found = Epoch(row["epoch"], row.get("train_loss"), row.get("val_score"))
         epochs.setdefault(row["trial_id"], []).append(found)
-    return Sweep(info, [_trial(row) for row in trials], epochs, _rows(folder, "test.parquet"))
+    made = [_trial(row) for row in trials]
+    worlds = {trial.params[WORLDS] for trial in made if isinstance(trial.params.get(WORLDS), int)}
+    unit = "seed"
+    if info.get("measure") == "test" and len(worlds) > 1:
+        unit, made = "world", [_in_its_world(trial) for trial in made]
+    return Sweep(info, made, unit, epochs, _rows(folder, "test.parquet"))
 
 
 def _rows(folder: str, name: str) -> list[dict[str, Any]]:
@@ -92,6 +103,7 @@ def _trial(row: Mapping[str, Any]) -> Trial:
         | {SHOTS: "full" if shots is None else shots},
         # none: a trial that was never set up
         seed=row.get("seed") or 0,
+        unit=row.get("seed") or 0,
         val={name: value for name, value in row.items() if name.startswith("val_")},
         num_epochs=row.get("num_epochs") or 0,
         seconds=row.get("seconds") or 0.0,
@@ -99,3 +111,9 @@ def _trial(row: Mapping[str, Any]) -> Trial:
         stages_stored=row.get("stages_stored") or 0,
         seconds_by_family=json.loads(row.get("seconds_by_family") or "{}"),
     )
+
+
+def _in_its_world(trial: Trial) -> Trial:
+    """Draws of one world share its texts and its test images: only worlds count as independent."""
+    params = {key: value for key, value in trial.params.items() if key != WORLDS}
+    return replace(trial, params=params, unit=trial.params.get(WORLDS, 0))

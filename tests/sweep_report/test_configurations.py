@@ -19,9 +19,9 @@ def test_seeds_and_shots_repeat_one_configuration(fake_sweep, tmp_path):
     members = fake.of({"matching.k": 10})
     assert best.mean == pytest.approx(sum(t["val_log_loss"] for t in members) / 6)
     # over the three seeds, shots averaged within each
-    assert list(best.by_seed) == [1, 2, 3]
+    assert list(best.by_unit) == [1, 2, 3]
     of_seed = [t["val_log_loss"] for t in members if t["seed"] == 2]
-    assert best.by_seed[2] == pytest.approx(sum(of_seed) / 2)
+    assert best.by_unit[2] == pytest.approx(sum(of_seed) / 2)
     assert best.low < best.mean < best.high
     assert set(best.by_shots) == {"1", "5"}
 

@@ -6,7 +6,7 @@ from gist_ray.sweep_report.tables import Trial
 
 def tiny_trials(key, values):
     return [
-        Trial(f"t{i}", "ok", "", {key: value, "same": 1}, 1, {}, 0, 0.0, 0, 0, {})
+        Trial(f"t{i}", "ok", "", {key: value, "same": 1}, 1, 1, {}, 0, 0.0, 0, 0, {})
         for i, value in enumerate(values)
     ]
 
@@ -44,7 +44,7 @@ def test_words_follow_numbers_and_keep_an_order():
 def test_values_of_any_kind_have_a_place_and_a_label():
     factor = make_factor(tiny_trials("x", [["a", "b"], None, True, {"y": 1}]), "x")
     assert sorted(factor.places.values()) == [0, 1, 2, 3]
-    assert set(factor.level_labels) == {'["a", "b"]', "null", "true", '{"y": 1}'}
+    assert set(factor.level_labels) == {'["a", "b"]', "none", "true", "y 1"}
 
 
 def test_many_numbers_are_compared_in_groups_of_about_as_many():
@@ -59,3 +59,8 @@ def test_labels():
     assert factor_label("finetune.learning_rate") == "learning rate"
     assert level_label(0.00012345678) == "0.0001235"
     assert len(level_label("x" * 100)) == 40
+    assert [level_label(value) for value in ("", [], {"a": 0.5, "b": {"c": "d"}})] == [
+        '""',
+        "none",
+        "a 0.5, b c d",
+    ]

@@ -10,12 +10,12 @@ from gist_ray.sweep_report.tables import Trial
 def tiny_importance(rows):
     """rows: (params, seed, score)"""
     trials = [
-        Trial(f"t{i}", "ok", "", params, seed, {}, 0, 0.0, 0, 0, {})
+        Trial(f"t{i}", "ok", "", params, seed, seed, {}, 0, 0.0, 0, 0, {})
         for i, (params, seed, _) in enumerate(rows)
     ]
     scores = {f"t{i}": Score(score) for i, (_, _, score) in enumerate(rows)}
     return importance(
-        trials, find_factors(trials), Measure("val accuracy", True, True, scores), 0.95
+        trials, find_factors(trials), Measure("val accuracy", True, "%", scores), 0.95
     )
 
 
@@ -35,15 +35,15 @@ def test_shares_of_a_grid_are_those_of_its_effects():
     shares = {share.key: share for share in found.shares}
     assert shares["a"].share == pytest.approx(5 / 6, abs=0.01)
     assert shares["b"].share == pytest.approx(1 / 6, abs=0.01)
-    assert shares["seed"].share == pytest.approx(0, abs=0.01)
-    assert [shares[key].told for key in ("a", "b", "seed")] == [True, True, False]
+    assert shares["unit"].share == pytest.approx(0, abs=0.01)
+    assert [shares[key].told for key in ("a", "b", "unit")] == [True, True, False]
     assert [share.key for share in found.shares[:2]] == ["a", "b"]
     assert found.rest == pytest.approx(0, abs=0.01)
 
 
 def test_the_luck_of_the_draw_is_a_factor():
     found = tiny_importance(tiny_grid(lambda a, b, seed: 0.1 * seed))
-    assert found.shares[0].key == "seed"
+    assert found.shares[0].key == "unit"
     assert found.shares[0].share > 0.9
 
 

@@ -157,6 +157,8 @@ def test_a_sweep_on_test_has_curves_of_test(fake_sweep, tmp_path):
     html = page_of(fake, tmp_path)
     assert "test top-1 accuracy against shots, a line for each value of k" in html
     assert "test top-1 accuracy against k, a line for each value of shots" in html
+    assert "gain in test top-1 accuracy, of the tuned model over the one as it came," in html
+    assert re.search(r"<small>\[8\.0, 8\.0\]</small>", html)
     assert "on the test images</h3>" not in html
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from gist_ray import storage
 from gist_ray.errors import UserError
+from gist_ray.sweep_report.configurations import configurations
+from gist_ray.sweep_report.scores import main_measure
 from gist_ray.sweep_report.tables import read_sweep
 
 FILES = ("trials.parquet", "epochs.parquet", "test.parquet", "sweep.json")
@@ -39,3 +41,24 @@ def test_from_any_store(fake_sweep):
     folder = fake_sweep().write("memory://sweeps/tiny")
     assert len(read_sweep(folder).trials) == 48
     storage.delete(folder)
+
+
+def test_worlds_of_a_sweep_on_test_are_what_is_independent(fake_sweep, tmp_path):
+    fake = fake_sweep(measure="test", ks=(1, 10), losses=("infonce",), shots=(5,))
+    for trial in fake.trials:
+        trial["params"]["data.seed"] = 30 + trial["seed"]
+        trial["seed"] = trial["params"]["study.seeds"] = 1
+    sweep = read_sweep(fake.write(tmp_path))
+    assert (sweep.unit, {trial.unit for trial in sweep.trials}) == ("world", {31, 32, 33})
+    assert all("data.seed" not in trial.params for trial in sweep.trials)
+    [best, _] = configurations(sweep.trials, main_measure(sweep), 0.95)
+    assert (best.params["matching.k"], list(best.by_unit), best.complete) == (
+        10,
+        [31, 32, 33],
+        True,
+    )
+    assert best.low < best.mean < best.high
+    # a sweep that chooses takes them for what they are: settings
+    fake.info["measure"] = "val"
+    sweep = read_sweep(fake.write(tmp_path))
+    assert (sweep.unit, "data.seed" in sweep.trials[0].params) == ("seed", True)
