@@ -1,6 +1,7 @@
 """Connects to Ray: to a cluster where one is named, else to one of our own on this machine."""
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -30,18 +31,21 @@ STEADY_CPU = {
 Result = TypeVar("Result")
 
 
-def connect() -> float:
-    """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs."""
+def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
+    """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs.
+
+    A local one says of itself that it has at least `min_cpus`, and has a dashboard if asked for.
+    """
     for name in ("ray", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # What the C++ half prints to the driver's terminal are remarks on its own workings.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not ray.is_initialized():
         # Named, or Ray would join whatever cluster was last started on this machine.
-        own = {"address": "local", "num_cpus": _local_cpus()}
+        own = {"address": "local", "num_cpus": max(_local_cpus(), math.ceil(min_cpus))}
         local = {} if os.environ.get("RAY_ADDRESS") else own
         ray.init(
-            include_dashboard=None if not local else False,
+            include_dashboard=dashboard if local else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
             # What the job's submission or its owner sets already stays; Ray would refuse both.

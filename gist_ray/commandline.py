@@ -7,7 +7,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +35,9 @@ EXIT_INTERRUPTED = 130
 RESOLVER = re.compile(r"\$\{[^{}]*:")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+CHANGING_OTHERS = {"experiment", "sweep"}
+"""Groups without settings of their own: their choices set those of others."""
 
 Config = TypeVar("Config")
 
@@ -113,11 +116,51 @@ def compose_values(
 
     A key that Hydra does not know is let through, so that all of them are reported together.
     """
-    folders = [CONFIGS]
-    if config_dir is not None:
-        if not config_dir.is_dir():
-            raise UserError(f"--config-dir {config_dir}: there is no such folder.")
-        folders.append(config_dir)
+    composed = _composed(config_name, overrides, config_dir)
+    try:
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise _does_not_compose(error) from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def chosen_groups(
+    config_name: str, overrides: list[str], config_dir: Path | None = None
+) -> dict[str, str]:
+    """{group: choice} that a config is composed from, but for what only changes others."""
+    composed = _composed(config_name, overrides, config_dir, with_hydra=True)
+    known = _choices(_folders(config_dir)).keys() - CHANGING_OTHERS
+    choices = composed.hydra.runtime.choices
+    return {str(group): choices[group] for group in sorted(known) if choices.get(group)}
+
+
+def choices_of_axes(
+    axes: Mapping[str, Any],
+    config_name: str,
+    overrides: list[str],
+    config_dir: Path | None = None,
+) -> dict[str, dict[str, Any]]:
+    """{group: {choice: its settings}} of the axes that are groups and whose values are choices.
+
+    Raises UserError for a choice that there is not.
+    """
+    groups = _choices(_folders(config_dir)).keys() - CHANGING_OTHERS
+    found: dict[str, dict[str, Any]] = {}
+    for group in groups.intersection(axes):
+        rest = [word for word in overrides if not word.startswith(f"{group}=")]
+        for choice in axes[group]:
+            if isinstance(choice, str):
+                words = [*rest, f"{group}={choice}"]
+                values = compose_values(config_name, words, config_dir)
+                found.setdefault(group, {})[choice] = values[group]
+    return found
+
+
+def _composed(
+    config_name: str, overrides: list[str], config_dir: Path | None, *, with_hydra: bool = False
+) -> DictConfig:
+    folders = _folders(config_dir)
     words = [override.partition("=") for override in overrides]
     if secrets := [f"{key}: {CREDENTIALS_FIX}" for key, _, v in words if holds_credentials(v)]:
         raise UserError(secrets)
@@ -134,13 +177,25 @@ def compose_values(
         lenient.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            composed = compose(config_name, overrides=lenient)
-        _refuse_resolvers(composed)
-        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+            composed = compose(config_name, overrides=lenient, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"The config does not compose: {_first_line(error)}.") from error
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
+        raise _does_not_compose(error) from error
+    if not with_hydra:  # Hydra's own settings have resolvers
+        _refuse_resolvers(composed)
+    return composed
+
+
+def _does_not_compose(error: Exception) -> UserError:
+    return UserError(f"The config does not compose: {_first_line(error)}.")
+
+
+def _folders(config_dir: Path | None) -> list[Path]:
+    """Where groups are: the project's configs, and the user's."""
+    if config_dir is None:
+        return [CONFIGS]
+    if not config_dir.is_dir():
+        raise UserError(f"--config-dir {config_dir}: there is no such folder.")
+    return [CONFIGS, config_dir]
 
 
 def _refuse_resolvers(composed: DictConfig) -> None:

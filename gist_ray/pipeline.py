@@ -31,7 +31,8 @@ from gist_ray.progress import Progress
 from gist_ray.reachable import why_unwritable
 from gist_ray.results import write_results
 from gist_ray.shared_folders import shared_folders
-from gist_ray.stages.graph import RunGraph, build_graph, in_order
+from gist_ray.stages.data import Data, read_data
+from gist_ray.stages.graph import Measure, RunGraph, build_graph, in_order
 from gist_ray.texts.llm_config import model_problems
 from gist_ray.texts.prompt_set import prompt_set_problems
 
@@ -89,7 +90,12 @@ def run_stages(
             print(f"\n{stage.key}: {done[stage.key].artifact.uri}")
 
 
-def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
+def plan(
+    config: RunConfig,
+    store: ArtifactStore,
+    measure: Measure = "test",
+    read: Callable[[RunConfig, ArtifactStore], Data] = read_data,
+) -> RunGraph:
     """The stages of the run. Raises UserError with all problems that can be seen before work."""
     problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
     missing = missing_files(asdict(config))
@@ -104,7 +110,7 @@ def plan(config: RunConfig, store: ArtifactStore) -> RunGraph:
     problems += resource_problems(config)
     graph: list[RunGraph] = []
     if not missing:
-        problems += _problems_of(lambda: graph.append(build_graph(config, store)))
+        problems += _problems_of(lambda: graph.append(build_graph(config, store, measure, read)))
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return graph[0]

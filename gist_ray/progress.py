@@ -4,7 +4,7 @@ for all who ask, from any thread."""
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -54,10 +54,18 @@ class StageProgress:
 
 
 class Progress:
-    """Prints lines of the run. Stages run side by side, so every line names its own."""
+    """Prints lines of the run. Stages run side by side, so every line names its own.
 
-    def __init__(self, interval_s: float = 5.0) -> None:
+    measured: told of a stage whenever values of it were measured, such as the loss of an epoch.
+    """
+
+    def __init__(
+        self,
+        interval_s: float = 5.0,
+        measured: Callable[[StageProgress], None] = lambda state: None,
+    ) -> None:
         self.interval_s = interval_s
+        self.measured = measured
         self._stages: dict[str, StageProgress] = {}
         self._lock = threading.RLock()
         self._start = time.monotonic()
@@ -141,6 +149,9 @@ class RowProgress:
                 state.rate = (state.done - state.already) / seconds
             line = _line(state, seconds)
             is_complete = state.done >= (state.total or 0)
+            found = replace(state, values=dict(state.values))
+        if values:
+            self._progress.measured(found)
         if now - self._last >= self._progress.interval_s or is_complete:
             self._last = now
             self._progress.say(self._stage, line)

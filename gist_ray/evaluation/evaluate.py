@@ -13,7 +13,7 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.evaluation.heads import ClassTexts, build_heads, probabilities_of
 from gist_ray.evaluation.intervals import metric_intervals
-from gist_ray.evaluation.linear_probe import fit_probe
+from gist_ray.evaluation.linear_probe import fit_probe, val_accuracy_and_loss
 from gist_ray.evaluation.metrics import (
     METRIC_NAMES,
     NO_IMAGE,
@@ -105,6 +105,37 @@ def evaluate(
         rows += _metric_rows(name, "test", found, setting, config)
         predictions[name] = pa.concat_tables([part for _, part in parts[name]]).take(order)
     return Evaluation(table(rows, METRICS), predictions)
+
+
+def validate(
+    train: LabelledImages,
+    val: LabelledImages,
+    num_classes: int,
+    setting: Setting,
+    config: EvaluationConfig,
+) -> pa.Table:
+    """METRICS rows of the linear probe on val: top1 and log_loss, without intervals, for what
+    chose the probe's C does not measure it. Raises UserError for an empty train or val split."""
+    if not len(val.labels):
+        raise UserError(
+            "measuring on val needs labelled images of the val split, and there are none. Give the "
+            "data set a val split."
+        )
+    probe = fit_linear_probe(train, val, num_classes, setting.seed, config)
+    accuracy, log_loss = val_accuracy_and_loss(probe, val.features, val.labels)
+    of_probe = {
+        "method": f"{setting.training}/linear_probe",
+        "backbone": setting.backbone,
+        "k": setting.k,
+        "shots": setting.shots,
+        "seed": setting.seed,
+        "split": "val",
+        "num_samples": len(val.labels),
+    }
+    values = {"top1": accuracy, "log_loss": log_loss}
+    return table(
+        [{**of_probe, "metric": name, "value": value} for name, value in values.items()], METRICS
+    )
 
 
 def predictions_table(

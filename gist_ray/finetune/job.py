@@ -13,7 +13,13 @@ HISTORY_FILE = "history.json"
 MODEL_FOLDER = "model"
 PAIRS_FILE = "pairs.parquet"
 STATE_FILE = "state.pt"
+STOP_FILE = "stop"
+"""Whoever writes it ends the training."""
 VAL_FILE = "val.parquet"
+
+
+class TrainingStoppedError(Exception):
+    """The training was told to stop."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,16 @@ from gist_ray.artifacts import ArtifactWriter
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError, causes
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.job import HISTORY_FILE, PAIRS_FILE, STATE_FILE, VAL_FILE, Job, check_pairs
+from gist_ray.finetune.job import (
+    HISTORY_FILE,
+    PAIRS_FILE,
+    STATE_FILE,
+    STOP_FILE,
+    VAL_FILE,
+    Job,
+    TrainingStoppedError,
+    check_pairs,
+)
 from gist_ray.progress import Progress
 
 POLL_S = 3.0
@@ -56,6 +65,7 @@ def train_clip(
     Raises:
         UserError: if the pairs cannot be trained on, or the epoch not be chosen, as the config
             says; also what a worker found wrong with the model or an image.
+        TrainingStoppedError: if a file STOP_FILE appeared beside the state.
     """
     check_pairs(pairs, val, config, writer.stage)
     storage.write_parquet(writer.file(PAIRS_FILE), pairs)
@@ -73,7 +83,7 @@ def train_clip(
             name="ray_train",
             storage_path=_storage_path(writer.uri),
             storage_filesystem=_arrow_filesystem(writer.uri),
-            callbacks=[NotTriedAgain()],
+            callbacks=[NotTriedAgain(), StopsWhenTold(writer.file(STOP_FILE))],
             failure_config=ray.train.FailureConfig(
                 max_failures=config.max_failures,
                 controller_failure_limit=int(cluster.PATIENCE_S / START_TIMEOUT_S),
@@ -82,13 +92,14 @@ def train_clip(
     )
     # A finished or broken run's own bookkeeping must not decide what this one does.
     storage.delete(writer.file("ray_train"))
+    storage.delete(writer.file(STOP_FILE))
     finished = threading.Event()
     follower = threading.Thread(target=_follow, args=(writer, progress, finished), daemon=True)
     follower.start()
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise _user_error(error, writer.stage, config) or error from error
+        raise _known_error(error, writer.stage, config) or error from error
     finally:
         finished.set()
         follower.join()
@@ -112,12 +123,24 @@ class NotTriedAgain(ray.train.UserCallback):
                     raise UserError(cause.problems)
 
 
-def _user_error(
+class StopsWhenTold(ray.train.UserCallback):
+    """Ends a training once there is a file `uri`, after the next validation."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def after_report(self, run_context: Any, metrics: Any, checkpoint: Any) -> None:
+        if storage.exists(self.uri):
+            raise TrainingStoppedError()
+
+
+def _known_error(
     error: ray.train.TrainingFailedError, stage: str, config: FinetuneConfig
-) -> UserError | None:
-    """What its owner can mend: the first UserError of a worker, or a cluster without room."""
+) -> UserError | TrainingStoppedError | None:
+    """That it was stopped, or what its owner can mend: the first UserError of a worker, or a
+    cluster without room."""
     for cause in causes(error):
-        if isinstance(cause, UserError):
+        if isinstance(cause, UserError | TrainingStoppedError):
             return cause
     failure = getattr(error, "controller_failure", None)
     if type(failure).__name__ == "WorkerGroupStartupTimeoutError":
@@ -145,7 +168,7 @@ def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Even
         is_last = finished.wait(POLL_S)
         for entry in _history(writer)[said:]:
             said += 1
-            step, values = entry["step"], {"loss": entry["loss"]}
+            step, values = entry["step"], {"epoch": entry["epoch"], "loss": entry["loss"]}
             if entry["score"] is not None:
                 values["val score"] = entry["score"]
             # The time to the first entry is start-up too, so steps are timed from there.

@@ -19,6 +19,7 @@ from gist_ray.operate.runs import (
     run_folder,
     run_names,
 )
+from gist_ray.sweep.tables import artifacts_of_trials
 
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
@@ -85,7 +86,8 @@ def _referred_by(root: str, name: str) -> set[str]:
         )
     try:
         planned = {stage["fingerprint"] for stage in plan["stages"]} if plan else set()
-        return planned | {str(row["fingerprint"]) for row in stages or []}
+        stored = {str(row["fingerprint"]) for row in stages or []}
+        return planned | stored | artifacts_of_trials(root, name)
     except (TypeError, KeyError) as error:
         raise UserError(
             f"{run_folder(root, name)}: plan.json or stages.json does not say what the run refers "

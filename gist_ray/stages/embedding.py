@@ -67,13 +67,17 @@ def embedded_by_tuned(
     texts: Stage,
     shots: Stage,
     base: Embedded,
+    *,
+    with_test: bool = True,
 ) -> Embedded:
     """The stages of the model that the stage `tuned` leaves. Of the images it takes what its
-    evaluation needs, the sample's and test's, as far as `base` could read them."""
+    evaluation needs, the sample's and test's, as far as `base` could read them; without test where
+    it is only validated."""
     images_of = {"tuned": tuned, "manifest": data.stage, "shots": shots, "base": base.images}
+    of_model = {} if with_test else {"without": "test"}
     return Embedded(
         {},
-        _images(config, name, None, data, images_of, {}),
+        _images(config, name, None, data, images_of, of_model),
         _texts(config, name, None, data, {"tuned": tuned, "texts": texts}, {}),
     )
 
@@ -96,8 +100,9 @@ def _images(
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         images = data.manifest
         if "shots" in inputs:
-            is_test = pc.equal(images.column("split"), "test")
-            needed = pc.or_(is_test, _is_in(images, inputs["shots"]))
+            needed = _is_in(images, inputs["shots"])
+            if "without" not in of_model:
+                needed = pc.or_(needed, pc.equal(images.column("split"), "test"))
             images = images.filter(pc.and_(needed, _is_in(images, inputs["base"])))
         embed_image_rows(images, clip or _tuned_clip(inputs), embed, writer, progress)
 

@@ -44,13 +44,7 @@ def evaluation_stage(
     model: Embedded,
 ) -> Stage:
     """METRICS as the artifact's rows, and the test predictions of each head beside them."""
-    setting = Setting(
-        training=training,
-        backbone=" ".join(filter(None, [config.clip.model, config.clip.pretrained])),
-        k=None if training in WITHOUT_K else config.matching.k,
-        shots=num_shots,
-        seed=seed,
-    )
+    setting = setting_of(config, training, num_shots, seed)
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         features = read_features(data.manifest, inputs, len(data.classes))
@@ -81,6 +75,17 @@ def evaluation_stage(
             "image_embeddings": model.images,
             "text_embeddings": model.texts,
         },
+    )
+
+
+def setting_of(config: RunConfig, training: str, num_shots: int | None, seed: int) -> Setting:
+    """What the rows of an evaluation say they are of."""
+    return Setting(
+        training=training,
+        backbone=" ".join(filter(None, [config.clip.model, config.clip.pretrained])),
+        k=None if training in WITHOUT_K else config.matching.k,
+        shots=num_shots,
+        seed=seed,
     )
 
 

@@ -4,8 +4,10 @@ Nothing here does work beyond reading the manifest; the work of a stage stands b
 other modules of this package.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import pyarrow as pa
 
@@ -18,9 +20,13 @@ from gist_ray.stages.evaluation import evaluation_stage
 from gist_ray.stages.statistics import statistics_stage
 from gist_ray.stages.texts import texts_stage
 from gist_ray.stages.training import draw_name, finetune_stage, match_stage, sample_stage
+from gist_ray.stages.validation import validation_stage
 
 FROZEN = "frozen"
 """The training that is none: the model as it came."""
+
+Measure = Literal["test", "val"]
+"""The split that a run's evaluations read; with "val" nothing of test is looked at."""
 
 Draw = tuple[str, int | None, int]
 """(training, shots, seed); shots None means all images."""
@@ -42,17 +48,23 @@ class RunGraph:
     """Key of the stage with the statistics of the match that the run is about, if it has one."""
 
 
-def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
+def build_graph(
+    config: RunConfig,
+    store: ArtifactStore,
+    measure: Measure = "test",
+    read: Callable[[RunConfig, ArtifactStore], Data] = read_data,
+) -> RunGraph:
     """Read the manifest and lay out all stages.
 
     Raises UserError for a broken data set, or prompts that cannot be made.
     """
-    data = read_data(config, store)
+    data = read(config, store)
     key = clip_key(config.clip)  # once: it reads all of the weights
     texts = texts_stage(config, data, key)
     base = matcher = embedded(config, FROZEN, config.clip, key, data, texts)
     if config.matcher is not None and config.matcher != config.clip:
         matcher = embedded(config, "matcher", config.matcher, clip_key(config.matcher), data, texts)
+    evaluate = evaluation_stage if measure == "test" else validation_stage
     evaluations: dict[Draw, Stage] = {}
     matches: dict[tuple[str, int], Stage] = {}
     for choice in config.study.shots:
@@ -60,16 +72,14 @@ def build_graph(config: RunConfig, store: ArtifactStore) -> RunGraph:
         for seed in config.study.seeds:
             draw = (num_shots, seed)
             shots = sample_stage(config, *draw, data)
-            evaluations[FROZEN, *draw] = evaluation_stage(
-                config, FROZEN, *draw, data, texts, shots, base
-            )
+            evaluations[FROZEN, *draw] = evaluate(config, FROZEN, *draw, data, texts, shots, base)
             for training in config.study.trainings:
                 match, tuned = _matched_and_tuned(
-                    config, training, *draw, data, texts, shots, base, matcher
+                    config, training, *draw, data, texts, shots, base, matcher, measure
                 )
                 if match is not None:
                     matches[training, seed] = match
-                evaluations[training, *draw] = evaluation_stage(
+                evaluations[training, *draw] = evaluate(
                     config, training, *draw, data, texts, shots, tuned
                 )
     match = matches.get((shown_training(config), config.study.seeds[0]))
@@ -92,6 +102,7 @@ def _matched_and_tuned(
     shots: Stage,
     base: Embedded,
     matcher: Embedded,
+    measure: Measure,
 ) -> tuple[Stage | None, Embedded]:
     """The match of the last round, and the model that was tuned on it. The first round is that of
     a run with one, key for key; each further one matches by the model of the round before."""
@@ -99,7 +110,8 @@ def _matched_and_tuned(
     match = match_stage(config, training, seed, data, texts, matcher)
     tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
     name = f"{training} {draw_name(*draw)}"
-    tuned = embedded_by_tuned(config, name, tune, data, texts, shots, base)
+    of_tuned = partial(embedded_by_tuned, config, with_test=measure == "test")
+    tuned = of_tuned(name, tune, data, texts, shots, base)
     num_rounds = config.matching.rounds if training == "gist" else 1
     for number in range(2, num_rounds + 1):
         again = f" round {number}"
@@ -107,7 +119,7 @@ def _matched_and_tuned(
             config, training, seed, data, texts, tuned, shots, draw_name(*draw) + again
         )
         tune = finetune_stage(config, training, *draw, data, texts, shots, match, base, again)
-        tuned = embedded_by_tuned(config, name + again, tune, data, texts, shots, base)
+        tuned = of_tuned(name + again, tune, data, texts, shots, base)
     return match, tuned
 
 

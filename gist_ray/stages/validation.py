@@ -1,0 +1,51 @@
+"""The measure of one model on one draw by val alone: what choices are made by."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from gist_ray.artifacts import Artifact, ArtifactWriter
+from gist_ray.captions import sampled_images
+from gist_ray.config import RunConfig
+from gist_ray.evaluation.evaluate import validate
+from gist_ray.flow import Stage
+from gist_ray.matching.vectors import stored_vectors
+from gist_ray.progress import Progress
+from gist_ray.stages.data import Data
+from gist_ray.stages.embedding import Embedded
+from gist_ray.stages.evaluation import labelled, setting_of
+from gist_ray.stages.training import draw_name
+
+ONLY_OF_TEST = ("num_bootstrap", "confidence", "best_texts_m")
+"""Settings of the evaluation that the linear probe's fit does not read."""
+
+
+def validation_stage(
+    config: RunConfig,
+    training: str,
+    num_shots: int | None,
+    seed: int,
+    data: Data,
+    texts: Stage,
+    shots: Stage,
+    model: Embedded,
+) -> Stage:
+    """METRICS of the linear probe on val. It reads no test image and no text."""
+    setting = setting_of(config, training, num_shots, seed)
+
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        shots = inputs["shots"].read()
+        images = stored_vectors(inputs["image_embeddings"], "image_id")
+        train, val = (
+            labelled(sampled_images(data.manifest, shots, split), images)
+            for split in ("train", "val")
+        )
+        writer.write(validate(train, val, len(data.classes), setting, config.evaluation))
+
+    of_probe = {k: v for k, v in asdict(config.evaluation).items() if k not in ONLY_OF_TEST}
+    return Stage(
+        f"validate {training} {draw_name(num_shots, seed)}",
+        "validation",
+        {**of_probe, **asdict(setting)},
+        run,
+        {"manifest": data.stage, "shots": shots, "image_embeddings": model.images},
+    )

@@ -1,0 +1,114 @@
+"""The tables of a sweep while it goes on: written anew whenever a trial ends, so that what a dead
+sweep leaves can be looked at too."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gist_ray import storage
+from gist_ray.cluster import cluster_resources
+from gist_ray.environment import environment
+from gist_ray.progress import Progress, duration
+from gist_ray.sweep.choice import MODES
+from gist_ray.sweep.perform import empty_row
+from gist_ray.sweep.space import Params
+from gist_ray.sweep.tables import SWEEP_FILE, Row, by_family, by_status, write_tables
+from gist_ray.sweep.trials import Task, Trial
+
+EVERY_S = 5.0
+
+
+class Board:
+    """Rows of all trials, those that have not run too, in the order of the sweep."""
+
+    def __init__(
+        self,
+        task: Task,
+        trials: Sequence[Trial],
+        num_trials: int,
+        progress: Progress,
+    ) -> None:
+        self._task = task
+        self._rows: dict[str, Row] = {t.trial_id: empty_row(task, t) for t in trials}
+        self._progress = progress
+        self._num_trials = num_trials
+        self._start = time.monotonic()
+        self._earlier = _read_earlier(task)
+        self._shared: Row = {}
+        self._written = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def note_shared(self, row: Row) -> None:
+        """What is made before the trials for several of them."""
+        self._shared = row
+
+    def put(self, row: Row) -> None:
+        """A trial's row that is known, from an earlier start or from its plan."""
+        self._rows[row["trial_id"]] = row
+
+    def ended(self, row: Row) -> None:
+        """A trial has ended now: tell, and write the tables now and then."""
+        self.put(row)
+        counts = by_status(self.rows)
+        done = len(self._rows) - counts.get("not_run", 0)
+        words = [f"{row['status']} ({done} of {self._num_trials})"]
+        names = ("val_accuracy", "val_log_loss")
+        words += [f"{name} {row[name]:.4g}" for name in names if row.get(name) is not None]  # type: ignore[literal-required]
+        words += [f"{key}={value}" for key, value in row["params"].items()]
+        words += [row["error"]] if row["error"] else []
+        self._progress.say(f"trial {row['trial_id']}", "  ".join(words))
+        if time.monotonic() - self._written > EVERY_S:
+            self.write()
+
+    def write(self, *, chosen: Params | None = None, is_over: bool = False) -> None:
+        with self._lock:
+            write_tables(self._task.folder, self.rows)
+            found = self._summary(chosen, is_over)
+            storage.write_json(storage.join(self._task.folder, SWEEP_FILE), found)
+            self._written = time.monotonic()
+
+    def _summary(self, chosen: Params | None, is_over: bool) -> dict[str, Any]:
+        sweep, base, now = self._task.sweep, self._task.base, time.time()
+        seconds = time.monotonic() - self._start
+        asha = {"grace_epochs": sweep.grace_epochs, "reduction_factor": sweep.reduction_factor}
+        rows = [*self.rows, self._shared]
+        return {
+            "name": base["name"],
+            "space": sweep.space,
+            "search": sweep.search,
+            "scheduler": {"name": sweep.scheduler, **(asha if sweep.scheduler == "asha" else {})},
+            "measure": sweep.measure,
+            "metric": {"name": sweep.metric, "mode": MODES[sweep.metric]},
+            "seed": sweep.seed,
+            "seeds": sweep.space.get("study.seeds", base["study"]["seeds"]),
+            "started": self._earlier.get("started", now - seconds),
+            "ended": now if is_over else None,
+            "seconds": round(self._earlier.get("seconds", 0.0) + seconds, 3),
+            "hardware": cluster_resources(),
+            "environment": environment(),
+            "num_trials": by_status(self.rows),
+            "stages": {"made": by_family(rows, "made"), "stored": by_family(rows, "stored")},
+            "chosen": chosen,
+            "base": {key: base[key] for key in ("name", "root")},
+        }
+
+    def close(self) -> None:
+        counts = by_status(self.rows)
+        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        seconds = duration(time.monotonic() - self._start)
+        self._progress.say("sweep", f"{len(self._rows)} trials in {seconds}: {told}")
+
+
+def _read_earlier(task: Task) -> dict[str, Any]:
+    """The summary of an earlier start, whose time counts too."""
+    try:
+        found: dict[str, Any] = storage.read_json(storage.join(task.folder, SWEEP_FILE))
+    except (FileNotFoundError, ValueError):
+        return {}
+    is_same = found.get("space") == task.sweep.space and found.get("measure") == task.sweep.measure
+    return found if is_same else {}

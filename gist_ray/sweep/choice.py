@@ -1,0 +1,97 @@
+"""The choice among configurations, by val alone, and the experiment file that says it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from statistics import mean
+from typing import Any
+
+import yaml
+
+from gist_ray.config import RunConfig
+from gist_ray.sweep.config import SweepConfig
+from gist_ray.sweep.space import REPLICATES, Params, configuration
+from gist_ray.sweep.tables import CHOSEN_FILE, Row
+
+MODES = {"val_log_loss": "min", "val_accuracy": "max"}
+
+HEADER = """\
+# @package _global_
+# Chosen by a sweep among {num} by {metric} on val ({mean:.4g} on average
+# over {times} trial{s}). To use it, put it where Hydra looks for experiments:
+#     mkdir -p my/experiment && cp {file} my/experiment/{name}.yaml
+#     python jobs/pipeline.py --config-dir my experiment={name}
+# What the sweep has made is found in {root} and not made again.
+"""
+
+
+def choose(sweep: SweepConfig, rows: Sequence[Row]) -> tuple[Params, list[Row]] | None:
+    """(params, rows) of the configuration whose trials are best on average; of equals, the first.
+
+    Only one whose trials all came out well, as many of them as others have, can be chosen.
+    """
+    groups = groups_of(rows)
+    most = max((len(group) for group in groups), default=0)
+    sign = 1 if MODES[sweep.metric] == "min" else -1
+    whole = [
+        (sign * mean(score_of(sweep, row) for row in group), index, group)
+        for index, group in enumerate(groups)
+        if len(group) == most and all(row["status"] == "ok" for row in group)
+    ]
+    if not whole:
+        return None
+    _, _, best = min(whole, key=lambda entry: entry[:2])
+    return configuration(best[0]["params"]), best
+
+
+def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one configuration together, in the order of their first."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        key = json.dumps(configuration(row["params"]), sort_keys=True)
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def score_of(sweep: SweepConfig, row: Row) -> float:
+    score = row.get(sweep.metric)
+    assert isinstance(score, float), f"trial {row['trial_id']} has no {sweep.metric}"
+    return score
+
+
+def with_replicates(values: Mapping[str, Any], sweep: SweepConfig) -> dict[str, Any]:
+    """A config that runs what was chosen with every swept seed and number of shots."""
+    study = {key.split(".")[1]: sweep.space[key] for key in REPLICATES if key in sweep.space}
+    return {**values, "study": {**values["study"], **study}}
+
+
+def experiment_file(
+    config: RunConfig,
+    sweep: SweepConfig,
+    name: str,
+    folder: str,
+    choices: Mapping[str, str],
+    best: Sequence[Row],
+    num: int,
+) -> str:
+    """A ready experiment: every setting of the chosen config, on the groups that it was composed
+    from. choices: {group: choice}."""
+    header = HEADER.format(
+        name=name,
+        num=f"{num} configuration{'s' * (num != 1)}",
+        metric=sweep.metric,
+        mean=mean(score_of(sweep, row) for row in best),
+        times=len(best),
+        s="s" * (len(best) != 1),
+        file=f"{folder}/{CHOSEN_FILE}",
+        root=config.root,
+    )
+    defaults = [{f"override /{group}": choice} for group, choice in sorted(choices.items())]
+    values = {"defaults": [*defaults, "_self_"], **asdict(config)}
+    return header + yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,159 @@
+"""One trial from its params to its row. Runs in a process of its own, on any machine."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow.compute as pc
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact
+from gist_ray.errors import UserError
+from gist_ray.finetune.job import HISTORY_FILE, TrainingStoppedError
+from gist_ray.flow import Done, TooManyFailedRowsError, family, run_flow
+from gist_ray.operate.pulse import Pulse
+from gist_ray.progress import Progress, StageProgress
+from gist_ray.stages.graph import FROZEN
+from gist_ray.sweep.room import side_by_side
+from gist_ray.sweep.tables import ROWS, Row, read_row, write_row
+from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial
+
+Measured = Callable[[StageProgress], None]
+"""Told of a training whenever it has been validated."""
+
+ENDED = ("ok", "stopped")
+"""What such a row says still holds when the sweep is started again."""
+
+
+def perform(task: Task, trial: Trial, measured: Measured) -> Row:
+    """Make what is missing of the trial and leave its row; what fails it is in the row too."""
+    start = time.monotonic()
+    row = empty_row(task, trial)
+    progress = Progress(measured=measured)
+    try:
+        planned = plan_trial(task, trial)
+        if stored := stored_row(task, planned):
+            return stored
+        row = {**row, **_of_plan(planned), "status": "running", "begun": time.time()}
+        write_row(task.folder, row)
+        done = _run(task, planned, progress)
+        row = {**row, **_of_results(task, planned, done), "status": "ok"}
+    except TrainingStoppedError:
+        row = {**row, **_of_stopped(planned, task), "status": "stopped"}
+    except UserError as error:
+        row = {**row, "status": "failed", "error": " ".join(error.problems)}
+    except TooManyFailedRowsError as error:
+        row = {**row, "status": "failed", "error": str(error)}
+    except Exception as error:
+        row = {**row, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+    row["seconds"] = round(time.monotonic() - start, 3)
+    write_row(task.folder, row)
+    return row
+
+
+def stored_row(task: Task, planned: Planned) -> Row | None:
+    """What an earlier start of the sweep found, if the trial has ended and is the same still."""
+    row = read_row(task.folder, planned.trial.trial_id)
+    is_same = row is not None and row.get("fingerprint") == planned.fingerprint
+    return row if row is not None and is_same and row["status"] in ENDED else None
+
+
+def empty_row(task: Task, trial: Trial) -> Row:
+    """A row of a trial of which no more is known than its params."""
+    study = task.base["study"]
+    shots = trial.params.get("study.shots", study["shots"][0])
+    return {
+        "trial_id": trial.trial_id,
+        "status": "not_run",
+        "error": "",
+        "params": trial.params,
+        "seed": trial.params.get("study.seeds", study["seeds"][0]),
+        "shots": shots if isinstance(shots, int) else None,
+    }
+
+
+def _of_plan(planned: Planned) -> Row:
+    artifacts = [stage.fingerprint for stage in planned.stages]
+    return {"fingerprint": planned.fingerprint, "artifacts": artifacts}
+
+
+def _run(task: Task, planned: Planned, progress: Progress) -> Mapping[str, Done]:
+    sign = storage.join(task.folder, ROWS, f"{planned.trial.trial_id}.alive.json")
+    num_cpus, num_gpus = side_by_side(planned.config)
+    with Pulse(sign, progress) as pulse:
+        return run_flow(
+            planned.stages,
+            task.store,
+            progress,
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            max_failed_fraction=planned.config.max_failed_fraction,
+            hold=pulse.hold,
+        )
+
+
+def _of_results(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
+    made: Counter[str] = Counter()
+    stored: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for key, one in done.items():
+        (stored if one.was_stored else made)[family(key)] += 1
+        if not one.was_stored:
+            seconds[family(key)] += one.artifact.info["seconds"]
+    trained = [one.artifact for one in done.values() if one.stage.kind == "finetuned"]
+    epochs = epochs_of(trained[-1].info["history"]) if trained else []
+    row: Row = {
+        "made": dict(made),
+        "stored": dict(stored),
+        "seconds_by_family": {name: round(value, 3) for name, value in seconds.items()},
+        "epochs": epochs,
+        "num_epochs": epochs[-1]["epoch"] if epochs else 0,
+        **_of_val(planned, done),
+    }
+    if task.sweep.measure == "test":
+        row["test"] = [
+            metric
+            for stage in planned.evaluations
+            for metric in _rows(done[stage.key].artifact, split="test")
+        ]
+    return row
+
+
+def _of_stopped(planned: Planned, task: Task) -> Row:
+    """Of the training that was stopped there stays its history; its weights go."""
+    [folder] = [
+        task.store.location(stage.kind, stage.fingerprint)
+        for stage in planned.stages
+        if stage.kind == "finetuned" and not task.store.find(stage.kind, stage.fingerprint)
+    ][:1]
+    epochs = epochs_of(storage.read_json(storage.join(folder, HISTORY_FILE)))
+    storage.delete(folder)
+    return {"epochs": epochs, "num_epochs": epochs[-1]["epoch"]}
+
+
+def epochs_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """EPOCHS rows of a training's history."""
+    return [
+        {"epoch": entry["epoch"], "train_loss": entry["loss"], "val_score": entry["score"]}
+        for entry in history
+    ]
+
+
+def _of_val(planned: Planned, done: Mapping[str, Done]) -> Row:
+    """Of the linear probe of what was trained, or of the model as it came."""
+    trainings = planned.config.study.trainings
+    training = trainings[0] if trainings else FROZEN
+    [key] = [key for draw, key in planned.graph.evaluations.items() if draw[0] == training]
+    values = {
+        row["metric"]: row["value"]
+        for row in _rows(done[key].artifact, split="val")
+        if row["method"] == f"{training}/linear_probe"
+    }
+    return {"val_accuracy": values.get("top1"), "val_log_loss": values.get("log_loss")}
+
+
+def _rows(artifact: Artifact, split: str) -> list[dict[str, Any]]:
+    found = artifact.read()
+    rows: list[dict[str, Any]] = found.filter(pc.equal(found.column("split"), split)).to_pylist()
+    return rows

@@ -1,0 +1,139 @@
+"""The plan of a sweep: its trials, which of them cannot be, and how many run at once."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from rich.console import Console
+from rich.table import Table
+
+from gist_ray.errors import UserError
+from gist_ray.flow import family
+from gist_ray.sweep.perform import empty_row, stored_row
+from gist_ray.sweep.room import Need, is_local, need_of, num_on_this_machine
+from gist_ray.sweep.shared import place, shared_places
+from gist_ray.sweep.space import grid_points, split_axes
+from gist_ray.sweep.tables import Row, by_status, read_rows
+from gist_ray.sweep.trackers import tracker_problems
+from gist_ray.sweep.trials import (
+    Planned,
+    Task,
+    Trial,
+    forget_data,
+    known_trials,
+    make_trial,
+    plan_trial,
+    sample_trials,
+)
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    task: Task
+    trials: list[Trial]
+    """All that are known, in the order they begin; for Optuna those of earlier starts."""
+    planned: list[Planned]
+    """Those that passed every check, and for Optuna samples of what it may suggest."""
+    rows: dict[str, Row] = field(default_factory=dict)
+    """Of the others, and of those that an earlier start has ended."""
+
+    @property
+    def pending(self) -> list[Planned]:
+        return [one for one in self.planned if one.trial.trial_id not in self.rows]
+
+    @property
+    def num_trials(self) -> int:
+        sweep = self.task.sweep
+        if sweep.search != "optuna":
+            return len(self.trials)
+        return sweep.num_trials * len(grid_points(split_axes(sweep.space)[1]))
+
+    @property
+    def num_left(self) -> int:
+        return self.num_trials - len(self.rows)
+
+    @property
+    def need(self) -> Need:
+        return need_of([one.config for one in self.planned])
+
+
+def plan_sweep(task: Task) -> SweepPlan:
+    """Check every trial. Raises UserError with all problems if none can run, if the machine has no
+    room for as many at once as the config wants, or if trackers are not to be had."""
+    forget_data()
+    is_optuna = task.sweep.search == "optuna"
+    trials = _begun_trials(task) if is_optuna else known_trials(task.sweep)
+    found = SweepPlan(task, trials, [])
+    problems: list[str] = []
+    for trial in [*trials, *(sample_trials(task.sweep) if is_optuna else [])]:
+        try:
+            planned = plan_trial(task, trial)
+        except UserError as error:
+            problems += error.problems
+            if trial in trials:
+                found.rows[trial.trial_id] = {
+                    **empty_row(task, trial),
+                    "status": "failed",
+                    "error": " ".join(error.problems),
+                }
+            continue
+        found.planned.append(planned)
+        if row := stored_row(task, planned):
+            found.rows[trial.trial_id] = row
+    problems = [] if found.planned else problems
+    wanted = task.sweep.max_concurrent_trials
+    if found.planned and wanted and is_local():
+        fitting = num_on_this_machine(found.need)
+        if wanted > fitting:
+            problems.append(
+                f"sweep.max_concurrent_trials={wanted}: {_room(found.need)}, and this machine has "
+                f"room for {fitting} at once. Ask for less, leave it null, or set RAY_ADDRESS to a "
+                "cluster."
+            )
+    problems += tracker_problems(task)
+    if is_optuna and find_spec("optuna") is None:
+        problems.append("sweep.search=optuna needs Optuna: pip install 'gist-ray[optuna]'.")
+    if problems:
+        raise UserError(list(dict.fromkeys(problems)))
+    return found
+
+
+def _begun_trials(task: Task) -> list[Trial]:
+    """What Optuna has suggested to earlier starts of the sweep."""
+    axes = task.sweep.space.keys()
+    rows = [row for row in read_rows(task.folder) if row["params"].keys() == axes]
+    return [make_trial(row["params"]) for row in rows]
+
+
+def _room(need: Need) -> str:
+    gpus = f" and {need.gpus:g} GPUs" if need.gpus else ""
+    return f"a trial trains on {need.num_workers * need.worker_cpus:g} CPUs{gpus}"
+
+
+def print_sweep(plan: SweepPlan) -> None:
+    """How many trials and stages there are, what is shared and stored, and what cannot run."""
+    task, sweep = plan.task, plan.task.sweep
+    counts = by_status(plan.rows.values())
+    console = Console()
+    console.print(
+        f"\nSweep {task.base['name']}: {plan.num_trials} trials ({sweep.search}, measured on "
+        f"{sweep.measure}), {counts.get('failed', 0)} of them with problems, "
+        f"{len(plan.rows) - counts.get('failed', 0)} done before; {_room(plan.need)}"
+        f"{f', {num_on_this_machine(plan.need)} at once' if is_local() else ''}; {task.folder}"
+    )
+    table = Table(title="Stages of all trials", title_justify="left")
+    for column in ("stage", "needed", "to make", "of these shared", "stored"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    shared = shared_places(plan.planned)
+    stages = {place(stage): stage for one in plan.planned for stage in one.stages}
+    needed = Counter(place(stage) for one in plan.planned for stage in one.stages)
+    stored = {one for one in stages if task.store.find(*one)}
+    for name in dict.fromkeys(family(stage.key) for stage in stages.values()):
+        members = {one for one, stage in stages.items() if family(stage.key) == name}
+        cells = (sum(needed[one] for one in members), len(members - stored))
+        table.add_row(name, *map(str, (*cells, len(members & shared), len(members & stored))))
+    console.print(table)
+    for trial_id, row in plan.rows.items():
+        if row["status"] == "failed":
+            told = f"trial {trial_id} {row['params']}: {row['error']}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,193 @@
+"""A sweep from its config to its tables: plan trials, make what they share, run them, choose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from gist_ray import storage
+from gist_ray.cluster import cluster_resources, connect, cpus_without_connecting, require_shared
+from gist_ray.config import RunConfig, build
+from gist_ray.errors import UserError
+from gist_ray.flow import Stage, run_flow
+from gist_ray.operate.cluster import RayMetrics
+from gist_ray.operate.pulse import Pulse
+from gist_ray.operate.record import recorded
+from gist_ray.pipeline import plan
+from gist_ray.progress import Progress
+from gist_ray.shared_folders import shared_folders
+from gist_ray.stages.graph import in_order
+from gist_ray.sweep.board import Board
+from gist_ray.sweep.choice import choose, experiment_file, with_replicates
+from gist_ray.sweep.config import SweepRun
+from gist_ray.sweep.plan import SweepPlan, plan_sweep, print_sweep
+from gist_ray.sweep.room import (
+    Machine,
+    is_local,
+    machines_of_cluster,
+    num_fitting,
+    num_on_this_machine,
+)
+from gist_ray.sweep.shared import make_shared, place
+from gist_ray.sweep.space import Params, configuration, with_params
+from gist_ray.sweep.suggest import suggested
+from gist_ray.sweep.tables import CHOSEN_FILE, TEST_FILE, Row, test_table, write_row
+from gist_ray.sweep.trackers import tracker_callbacks
+from gist_ray.sweep.trials import Planned, Task, task_of
+from gist_ray.sweep.tuner import listed, tune_trials
+
+CHOSEN = "chosen"
+"""The row of what was chosen, beside those of the trials."""
+
+
+def run_sweep(
+    run: SweepRun,
+    groups: Mapping[str, Mapping[str, Any]],
+    choices: Mapping[str, str],
+    *,
+    plan_only: bool,
+) -> None:
+    """Plan, run, choose and write it down.
+
+    groups: {group: {choice: its values}} of the axes that choose from a group; choices: {group:
+    choice} that the config was composed from.
+
+    Raises UserError before any work if no trial can run, and at the end if none came out well.
+    """
+    task = task_of(run, groups)
+    plan = plan_sweep(task)
+    print_sweep(plan)
+    if plan_only:
+        return
+    progress = Progress()
+    with recorded(
+        run.name,
+        run,
+        task.store,
+        _of_record(plan.planned),
+        progress,
+        listeners=[RayMetrics(run.name)],
+        hardware=cluster_resources,
+    ) as pulse:
+        board = Board(task, plan.trials, plan.num_trials, progress)
+        for row in plan.rows.values():
+            board.put(row)
+        _run_trials(task, plan, board, progress, pulse)
+        _conclude(task, board, choices, progress, pulse)
+
+
+def _run_trials(
+    task: Task, plan: SweepPlan, board: Board, progress: Progress, pulse: Pulse
+) -> None:
+    if plan.num_left <= 0:
+        return
+
+    need = plan.need
+    wanted = num_on_this_machine(need) if is_local() else plan.num_left
+    wanted = min(task.sweep.max_concurrent_trials or wanted, plan.num_left)
+    connect(min_cpus=wanted * need.cpus)
+    for one in plan.pending[:1]:
+        require_shared(shared_folders(one.config))
+    machines = machines_of_cluster()
+    at_once = max(1, min(wanted, num_fitting(need, machines)))
+    board.write()
+    cpus = cpus_without_connecting() if is_local() else sum(cpu for cpu, _ in machines)
+    gpus = sum(gpu for _, gpu in machines)
+    board.note_shared(
+        make_shared(task, plan.pending, progress, num_cpus=cpus, num_gpus=gpus, hold=pulse.hold)
+    )
+    progress.say("sweep", f"{plan.num_left} trials, {at_once} at once")
+    share: Machine = (sum(cpu for cpu, _ in machines) / at_once, gpus / at_once)
+    if task.sweep.search == "optuna":
+        how = suggested(task.sweep, board.rows)
+    else:
+        # what ASHA has seen before it sees again, so that it goes on by the same measure
+        is_asha = task.sweep.scheduler == "asha"
+        how = listed([p.trial for p in (plan.planned if is_asha else plan.pending)])
+    tune_trials(task, how, at_once, share, board.ended, tracker_callbacks(task))
+
+
+def _conclude(
+    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, pulse: Pulse
+) -> None:
+    """Choose, write the choice down, and only then look at test."""
+    board.close()
+    if not any(row["status"] == "ok" for row in board.rows):
+        board.write(is_over=True)
+        errors = [f"trial {r['trial_id']}: {r['error']}" for r in board.rows if r["error"]]
+        raise UserError(errors or ["No trial has run."])
+    if task.sweep.measure == "test":
+        board.write(is_over=True)
+        return
+    if any(row["status"] in ("not_run", "running") for row in board.rows):
+        board.write()
+        progress.say("sweep", "is not over, so nothing is chosen; the same command goes on")
+        return
+    found = choose(task.sweep, board.rows)
+    if found is None:
+        board.write(is_over=True)
+        progress.say("sweep", "nothing is chosen: no configuration came out well in all its trials")
+        return
+    params, best = found
+    name = f"{task.base['name']}-chosen"
+    values = with_replicates(with_params(task.base, params, task.groups), task.sweep)
+    config: RunConfig = build(RunConfig, {**values, "name": name})
+    num = len({repr(configuration(row["params"])) for row in board.rows})
+    of_axes = {key: value for key, value in params.items() if key in task.groups}
+    text = experiment_file(config, task.sweep, name, task.folder, {**choices, **of_axes}, best, num)
+    storage.write_text(storage.join(task.folder, CHOSEN_FILE), text)
+    board.write(chosen=params)
+    _read_test(task, config, params, best, progress, pulse)
+    board.write(chosen=params, is_over=True)
+    shown = ", ".join(f"{key}={value}" for key, value in params.items())
+    Console().print(f"\nChosen: {shown}\n{task.folder}/{CHOSEN_FILE}", soft_wrap=True)
+
+
+def _read_test(
+    task: Task,
+    config: RunConfig,
+    params: Params,
+    best: Sequence[Row],
+    progress: Progress,
+    pulse: Pulse,
+) -> None:
+    """The test metrics of what was chosen, with every swept seed and number of shots."""
+    graph = plan(config, task.store)
+    evaluations = set(graph.evaluations.values())
+    stages = in_order(stage for stage in graph.stages if stage.key in evaluations)
+    artifacts = [stage.fingerprint for stage in stages]
+    write_row(task.folder, {"trial_id": CHOSEN, "params": params, "artifacts": artifacts})
+    missing = [s for s in stages if not task.store.find(s.kind, s.fingerprint)]
+    num_cpus = connect() if missing else cpus_without_connecting()
+    done = run_flow(
+        stages,
+        task.store,
+        progress,
+        num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
+        num_gpus=cluster_resources().get("GPU", 0),
+        max_failed_fraction=config.max_failed_fraction,
+        hold=pulse.hold,
+    )
+    trials = {(row["shots"], row["seed"]): row["trial_id"] for row in best}
+    tested = []
+    for (_, shots, seed), key in graph.evaluations.items():
+        rows = done[key].artifact.read().to_pylist()
+        tested.append((trials[shots, seed], [row for row in rows if row["split"] == "test"]))
+    storage.write_parquet(storage.join(task.folder, TEST_FILE), test_table(tested))
+
+
+def _of_record(planned: Sequence[Planned]) -> list[Stage]:
+    """Every artifact's stage once, its key unique: stages of two trials may be called alike."""
+    found: dict[tuple[str, str], Stage] = {}
+    keys: set[str] = set()
+    for one in planned:
+        for stage in one.stages:
+            if place(stage) in found:
+                continue
+            key = stage.key
+            if key in keys:
+                key = f"{key}, trial {one.trial.trial_id}"
+            keys.add(key)
+            found[place(stage)] = replace(stage, key=key)
+    return list(found.values())

@@ -1,0 +1,141 @@
+"""Trials: a config with one value of every axis, checked like a run's, and the stages it needs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gist_ray.artifacts import ArtifactStore, fingerprint
+from gist_ray.config import RunConfig, build
+from gist_ray.errors import UserError
+from gist_ray.flow import Stage
+from gist_ray.pipeline import plan
+from gist_ray.schema import stable_id
+from gist_ray.stages.data import Data, read_data
+from gist_ray.stages.graph import RunGraph, in_order
+from gist_ray.sweep.config import SweepConfig, SweepRun
+from gist_ray.sweep.space import Params, grid_points, random_points, split_axes, with_params
+from gist_ray.sweep.tables import sweep_folder
+
+NUM_SAMPLES = 3
+ONE_OF_EACH = ("trainings", "shots", "seeds")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all trials of a sweep share; plain values, so that it travels to any machine."""
+
+    base: dict[str, Any]
+    """The run's config that axes change."""
+    groups: dict[str, dict[str, Any]]
+    """{group: {choice: its values}} of the axes that choose from a group."""
+    sweep: SweepConfig
+
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(self.base["root"])
+
+    @property
+    def folder(self) -> str:
+        return sweep_folder(self.store.root, self.base["name"])
+
+
+@dataclass(frozen=True)
+class Trial:
+    trial_id: str
+    params: Params
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial whose config passed every check."""
+
+    trial: Trial
+    config: RunConfig
+    graph: RunGraph
+
+    @property
+    def evaluations(self) -> list[Stage]:
+        keys = set(self.graph.evaluations.values())
+        return [stage for stage in self.graph.stages if stage.key in keys]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """What its evaluations need, each once, inputs first."""
+        return in_order(self.evaluations)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides what the trial comes to."""
+        return fingerprint("trial", {}, {s.key: s.fingerprint for s in self.evaluations})
+
+
+def task_of(run: SweepRun, groups: Mapping[str, Mapping[str, Any]]) -> Task:
+    base = {key: value for key, value in asdict(run).items() if key != "sweep"}
+    return Task(base, {group: dict(choices) for group, choices in groups.items()}, run.sweep)
+
+
+def make_trial(params: Params) -> Trial:
+    return Trial(stable_id(json.dumps(params, sort_keys=True))[:8], params)
+
+
+def known_trials(sweep: SweepConfig) -> list[Trial]:
+    """All trials of a grid or a random search, in the order they are begun; none of Optuna's, which
+    depend on what is seen."""
+    searched, repeated = split_axes(sweep.space)
+    if sweep.search == "optuna":
+        return []
+    if sweep.search == "grid":
+        points = grid_points(searched)
+    else:
+        points = random_points(searched, sweep.num_trials, sweep.seed)
+    return [make_trial({**point, **again}) for point in points for again in grid_points(repeated)]
+
+
+def sample_trials(sweep: SweepConfig) -> list[Trial]:
+    """A few of what Optuna may suggest: what they all need, nearly all will."""
+    searched, repeated = split_axes(sweep.space)
+    points = random_points(searched, NUM_SAMPLES, sweep.seed)
+    return [make_trial({**point, **again}) for point in points for again in grid_points(repeated)]
+
+
+def plan_trial(task: Task, trial: Trial) -> Planned:
+    """Raises UserError with all that is wrong with the trial, in the words of a run's checks."""
+    config: RunConfig = build(RunConfig, with_params(task.base, trial.params, task.groups))
+    if problems := _trial_problems(config, task.sweep):
+        raise UserError(problems)
+    return Planned(trial, config, plan(config, task.store, task.sweep.measure, _read_once))
+
+
+def _read_once(config: RunConfig, store: ArtifactStore) -> Data:
+    """The data set of a trial, read once in a process for all trials on the same."""
+    said = json.dumps([asdict(config.data), config.texts.notes, store.root], sort_keys=True)
+    if said not in _data:
+        _data[said] = read_data(config, store)
+    return _data[said]
+
+
+def forget_data() -> None:
+    """A sweep begins: what lies there may be other than it was."""
+    _data.clear()
+
+
+_data: dict[str, Data] = {}
+
+
+def _trial_problems(config: RunConfig, sweep: SweepConfig) -> list[str]:
+    problems = []
+    for name in ONE_OF_EACH:
+        values = getattr(config.study, name)
+        # without a training the model as it came is what is tried
+        if len(values) > 1 or (not values and name != "trainings"):
+            problems.append(
+                f"study.{name}={values}: a trial has one. Set study.{name} to a single value, or "
+                f"put the values into sweep.space as study.{name}."
+            )
+    if sweep.scheduler == "asha" and config.finetune.select_by == "last":
+        problems.append(
+            "finetune.select_by=last gives epochs no val score, which sweep.scheduler=asha stops "
+            "by. Set finetune.select_by=probe, or sweep.scheduler=none."
+        )
+    return problems

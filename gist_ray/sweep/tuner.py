@@ -1,0 +1,185 @@
+"""Runs trials on Ray Tune. What they come to is read from the store, not from Tune: a sweep that is
+killed goes on from the rows that its trials left, and nothing that Tune pickles is ever read."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import ray.data
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+from gist_ray import storage
+from gist_ray.finetune.job import STOP_FILE
+from gist_ray.progress import StageProgress
+from gist_ray.sweep.perform import empty_row, perform
+from gist_ray.sweep.room import LEADER_CPUS, Machine
+from gist_ray.sweep.suggest import params_of
+from gist_ray.sweep.tables import Row, read_row, write_row
+from gist_ray.sweep.trials import Task, Trial, make_trial
+
+TIMES_TRIED = 2
+"""A trial whose leading process dies is led anew so often; its stages go on where they were."""
+
+MAX_EPOCHS = 10**6
+"""More than any training has: ASHA would stop a trial there."""
+
+# Paths in a config may be relative to where the job was started; Ctrl-C is the job's own to answer;
+# trackers are those that were asked for.
+SETTINGS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+Ended = Callable[[Row], None]
+
+
+def tune_trials(
+    task: Task,
+    how: dict[str, Any],
+    at_once: int,
+    share: Machine,
+    ended: Ended,
+    trackers: Sequence[tune.Callback],
+) -> None:
+    """Run trials, `at_once` at a time with `share` of the cluster each; tells of every row.
+
+    how: Tune's own arguments that say which trials, of `listed` or of `suggested`.
+    """
+    os.environ.update(SETTINGS)
+    sweep = task.sweep
+    budget = sweep.time_budget_minutes
+    name_of = partial(_name, task)
+    folder = tempfile.mkdtemp(prefix="gist-ray-tune-")
+    lead = tune.with_parameters(_lead, task=task, share=share)
+    try:
+        tune.Tuner(
+            tune.with_resources(lead, {"CPU": LEADER_CPUS}),
+            param_space=how.get("param_space"),
+            tune_config=tune.TuneConfig(
+                search_alg=how.get("search_alg"),
+                num_samples=how.get("num_samples", 1),
+                scheduler=_Asha.of(task) if sweep.scheduler == "asha" else None,
+                max_concurrent_trials=at_once,
+                time_budget_s=None if budget is None else 60 * budget,
+                reuse_actors=True,
+                trial_name_creator=name_of,
+                trial_dirname_creator=name_of,
+            ),
+            run_config=tune.RunConfig(
+                name=task.base["name"],
+                storage_path=folder,
+                callbacks=[_Rows(task, ended), *trackers],
+                failure_config=tune.FailureConfig(max_failures=TIMES_TRIED - 1),
+                verbose=0,
+            ),
+        ).fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def listed(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Tune's arguments for trials that are known."""
+    return {"param_space": {"params": tune.grid_search([trial.params for trial in trials])}}
+
+
+def _name(task: Task, trial: Any) -> str:
+    return _trial_of(task, trial.config).trial_id
+
+
+def _trial_of(task: Task, config: dict[str, Any]) -> Trial:
+    return make_trial(params_of(task.sweep, config))
+
+
+def _lead(config: dict[str, Any], task: Task, share: Machine) -> None:
+    """What Tune starts for every trial, several after each other in one process."""
+    options = ray.data.DataContext.get_current().execution_options
+    options.resource_limits = options.resource_limits.copy(cpu=share[0], gpu=share[1])
+    told: list[StageProgress] = []
+
+    def measured(state: StageProgress) -> None:
+        told.append(state)
+        _report(_epoch_of(state), state.uri)
+
+    row = perform(task, _trial_of(task, config), measured)
+    if task.sweep.scheduler == "asha" and not told:
+        # ended by an earlier start of the sweep: others are measured against it again
+        for epoch in row.get("epochs", []):
+            _report(epoch, "")
+    names = ("val_accuracy", "val_log_loss", "seconds")
+    tune.report({name: row[name] for name in names if row.get(name) is not None})  # type: ignore[literal-required]
+
+
+def _epoch_of(state: StageProgress) -> dict[str, Any]:
+    values = state.values
+    return {
+        "epoch": int(values["epoch"]),
+        "train_loss": values["loss"],
+        "val_score": values.get("val score"),
+    }
+
+
+def _report(epoch: dict[str, Any], folder: str) -> None:
+    """An epoch, from within the distributed training, to trackers and to ASHA."""
+    known = {name: value for name, value in epoch.items() if value is not None}
+    tune.report({**known, "folder": folder})
+
+
+class _Asha(ASHAScheduler):
+    """ASHA whose word is passed on to the training, which then ends by itself.
+
+    Tune would end the process that leads the trial and leave its workers behind: their place is
+    given back late, and without a dashboard never (ray#54305, ray#65443; Ray 2.60), while the next
+    trial waits for it.
+    """
+
+    @classmethod
+    def of(cls, task: Task) -> "_Asha":
+        return cls(
+            time_attr="epoch",
+            metric="val_score",
+            mode="max",
+            max_t=MAX_EPOCHS,
+            grace_period=task.sweep.grace_epochs,
+            reduction_factor=task.sweep.reduction_factor,
+        )
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        told: set[str] = self.__dict__.setdefault("_told", set())
+        if trial.trial_id not in told and "val_score" in result:
+            decision = super().on_trial_result(tune_controller, trial, result)
+            if decision == TrialScheduler.STOP:
+                told.add(trial.trial_id)
+                if result["folder"]:
+                    storage.write_text(storage.join(result["folder"], STOP_FILE), "")
+        return str(TrialScheduler.CONTINUE)
+
+
+class _Rows(tune.Callback):
+    """Tells of the row of every trial that ends, however it ends."""
+
+    def __init__(self, task: Task, ended: Ended) -> None:
+        self._task = task
+        self._ended = ended
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        # one that is running still has been cut short by the time budget
+        self._end(trial, "not_run", "")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        lines = str(trial.get_error() or "").strip().splitlines()
+        self._end(trial, "failed", lines[-1] if lines else "the process that led the trial died")
+
+    def _end(self, trial: Any, otherwise: Any, error: str) -> None:
+        """With the row that the trial left, or else one that says how it ended."""
+        ours = _trial_of(self._task, trial.config)
+        row = read_row(self._task.folder, ours.trial_id) or empty_row(self._task, ours)
+        if row["status"] in ("running", "not_run"):
+            row = {**row, "status": otherwise, "error": error}
+            write_row(self._task.folder, row)
+        self._ended(row)
