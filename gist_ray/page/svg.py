@@ -1,6 +1,7 @@
 """Matplotlib figures as SVG that stands in a page without reaching beyond itself."""
 
 import io
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ RC: Any = {
 @contextmanager
 def drawing() -> Iterator[None]:
     """Matplotlib's settings for figures of a page."""
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        # the browser has a font for it
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 

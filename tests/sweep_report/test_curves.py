@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -63,9 +64,11 @@ def test_where_keeps_some_trials(fake_sweep, tmp_path, monkeypatch):
 
 
 def test_names_of_any_kind_stay_text(fake_sweep, tmp_path, monkeypatch):
-    fake = fake_sweep(losses=("_hidden", "<script>alert(1)</script> $x_$ \x00"))
+    fake = fake_sweep(losses=("_蝶_hidden", "<script>alert(1)</script> $x_$ \x00"))
     words = ("--x", "matching.k", "--by", "finetune.loss")
-    root, texts = run_main(monkeypatch, fake.write(tmp_path), tmp_path / "a.svg", *words)
-    assert "_hidden" in texts
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        root, texts = run_main(monkeypatch, fake.write(tmp_path), tmp_path / "a.svg", *words)
+    assert "_蝶_hidden" in texts
     assert any(re.match(r"<script>alert\(1\)", text) for text in texts)
     assert not [element for element in root.iter() if "script" in element.tag.lower()]
