@@ -1,5 +1,6 @@
 """The numbers that trials are judged by: of the linear probe, unless another head is asked for."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
-from gist_ray.page.wording import interval, percent, points
+from gist_ray.page.wording import interval, percent, points, shorten
 from gist_ray.report.wording import LOWER_IS_BETTER, metric_label, split_method
 from gist_ray.sweep_report.tables import Sweep
 
@@ -57,15 +58,20 @@ def measures_test(sweep: Sweep) -> bool:
 
 
 def val_measure(sweep: Sweep, metric: str | None = None) -> Measure:
-    """A val metric of the trials that ran to the end; without `metric` what is chosen by."""
+    """A val metric of the trials that ran to the end with a number; without `metric` what is chosen
+    by."""
     metric = metric or str(sweep.info.get("metric", {}).get("name", "val_accuracy"))
     is_loss = "loss" in metric
     scores = {
         trial.trial_id: Score(value)
         for trial in sweep.trials
-        if trial.status == "ok" and (value := trial.val.get(metric)) is not None
+        if trial.status == "ok"
+        and (value := trial.val.get(metric)) is not None
+        and math.isfinite(value)
     }
-    return Measure(VAL_LABELS.get(metric, metric), not is_loss, "" if is_loss else "%", scores)
+    return Measure(
+        VAL_LABELS.get(metric, shorten(metric, 40)), not is_loss, "" if is_loss else "%", scores
+    )
 
 
 def held_out_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:

@@ -45,6 +45,14 @@ def test_a_stopped_trial_has_no_score_though_it_has_a_number(fake_sweep, tmp_pat
     assert (one.mean, one.num_scored) == (None, 0)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_what_is_no_number_is_no_score(fake_sweep, tmp_path, value):
+    fake = fake_sweep(ks=(1, 10), losses=("infonce",))
+    fake.of({"matching.k": 10})[0]["val_log_loss"] = value
+    _, second = found_in(read_sweep(fake.write(tmp_path)))
+    assert (second.params["matching.k"], second.num_scored) == (10, 5)
+
+
 def test_one_seed_has_no_interval(fake_sweep, tmp_path):
     fake = fake_sweep()
     fake.trials = [trial for trial in fake.trials if trial["seed"] == 1]
