@@ -24,6 +24,10 @@ from gist_ray.texts.tables import ANSWERS
 # vLLM's ways to say that a prompt does not fit into the context.
 TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNORECASE)
 
+# Rows are only put into another form before and after the engine. As whole CPUs these tasks would
+# wait, on a small machine, for what the engine and the writers have, and its answers with them.
+LIGHT_TASK = {"num_cpus": 0.1}
+
 OUTCOME = pa.schema(
     [*ANSWERS, pa.field("error_kind", pa.string()), pa.field("error_message", pa.string())]
 )
@@ -111,10 +115,13 @@ def answering(
     def transform(prompts: ray.data.Dataset) -> ray.data.Dataset:
         logging.disable(logging.WARNING)  # remarks of vLLM and Ray on how they start
         try:
-            processor = build_processor(_processor_config(llm, chat), preprocess=request)
+            processor = build_processor(
+                _processor_config(llm, chat), preprocess=request, preprocess_map_kwargs=LIGHT_TASK
+            )
         finally:
             logging.disable(logging.NOTSET)
-        return processor(prompts).map(answer).map_batches(with_types, batch_format="pyarrow")
+        answers = processor(prompts).map(answer, **LIGHT_TASK)
+        return answers.map_batches(with_types, batch_format="pyarrow", **LIGHT_TASK)
 
     return transform
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import embedding, finetuning
+from benchmarks import embedding, finetuning, generation, startup
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -46,3 +46,20 @@ def test_finetuning(ray_local, line_of):
     found = line_of(finetuning.main, "--steps=5", "--batch-size=4", "--pictures=16", "--pairs=1")
     for name in ("one worker, bare loop", "two workers, twice one", "two bare loops, twice one"):
         assert_rates(found[name], 1)
+
+
+@pytest.mark.long
+def test_generation(ray_local, line_of):
+    found = line_of(generation.main, "--prompts=64", "--max-num-seqs=16", "--pairs=1")
+    assert_rates(found, 1)
+
+
+@pytest.mark.long
+def test_startup_accounts_for_the_time_until_the_first_row(line_of):
+    found = line_of(startup.main, "--cases", "embed images")["embed images"]
+    begun = {span["what"]: span["start"] for span in found["spans"]}
+    assert begun["Ray starts"] < begun["encoder: works"] < found["first_row_s"]
+    explained = 0.0
+    for span in sorted(found["spans"], key=lambda span: span["start"]):
+        explained = max(explained, span["end"]) if span["start"] <= explained + 1 else explained
+    assert explained >= found["first_row_s"]

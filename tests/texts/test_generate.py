@@ -43,7 +43,7 @@ def test_answers_get_fixed_columns_whether_or_not_a_row_failed(ray_local, monkey
 
     from gist_ray.texts import stage
 
-    def fake_build_processor(config, preprocess):
+    def fake_build_processor(config, preprocess, preprocess_map_kwargs):
         def fake_engine(row):
             asked = {**row, **preprocess(row)}
             if row["sample"] == 1:
