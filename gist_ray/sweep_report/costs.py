@@ -52,7 +52,7 @@ def costs(sweep: Sweep) -> Costs:
         for name in names
     ]  # fmt: skip
     families.sort(key=lambda family: -family.seconds)
-    started = sorted(trial.seconds for trial in sweep.trials if trial.status != "not_run")
+    started = sorted(trial.seconds for trial in sweep.trials if trial.seconds)
     return Costs(
         sweep.info.get("seconds"),
         started,

@@ -39,7 +39,9 @@ def headline(
         return Headline(
             "No trial has a result yet." if found else "No trial was started.",
             "no-interval",
-            ["The messages of failed trials stand in the table."] if found else [],
+            ["The table says why." if any(one.errors for one in found) else "None has ended."]
+            if found
+            else [],
         )
     chosen = find_chosen(sweep, found)
     best = chosen if chosen and chosen.mean is not None else scored[0]

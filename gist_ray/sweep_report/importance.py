@@ -64,6 +64,10 @@ def importance(
     codes = {key: code for key, code in codes.items() if len(set(code)) > 1}
     needed = 1 + sum(len(set(code)) - 1 for code in codes.values()) + MIN_FREE
     if len(used) < needed or not codes or np.ptp(scores) == 0:
+        # once all trials have a score
+        groups = [len(set(factor.groups().values())) for factor in factors]
+        groups.append(len({trial.unit for trial in trials}))
+        needed = 1 + sum(max(0, number - 1) for number in groups) + MIN_FREE
         return Importance([], 0.0, len(used), needed)
 
     found = _shares(scores, codes)

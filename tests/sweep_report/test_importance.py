@@ -84,6 +84,15 @@ def test_too_few_trials_are_called_that():
     assert (found.shares, found.num_trials, found.num_needed) == ([], 4, 10)
 
 
+def test_how_many_it_takes_is_of_all_trials_once_they_have_a_score():
+    trials = [
+        Trial(f"t{i}", "not_run", "", {"a": i % 4}, i // 4, i // 4, {}, 0, 0.0, 0, 0, {})
+        for i in range(12)
+    ]
+    found = importance(trials, find_factors(trials), Measure("val accuracy", True, "%", {}), 0.95)
+    assert (found.num_trials, found.num_needed) == (0, 1 + 3 + 2 + 3)
+
+
 def test_equal_scores_and_nothing_varied_have_no_shares():
     assert tiny_importance(tiny_grid(lambda *_: 0.5, noise=0)).shares == []
     assert tiny_importance([({"a": 1}, 1, 0.5)] * 8).shares == []

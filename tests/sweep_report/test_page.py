@@ -128,7 +128,7 @@ def test_half_a_sweep_is_shown_as_far_as_it_goes(fake_sweep, tmp_path, missing):
         assert "20 ok, 28 not run" in text
         assert "Nothing is chosen yet. Ahead so far" in text
     if "epochs.parquet" in missing:
-        assert "No epoch was recorded" in text
+        assert "No epoch is recorded" in text
     if "sweep.json" in missing:
         assert "half" in text
 
