@@ -11,7 +11,7 @@ counts.json
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ def build_emoji_set(packages: Mapping[str, Path], config: EmojiConfig, out: Path
     emoji = read_catalogue(packages["openmoji"])
     split = split_emoji(emoji, config.seed)
     drawn, missing = draw_all(emoji, picture_files(packages), config.image_px, out)
-    manifest, num_twins = manifest_rows(drawn, split, config)
     pairs = caption_rows(drawn, split, config)
+    trained = {row["image"] for row in pairs if row["split"] == "train"}
+    manifest, num_twins = manifest_rows(drawn, split, config, trained)
     pd.DataFrame(manifest).to_parquet(out / "manifest.parquet")
     pd.DataFrame(pairs).to_parquet(out / "captions.parquet")
     names = {name: [one.name for one in members] for name, members in split.classes.items()}
@@ -80,10 +81,16 @@ def draw_all(
 
 
 def manifest_rows(
-    drawn: Iterable[Mapping[str, Any]], split: EmojiSplit, config: EmojiConfig
+    drawn: Iterable[Mapping[str, Any]],
+    split: EmojiSplit,
+    config: EmojiConfig,
+    trained: Collection[str],
 ) -> tuple[list[dict[str, Any]], int]:
     """The pictures of the classes' members by the training vendors and the test vendor, and how
-    many were left out because the same vendor draws another member just so."""
+    many were left out because the same vendor draws another member just so.
+
+    trained: paths of the pictures that pretraining is trained on.
+    """
     class_of = {one.code: name for name, members in split.classes.items() for one in members}
     rows = []
     seen: set[tuple[str, str]] = set()
@@ -98,7 +105,7 @@ def manifest_rows(
         seen.add((vendor, row["pixels"]))
         part = "test" if vendor == config.test else "val" if one.code in split.val else "train"
         known = "nothing" if one.code in split.unseen else "its name"
-        if known == "its name" and vendor in config.pretrain:
+        if row["path"] in trained:
             known = "the picture"
         rows.append(
             {
