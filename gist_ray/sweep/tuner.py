@@ -167,6 +167,11 @@ class _Rows(tune.Callback):
         self._task = task
         self._ended = ended
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune (2.60) pickles its callbacks, for a restore that a sweep has no need of: it goes on
+        # from its rows. Whom to tell lives in this process alone.
+        return {"_task": self._task}
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         # one that is running still has been cut short by the time budget
         self._end(trial, "not_run", "")
