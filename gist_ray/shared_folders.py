@@ -5,9 +5,7 @@ from pathlib import Path
 from gist_ray import storage
 from gist_ray.config import RunConfig
 from gist_ray.datasets.config import DataConfig
-
-LOCAL_MODEL = "local-dir:"
-"""open_clip's prefix of a model that is a folder."""
+from gist_ray.encoders.config import LOCAL_MODEL
 
 
 def shared_folders(config: RunConfig) -> dict[str, str]:

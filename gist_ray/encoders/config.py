@@ -6,6 +6,9 @@ from pydantic import Field
 
 from gist_ray.settings import settings
 
+LOCAL_MODEL = "local-dir:"
+"""open_clip's prefix of a model that is a folder."""
+
 Rgb = tuple[float, float, float]
 
 

@@ -1,11 +1,12 @@
 """What the driver of a training and its workers agree on; imports nothing that is slow to load."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.encoders.config import ClipConfig
+from gist_ray import storage
+from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 
@@ -33,6 +34,13 @@ class Job:
     seed: int
     random_weights: bool
     half: bool
+
+
+def seen_from_anywhere(clip: ClipConfig) -> ClipConfig:
+    """The same model by its full path: Ray Train's workers run in a folder of their own."""
+    if not clip.model.startswith(LOCAL_MODEL):
+        return clip
+    return replace(clip, model=LOCAL_MODEL + storage.absolute(clip.model.removeprefix(LOCAL_MODEL)))
 
 
 def check_pairs(pairs: pa.Table, val: pa.Table, config: FinetuneConfig, stage: str) -> None:

@@ -28,6 +28,7 @@ from gist_ray.finetune.job import (
     Job,
     TrainingStoppedError,
     check_pairs,
+    seen_from_anywhere,
 )
 from gist_ray.progress import Progress
 
@@ -70,7 +71,7 @@ def train_clip(
     check_pairs(pairs, val, config, writer.stage)
     storage.write_parquet(writer.file(PAIRS_FILE), pairs)
     storage.write_parquet(writer.file(VAL_FILE), val)
-    job = Job(writer.uri, clip, config, seed, random_weights, half)
+    job = Job(writer.uri, seen_from_anywhere(clip), config, seed, random_weights, half)
     trainer = ray.train.torch.TorchTrainer(
         _run_worker,
         train_loop_config={"job": job},
