@@ -106,7 +106,7 @@ def _configuration(
             by_unit.setdefault(trial.unit, []).append(score)
             by_shots.setdefault(json.dumps(trial.params[SHOTS]), []).append(score)
     of_units = {unit: mean_score(scores) for unit, scores in sorted(by_unit.items())}
-    mean, low, high = over_units(list(of_units.values()), confidence)
+    mean, low, high = over_units(list(of_units.values()), confidence, measure.bounds)
     return Configuration(
         _own(members[0]),
         members,

@@ -86,11 +86,18 @@ def _against_next(
     unit: str,
     confidence: float,
 ) -> tuple[str, str]:
-    others = [one for one in scored if one is not best and one.by_unit.keys() & best.by_unit.keys()]
+    # with as many draws, or else the difference would be of the draws too
+    others = [
+        one
+        for one in scored
+        if one is not best
+        and one.num_scored == best.num_scored
+        and one.by_unit.keys() == best.by_unit.keys()
+    ]
     if not others:
-        return "no-interval", "There is no other configuration with a result to compare it with."
+        return "no-interval", "There is no other configuration with as many results to compare."
     other = others[0]
-    units = sorted(best.by_unit.keys() & other.by_unit.keys())
+    units = sorted(best.by_unit)
     sign = 1 if measure.higher_is_better else -1
     gains = np.array([sign * (best.by_unit[number] - other.by_unit[number]) for number in units])
     text = f"The next best, {configuration_label(other, factors)}, has {_value(measure, other)}"

@@ -87,7 +87,7 @@ def line_points(
     made = []
     for place, by_unit in sorted(places.items()):
         means = [mean_score(scores) for scores in by_unit.values()]
-        mean, low, high = over_units(means, confidence)
+        mean, low, high = over_units(means, confidence, measure.bounds)
         if mean is not None:
             made.append(Point(place, mean, low, high))
     return made

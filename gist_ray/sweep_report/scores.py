@@ -39,6 +39,11 @@ class Measure:
     scores: Mapping[str, Score]
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """What a value can be: no more than all are right, and no log loss is below zero."""
+        return {"%": (0.0, 1.0), "points": (-1.0, 1.0), "": (0.0, math.inf)}[self.unit]
+
+    @property
     def label_with_unit(self) -> str:
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
@@ -125,17 +130,19 @@ def accuracy_measure(sweep: Sweep) -> Measure:
 
 
 def over_units(
-    scores: Sequence[Score], confidence: float
+    scores: Sequence[Score], confidence: float, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean and interval: Student's t over seeds or worlds, a score each; of one the interval over
-    test images."""
+    """Mean and interval: Student's t over seeds or worlds, a score each, as far as it lies within
+    `bounds`; of one the interval over test images."""
     if not scores:
         return None, None, None
     if len(scores) == 1:
         return scores[0].value, scores[0].low, scores[0].high
     values = np.array([score.value for score in scores])
-    low, high = seeds_interval(values, confidence) or (None, None)
-    return float(values.mean()), low, high
+    ends = seeds_interval(values, confidence)
+    if ends is None:
+        return float(values.mean()), None, None
+    return float(values.mean()), max(ends[0], bounds[0]), min(ends[1], bounds[1])
 
 
 def mean_score(scores: Sequence[Score]) -> Score:

@@ -53,6 +53,16 @@ def test_what_is_no_number_is_no_score(fake_sweep, tmp_path, value):
     assert (second.params["matching.k"], second.num_scored) == (10, 5)
 
 
+def test_an_interval_does_not_leave_what_is_possible(fake_sweep, tmp_path):
+    fake = fake_sweep(ks=(1,), losses=("infonce",), shots=(5,))
+    fake.info["metric"] = {"name": "val_accuracy", "mode": "max"}
+    for trial in fake.trials:
+        trial["val_accuracy"] = 1.0 if trial["seed"] == 1 else 0.7
+    [one] = found_in(read_sweep(fake.write(tmp_path)))
+    assert (one.mean, one.high) == (pytest.approx(0.8), 1.0)
+    assert 0 < one.low < 0.5
+
+
 def test_one_seed_has_no_interval(fake_sweep, tmp_path):
     fake = fake_sweep()
     fake.trials = [trial for trial in fake.trials if trial["seed"] == 1]

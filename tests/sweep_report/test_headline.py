@@ -58,6 +58,13 @@ def test_test_is_told_beside_the_model_as_it_came(two, tmp_path):
     assert "The test images were not looked at." in told(two, tmp_path)[1]
 
 
+def test_only_what_has_as_many_draws_is_compared(two, tmp_path):
+    two.of({"matching.k": 1})[0].update(status="failed", val_log_loss=None)
+    verdict, text = told(two, tmp_path)
+    assert verdict == "no-interval"
+    assert "no other configuration with as many results" in text
+
+
 def test_one_seed_says_nothing_of_the_spread(two, tmp_path):
     two.trials = [trial for trial in two.trials if trial["seed"] == 1]
     verdict, text = told(two, tmp_path)

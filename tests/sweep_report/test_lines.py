@@ -16,11 +16,13 @@ def measure_of(scores):
 
 def test_a_point_is_the_mean_of_seeds_with_all_else_averaged_within_them():
     trials = [tiny_trial(f"{s}{b}", s, k=3, b=b) for s in (1, 2) for b in (0, 1)]
-    measure = measure_of({"10": Score(0.1), "11": Score(0.3), "20": Score(0.5), "21": Score(0.7)})
+    measure = measure_of(
+        {"10": Score(0.4), "11": Score(0.42), "20": Score(0.44), "21": Score(0.46)}
+    )
     [point] = line_points(trials, measure, make_factor(trials, "k"), 0.95)
-    # Student's t over 0.2 and 0.6, not over four numbers
-    assert (point.x, point.mean) == (3, pytest.approx(0.4))
-    assert point.high - point.mean == pytest.approx(12.706 * 0.2, rel=1e-3)
+    # Student's t over 0.41 and 0.45, not over four numbers
+    assert (point.x, point.mean) == (3, pytest.approx(0.43))
+    assert point.high - point.mean == pytest.approx(12.706 * 0.02, rel=1e-3)
 
 
 def test_one_trial_keeps_its_interval_over_test_images():

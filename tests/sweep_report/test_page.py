@@ -138,7 +138,7 @@ def test_one_trial_alone(fake_sweep, tmp_path):
     fake.trials = fake.trials[:1]
     text = " ".join(Page(page_of(fake, tmp_path)).text).replace("\N{NO-BREAK SPACE}", " ")
     assert "Chosen of 1 configuration: the only configuration: val log loss" in text
-    assert "There is no other configuration" in text
+    assert "There is no other configuration with as many results" in text
     assert "Nothing was varied but the seed." in text
     # of one seed on test: the interval over test images
     value = fake.trials[0]["val_accuracy"] - 0.02
