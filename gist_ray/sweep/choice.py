@@ -11,7 +11,7 @@ import yaml
 from gist_ray.config import RunConfig
 from gist_ray.sweep.config import SweepConfig
 from gist_ray.sweep.space import REPLICATES, Params, configuration
-from gist_ray.sweep.tables import CHOSEN_FILE, Row
+from gist_ray.sweep.tables import Row
 
 MODES = {"val_log_loss": "min", "val_accuracy": "max"}
 
@@ -69,7 +69,7 @@ def experiment_file(
     config: RunConfig,
     sweep: SweepConfig,
     name: str,
-    folder: str,
+    file: str,
     choices: Mapping[str, str],
     best: Sequence[Row],
     num: int,
@@ -83,15 +83,9 @@ def experiment_file(
         mean=mean(score_of(sweep, row) for row in best),
         times=len(best),
         s="s" * (len(best) != 1),
-        file=f"{folder}/{CHOSEN_FILE}",
+        file=file,
         root=config.root,
     )
     defaults = [{f"override /{group}": choice} for group, choice in sorted(choices.items())]
     values = {"defaults": [*defaults, "_self_"], **asdict(config)}
-    return header + yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

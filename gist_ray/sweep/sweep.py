@@ -19,7 +19,7 @@ from gist_ray.progress import Progress
 from gist_ray.shared_folders import shared_folders
 from gist_ray.stages.graph import in_order
 from gist_ray.sweep.board import Board
-from gist_ray.sweep.choice import choose, experiment_file, with_replicates
+from gist_ray.sweep.choice import choose, experiment_file, groups_of, with_replicates
 from gist_ray.sweep.config import SweepRun
 from gist_ray.sweep.plan import SweepPlan, plan_sweep, print_sweep
 from gist_ray.sweep.room import (
@@ -29,13 +29,14 @@ from gist_ray.sweep.room import (
     num_fitting,
     num_on_this_machine,
 )
-from gist_ray.sweep.shared import make_shared, place
-from gist_ray.sweep.space import Params, configuration, with_params
+from gist_ray.sweep.shared import make_shared, place, shared_places
+from gist_ray.sweep.space import Params, with_params
 from gist_ray.sweep.suggest import suggested
 from gist_ray.sweep.tables import CHOSEN_FILE, TEST_FILE, Row, test_table, write_row
 from gist_ray.sweep.trackers import tracker_callbacks
-from gist_ray.sweep.trials import Planned, Task, task_of
+from gist_ray.sweep.trials import Task, task_of
 from gist_ray.sweep.tuner import listed, tune_trials
+from gist_ray.sweep_report.page import write_sweep_report
 
 CHOSEN = "chosen"
 """The row of what was chosen, beside those of the trials."""
@@ -65,7 +66,7 @@ def run_sweep(
         run.name,
         run,
         task.store,
-        _of_record(plan.planned),
+        _of_record(plan),
         progress,
         listeners=[RayMetrics(run.name)],
         hardware=cluster_resources,
@@ -111,37 +112,42 @@ def _run_trials(
 def _conclude(
     task: Task, board: Board, choices: Mapping[str, str], progress: Progress, pulse: Pulse
 ) -> None:
-    """Choose, write the choice down, and only then look at test."""
+    """Choose, write the choice down, only then look at test; and the report."""
     board.close()
+    is_cut = any(row["status"] in ("not_run", "running") for row in board.rows)
+    board.write(is_over=not is_cut)
     if not any(row["status"] == "ok" for row in board.rows):
-        board.write(is_over=True)
+        write_sweep_report(task.folder)
         errors = [f"trial {r['trial_id']}: {r['error']}" for r in board.rows if r["error"]]
-        raise UserError(errors or ["No trial has run."])
-    if task.sweep.measure == "test":
-        board.write(is_over=True)
-        return
-    if any(row["status"] in ("not_run", "running") for row in board.rows):
-        board.write()
+        raise UserError(errors or ["No trial came out well: all of them were stopped."])
+    if is_cut:
         progress.say("sweep", "is not over, so nothing is chosen; the same command goes on")
-        return
+    elif task.sweep.measure == "val":
+        _choose(task, board, choices, progress, pulse)
+    Console().print(f"\nReport: {write_sweep_report(task.folder)}", soft_wrap=True)
+
+
+def _choose(
+    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, pulse: Pulse
+) -> None:
     found = choose(task.sweep, board.rows)
     if found is None:
-        board.write(is_over=True)
         progress.say("sweep", "nothing is chosen: no configuration came out well in all its trials")
         return
     params, best = found
-    name = f"{task.base['name']}-chosen"
     values = with_replicates(with_params(task.base, params, task.groups), task.sweep)
+    name = f"{task.base['name']}-chosen"
     config: RunConfig = build(RunConfig, {**values, "name": name})
-    num = len({repr(configuration(row["params"])) for row in board.rows})
     of_axes = {key: value for key, value in params.items() if key in task.groups}
-    text = experiment_file(config, task.sweep, name, task.folder, {**choices, **of_axes}, best, num)
-    storage.write_text(storage.join(task.folder, CHOSEN_FILE), text)
+    num = len(groups_of(board.rows))
+    file = storage.join(task.folder, CHOSEN_FILE)
+    text = experiment_file(config, task.sweep, name, file, {**choices, **of_axes}, best, num)
+    storage.write_text(file, text)
     board.write(chosen=params)
     _read_test(task, config, params, best, progress, pulse)
     board.write(chosen=params, is_over=True)
     shown = ", ".join(f"{key}={value}" for key, value in params.items())
-    Console().print(f"\nChosen: {shown}\n{task.folder}/{CHOSEN_FILE}", soft_wrap=True)
+    Console().print(f"\nChosen: {shown}\n{file}", soft_wrap=True)
 
 
 def _read_test(
@@ -177,13 +183,15 @@ def _read_test(
     storage.write_parquet(storage.join(task.folder, TEST_FILE), test_table(tested))
 
 
-def _of_record(planned: Sequence[Planned]) -> list[Stage]:
-    """Every artifact's stage once, its key unique: stages of two trials may be called alike."""
+def _of_record(plan: SweepPlan) -> list[Stage]:
+    """Every artifact's stage once, its key unique: stages of two trials may be called alike. Of
+    Optuna's trials, which are not known, what all of them need."""
     found: dict[tuple[str, str], Stage] = {}
     keys: set[str] = set()
-    for one in planned:
+    sure = shared_places(plan.planned) if plan.task.sweep.search == "optuna" else None
+    for one in plan.planned:
         for stage in one.stages:
-            if place(stage) in found:
+            if place(stage) in found or (sure is not None and place(stage) not in sure):
                 continue
             key = stage.key
             if key in keys:

@@ -54,7 +54,9 @@ def tracker_callbacks(task: Task) -> list[tune.Callback]:
             os.environ.setdefault("WANDB_MODE", "offline")
         folder = os.environ.get("WANDB_DIR", storage.absolute(task.folder))
         os.makedirs(folder, exist_ok=True)
-        callbacks.append(WandbLoggerCallback(project=name, dir=folder))
+        # the mode is said too: its process has the environment of Ray's start
+        mode = os.environ.get("WANDB_MODE", "online")
+        callbacks.append(WandbLoggerCallback(project=name, dir=folder, mode=mode))
     return callbacks
 
 

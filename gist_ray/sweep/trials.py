@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gist_ray import storage
 from gist_ray.artifacts import ArtifactStore, fingerprint
 from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
@@ -72,6 +73,7 @@ class Planned:
 
 def task_of(run: SweepRun, groups: Mapping[str, Mapping[str, Any]]) -> Task:
     base = {key: value for key, value in asdict(run).items() if key != "sweep"}
+    base["root"] = storage.absolute(run.root)
     return Task(base, {group: dict(choices) for group, choices in groups.items()}, run.sweep)
 
 

@@ -56,7 +56,8 @@ def tune_trials(
     budget = sweep.time_budget_minutes
     name_of = partial(_name, task)
     folder = tempfile.mkdtemp(prefix="gist-ray-tune-")
-    lead = tune.with_parameters(_lead, task=task, share=share)
+    address = os.environ.get("RAY_ADDRESS", "")
+    lead = tune.with_parameters(_lead, task=task, share=share, address=address)
     try:
         tune.Tuner(
             tune.with_resources(lead, {"CPU": LEADER_CPUS}),
@@ -96,8 +97,10 @@ def _trial_of(task: Task, config: dict[str, Any]) -> Trial:
     return make_trial(params_of(task.sweep, config))
 
 
-def _lead(config: dict[str, Any], task: Task, share: Machine) -> None:
+def _lead(config: dict[str, Any], task: Task, share: Machine, address: str) -> None:
     """What Tune starts for every trial, several after each other in one process."""
+    if address:  # by which a trial's plan knows of a cluster, whatever this machine has
+        os.environ["RAY_ADDRESS"] = address
     options = ray.data.DataContext.get_current().execution_options
     options.resource_limits = options.resource_limits.copy(cpu=share[0], gpu=share[1])
     told: list[StageProgress] = []

@@ -33,11 +33,23 @@ space:
 ASHA = """
 search: random
 scheduler: asha
+seed: 1
 num_trials: 3
 grace_epochs: 1
 reduction_factor: 3
+trackers: [tensorboard, mlflow, wandb]
 space:
-  finetune.learning_rate: [1.0e-4, 3.0e-2, 1.0e-1]
+  finetune.learning_rate: [1.0e-4, 3.0e-3, 1.0e-2]
+"""
+
+
+OPTUNA = """
+search: optuna
+num_trials: 2
+space:
+  evaluation.feature_scale: {uniform: [1.0, 20.0]}
+  evaluation.probe: [logistic, sgd]
+  study.seeds: [1, 2]
 """
 
 
@@ -62,7 +74,7 @@ def words(tiny_words: list[str], tmp_path_factory: pytest.TempPathFactory) -> li
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with sweeps of one's own."""
     folder = tmp_path_factory.mktemp("own")
-    for name, text in (("grid", GRID), ("study", STUDY), ("asha", ASHA)):
+    for name, text in (("grid", GRID), ("study", STUDY), ("asha", ASHA), ("optuna", OPTUNA)):
         write_sweep(folder, name, text)
     return folder
 
@@ -177,15 +189,71 @@ def test_a_study_measures_every_trial_on_test(words: list[str], own: Path, root:
     assert not Path(root, "sweeps/study/chosen.yaml").exists()
 
 
-def test_asha_stops_a_training_that_lags_behind(words: list[str], own: Path, root: str) -> None:
+@pytest.fixture(scope="module")
+def stopped_early(words: list[str], own: Path, root: str) -> str:
+    """The folder of a sweep with ASHA and all trackers."""
     long = ["finetune.num_steps=null", "finetune.num_epochs=60", "finetune.validate_every_steps=1"]
-    sweep([*words, *long, "sweep=asha", "name=asha"], own)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "WANDB_DIR", "WANDB_API_KEY", "WANDB_MODE"):
+            patch.delenv(name, raising=False)
+        sweep([*words, *long, "sweep=asha", "name=asha"], own)
+    return f"{root}/sweeps/asha"
+
+
+def test_asha_stops_a_training_that_lags_behind(root: str, stopped_early: str) -> None:
     rows = rows_of(root, "asha")
     stopped = [row for row in rows if row["status"] == "stopped"]
     assert 1 <= len(stopped) < len(rows)
     assert all(0 < int(str(row["num_epochs"])) < 60 for row in stopped)
     assert all(row["num_epochs"] == 60 for row in rows if row["status"] == "ok")
     epochs = Counter(
-        storage.read_parquet(f"{root}/sweeps/asha/epochs.parquet").column("trial_id").to_pylist()
+        storage.read_parquet(f"{stopped_early}/epochs.parquet").column("trial_id").to_pylist()
     )
     assert all(epochs[row["trial_id"]] == row["num_epochs"] for row in rows)
+
+
+def test_tensorboard_opens_what_is_left_for_it(root: str, stopped_early: str) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    rows = rows_of(root, "asha")
+    for row in rows:
+        events = EventAccumulator(f"{stopped_early}/tensorboard/{row['trial_id']}").Reload()
+        losses = events.Scalars("ray/tune/train_loss")
+        assert len(losses) == row["num_epochs"]
+        assert {"ray/tune/val_score", "ray/tune/epoch"} <= set(events.Tags()["scalars"])
+
+
+def test_mlflow_knows_every_trial(root: str, stopped_early: str) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{stopped_early}/mlflow.db")
+    experiment = client.get_experiment_by_name("asha")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    rows = {row["trial_id"]: row for row in rows_of(root, "asha")}
+    assert runs.keys() == rows.keys()
+    for trial_id, row in rows.items():
+        rate = json.loads(str(row["params"]))["finetune.learning_rate"]
+        assert float(runs[trial_id].data.params["params/finetune.learning_rate"]) == rate
+        assert len(client.get_metric_history(runs[trial_id].info.run_id, "train_loss")) > 0
+
+
+def test_wandb_is_written_offline(root: str, stopped_early: str) -> None:
+    kept = list(Path(stopped_early, "wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(kept) == len(rows_of(root, "asha"))
+    assert all(file.stat().st_size > 0 for file in kept)
+
+
+def test_optuna_goes_on_from_what_it_has_seen(words: list[str], own: Path, root: str) -> None:
+    """The trainings are stored, so that only probes are fitted."""
+    trainings = kinds(root)["finetuned"]
+    chosen = [*words, "matching.k=1", "sweep=optuna", "name=optuna"]
+    sweep(chosen, own)
+    first = rows_of(root, "optuna")
+    assert [row["status"] for row in first] == ["ok"] * 4
+    assert [row["seed"] for row in first] == [1, 2, 1, 2]
+    sweep([*chosen, "sweep.num_trials=3"], own)
+    rows = rows_of(root, "optuna")
+    assert rows[:4] == first
+    assert len(rows) == 6
+    assert kinds(root)["finetuned"] == trainings

@@ -1,0 +1,139 @@
+"""A sweep of k, shots and seeds against as many separate runs: seconds, and their ratio.
+
+Every trial and every run trains once on the embedded set and is measured on test, with ready-made
+texts. The separate runs, `jobs/pipeline.py` one after the other, are timed twice where
+--also-shared is given: each with a store of its own, and all with one store, where what an earlier
+run has made is found.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.record import REPOSITORY, parser, record, say_table
+
+K, SHOTS, SEEDS = (1, 2, 3, 5, 10), (1, 3, 5), (1, 2, 3)
+
+SWEEP = """\
+# @package _global_
+sweep:
+  measure: test
+  space: {space}
+"""
+
+
+def main() -> None:
+    arguments = _arguments()
+    points = list(
+        itertools.product(K[: arguments.k], SHOTS[: arguments.shots], SEEDS[: arguments.seeds])
+    )
+    with tempfile.TemporaryDirectory(prefix="gist-ray-sweep-") as temporary:
+        folder = Path(temporary)
+        texts = folder / "texts.json"
+        texts.write_text(json.dumps(_texts()))
+        words = [
+            f"texts.import_from={texts}",
+            "study.trainings=[gist]",
+            f"finetune.num_steps={arguments.steps}",
+        ]
+        swept = _sweep(folder, words, arguments)
+        alone = [_run(folder / f"alone{i}", words, point) for i, point in enumerate(points)]
+        shared = []
+        if arguments.also_shared:
+            shared = [_run(folder / "shared", words, point) for point in points]
+        made = _made(folder / "swept")
+        apart = sum((_made(folder / f"alone{i}") for i in range(len(points))), Counter())
+    numbers = {
+        "trials": len(points),
+        "steps": arguments.steps,
+        "sweep_s": round(swept, 1),
+        "separate_s": round(sum(alone), 1),
+        "separate_each_s": [round(seconds, 1) for seconds in alone],
+        "separate_on_one_store_s": round(sum(shared), 1) or None,
+        "ratio": round(swept / sum(alone), 3),
+        "ratio_on_one_store": round(swept / sum(shared), 3) if shared else None,
+        "artifacts_of_sweep": dict(made),
+        "artifacts_of_separate_runs": dict(apart),
+    }
+    rows = [
+        ["the sweep", f"{swept:.0f}", "1.00"],
+        ["separate runs", f"{sum(alone):.0f}", f"{swept / sum(alone):.2f}"],
+    ]
+    if shared:
+        ratio = f"{swept / sum(shared):.2f}"
+        rows.append(["separate runs on one store", f"{sum(shared):.0f}", ratio])
+    say_table(f"{len(points)} trainings", ["", "seconds", "the sweep's share"], rows)
+    record("sweep", numbers, arguments.out)
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("--k", type=int, default=3, help=f"how many of {K}")
+    made.add_argument("--shots", type=int, default=1, help=f"how many of {SHOTS}")
+    made.add_argument("--seeds", type=int, default=3, help=f"how many of {SEEDS}")
+    made.add_argument("--steps", type=int, default=100, help="of each training")
+    made.add_argument("--whole", action="store_true", help="all 5 x 3 x 3")
+    made.add_argument("--also-shared", action="store_true", help="separate runs on one store too")
+    arguments = made.parse_args()
+    if arguments.whole:
+        arguments.k, arguments.shots, arguments.seeds = len(K), len(SHOTS), len(SEEDS)
+    return arguments
+
+
+def _texts() -> dict[str, list[str]]:
+    """A sentence of every form of every species of the embedded set, from its field notes."""
+    from gist_ray.datasets.butterflies.config import WorldConfig
+    from gist_ray.datasets.butterflies.notes import field_notes
+    from gist_ray.datasets.butterflies.species import make_species
+
+    return {
+        name: [
+            f"The {form} has " + ", ".join(f"{fact} {value}" for fact, value in facts.items())
+            for form, facts in forms.items()
+        ]
+        for name, forms in field_notes(make_species(WorldConfig())).items()
+    }
+
+
+def _sweep(folder: Path, words: list[str], arguments: argparse.Namespace) -> float:
+    space = {
+        "matching.k": list(K[: arguments.k]),
+        "study.shots": list(SHOTS[: arguments.shots]),
+        "study.seeds": list(SEEDS[: arguments.seeds]),
+    }
+    file = folder / "config" / "sweep" / "grid.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(SWEEP.format(space=json.dumps(space)))
+    own = ["--config-dir", str(folder / "config"), "sweep=grid"]
+    return _seconds("sweep.py", [*own, "name=swept", f"root={folder / 'swept'}", *words])
+
+
+def _run(root: Path, words: list[str], point: tuple[int, int, int]) -> float:
+    k, shots, seed = point
+    axes = [f"matching.k={k}", f"study.shots=[{shots}]", f"study.seeds=[{seed}]"]
+    name = f"name=k{k}-shots{shots}-seed{seed}"
+    return _seconds("pipeline.py", [name, f"root={root}", *words, *axes])
+
+
+def _seconds(job: str, words: list[str]) -> float:
+    start = time.monotonic()
+    command = [sys.executable, str(REPOSITORY / "jobs" / job), *words]
+    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.monotonic() - start
+    print(f"{seconds:6.1f} s  {job} {words[0]}", flush=True)
+    return seconds
+
+
+def _made(root: Path) -> Counter[str]:
+    """How many artifacts of every kind there are."""
+    return Counter(file.parents[1].name for file in root.glob("artifacts/*/*/artifact.json"))
+
+
+if __name__ == "__main__":
+    main()
