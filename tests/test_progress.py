@@ -1,6 +1,6 @@
 import pytest
 
-from gist_ray.progress import Progress, duration
+from gist_ray.progress import Progress, StageProgress, duration
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,18 @@ def test_a_stage_that_breaks_has_failed() -> None:
     assert (made.outcome, failed.outcome) == ("made", "failed")
     assert failed.done == 1
     assert failed.seconds is not None
+
+
+def test_who_listens_is_told_of_what_was_measured_and_of_nothing_else() -> None:
+    told: list[StageProgress] = []
+    progress = Progress(measured=told.append)
+    with progress.running("finetune gist", "finetuned", "root/artifacts/finetuned/abc"):
+        meter = progress.rows("finetune gist", 8, "steps")
+        meter.add(2)
+        meter.add(2, values={"epoch": 1, "loss": 0.5})
+        meter.add(4, values={"epoch": 2, "loss": 0.25})
+    assert [state.values for state in told] == [
+        {"epoch": 1, "loss": 0.5},
+        {"epoch": 2, "loss": 0.25},
+    ]
+    assert {state.uri for state in told} == {"root/artifacts/finetuned/abc"}

@@ -65,7 +65,7 @@ def tune_trials(
             tune_config=tune.TuneConfig(
                 search_alg=how.get("search_alg"),
                 num_samples=how.get("num_samples", 1),
-                scheduler=_Asha.of(task) if sweep.scheduler == "asha" else None,
+                scheduler=_Asha(task) if sweep.scheduler == "asha" else None,
                 max_concurrent_trials=at_once,
                 time_budget_s=None if budget is None else 60 * budget,
                 reuse_actors=True,
@@ -141,9 +141,8 @@ class _Asha(ASHAScheduler):
     trial waits for it.
     """
 
-    @classmethod
-    def of(cls, task: Task) -> "_Asha":
-        return cls(
+    def __init__(self, task: Task) -> None:
+        super().__init__(
             time_attr="epoch",
             metric="val_score",
             mode="max",
@@ -151,13 +150,13 @@ class _Asha(ASHAScheduler):
             grace_period=task.sweep.grace_epochs,
             reduction_factor=task.sweep.reduction_factor,
         )
+        self._told: set[str] = set()
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        told: set[str] = self.__dict__.setdefault("_told", set())
-        if trial.trial_id not in told and "val_score" in result:
+        if trial.trial_id not in self._told and "val_score" in result:
             decision = super().on_trial_result(tune_controller, trial, result)
             if decision == TrialScheduler.STOP:
-                told.add(trial.trial_id)
+                self._told.add(trial.trial_id)
                 if result["folder"]:
                     storage.write_text(storage.join(result["folder"], STOP_FILE), "")
         return str(TrialScheduler.CONTINUE)
