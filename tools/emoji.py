@@ -68,7 +68,7 @@ def own_names(arguments: argparse.Namespace) -> None:
     from gist_ray.datasets.emoji.own_names import own_name_accuracy
 
     table = Table(title="A picture's best text of its class is its own name", title_justify="left")
-    for column in ("split", "vendor", "pretraining saw"):
+    for column in ("split", "vendors", "pretraining saw"):
         table.add_column(column)
     for column in ("right", "95 %", "by chance", "pictures"):
         table.add_column(column, justify="right")
@@ -76,7 +76,7 @@ def own_names(arguments: argparse.Namespace) -> None:
         interval = f"[{row['low']:.1%}, {row['high']:.1%}]"
         table.add_row(
             row["split"],
-            row["vendor"],
+            row["vendors"],
             row["pretraining_saw"],
             f"{row['right']:.1%}",
             interval,

@@ -38,9 +38,9 @@ def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
 def own_names(
     manifest: pa.Table, image_features: np.ndarray, texts: pa.Table, text_features: np.ndarray
 ) -> list[dict[str, Any]]:
-    """A row per split, vendor and what pretraining saw: `right`, the share of the pictures whose
-    nearest text of their class is their name, with its Wilson interval `low`, `high`; `by_chance`,
-    what drawing a text of the class would give; `pictures`.
+    """A row per what pretraining saw, of test and of all other pictures: `right`, the share of the
+    pictures whose nearest text of their class is their name, with its Wilson interval `low`,
+    `high`; `by_chance`, what drawing a text of the class would give; `vendors`, `pictures`.
 
     manifest: MANIFEST rows whose attributes have name, vendor and pretraining_saw. A picture whose
     name is not among the texts of its class counts as wrong. image_features: (num_images, dim),
@@ -50,26 +50,32 @@ def own_names(
     for row, name in enumerate(texts["class_name"].to_pylist()):
         rows_of[name].append(row)
     wording = np.array(texts["text"].to_pylist())
-    hits: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
-    chances: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    chances: dict[tuple[str, str], list[float]] = defaultdict(list)
+    vendors: dict[tuple[str, str], set[str]] = defaultdict(set)
     columns = manifest.select(["class_name", "split", "attributes"]).to_pylist()
     for image, row in zip(image_features, columns, strict=True):
         about = json.loads(row["attributes"])
         own_class = rows_of[row["class_name"]]
         best = own_class[int((text_features[own_class] @ image).argmax())]
-        key = (row["split"], about["vendor"], about["pretraining_saw"])
+        key = ("test" if row["split"] == "test" else "train, val", about["pretraining_saw"])
+        vendors[key].add(about["vendor"])
         hits[key].append(wording[best].casefold() == about["name"].casefold())
         chances[key].append(1 / len(own_class))
-    return [_summary(key, hits[key], chances[key]) for key in sorted(hits)]
+    return [
+        {
+            "split": key[0],
+            "vendors": ", ".join(sorted(vendors[key])),
+            "pretraining_saw": key[1],
+            **_summary(hits[key], chances[key]),
+        }
+        for key in sorted(hits)
+    ]
 
 
-def _summary(key: tuple[str, str, str], hits: list[bool], chances: list[float]) -> dict[str, Any]:
-    split, vendor, saw = key
+def _summary(hits: list[bool], chances: list[float]) -> dict[str, float]:
     interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
     return {
-        "split": split,
-        "vendor": vendor,
-        "pretraining_saw": saw,
         "right": sum(hits) / len(hits),
         "low": float(interval.low),
         "high": float(interval.high),
