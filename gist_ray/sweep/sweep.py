@@ -74,15 +74,16 @@ def run_sweep(
         board = Board(task, plan.trials, plan.num_trials, progress)
         for row in plan.rows.values():
             board.put(row)
-        _run_trials(task, plan, board, progress, pulse)
-        _conclude(task, board, choices, progress, pulse)
+        is_over = _run_trials(task, plan, board, progress, pulse)
+        _conclude(task, board, choices, progress, pulse, is_over=is_over)
 
 
 def _run_trials(
     task: Task, plan: SweepPlan, board: Board, progress: Progress, pulse: Pulse
-) -> None:
+) -> bool:
+    """Returns whether no trial is left."""
     if plan.num_left <= 0:
-        return
+        return True
 
     need = plan.need
     wanted = num_on_this_machine(need) if is_local() else plan.num_left
@@ -106,21 +107,27 @@ def _run_trials(
         # what ASHA has seen before it sees again, so that it goes on by the same measure
         is_asha = task.sweep.scheduler == "asha"
         how = listed([p.trial for p in (plan.planned if is_asha else plan.pending)])
-    tune_trials(task, how, at_once, share, board.ended, tracker_callbacks(task))
+    return tune_trials(task, how, at_once, share, board.ended, tracker_callbacks(task))
 
 
 def _conclude(
-    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, pulse: Pulse
+    task: Task,
+    board: Board,
+    choices: Mapping[str, str],
+    progress: Progress,
+    pulse: Pulse,
+    *,
+    is_over: bool,
 ) -> None:
     """Choose, write the choice down, only then look at test; and the report."""
     board.close()
-    is_cut = any(row["status"] in ("not_run", "running") for row in board.rows)
-    board.write(is_over=not is_cut)
+    is_over = is_over and not any(r["status"] in ("not_run", "running") for r in board.rows)
+    board.write(is_over=is_over)
     if not any(row["status"] == "ok" for row in board.rows):
         write_sweep_report(task.folder)
         errors = [f"trial {r['trial_id']}: {r['error']}" for r in board.rows if r["error"]]
         raise UserError(errors or ["No trial came out well: all of them were stopped."])
-    if is_cut:
+    if not is_over:
         progress.say("sweep", "is not over, so nothing is chosen; the same command goes on")
     elif task.sweep.measure == "val":
         _choose(task, board, choices, progress, pulse)

@@ -4,6 +4,7 @@ killed goes on from the rows that its trials left, and nothing that Tune pickles
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -46,11 +47,14 @@ def tune_trials(
     share: Machine,
     ended: Ended,
     trackers: Sequence[tune.Callback],
-) -> None:
+) -> bool:
     """Run trials, `at_once` at a time with `share` of the cluster each; tells of every row.
 
     how: Tune's own arguments that say which trials, of `listed` or of `suggested`.
+
+    Returns whether it came to an end before the time budget did.
     """
+    start = time.monotonic()
     os.environ.update(SETTINGS)
     sweep = task.sweep
     budget = sweep.time_budget_minutes
@@ -82,6 +86,7 @@ def tune_trials(
         ).fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return budget is None or time.monotonic() - start < 60 * budget
 
 
 def listed(trials: Sequence[Trial]) -> dict[str, Any]:
