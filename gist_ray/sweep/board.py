@@ -3,6 +3,7 @@ sweep leaves can be looked at too."""
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +14,21 @@ from gist_ray.progress import Progress, duration
 from gist_ray.sweep.choice import MODES
 from gist_ray.sweep.perform import empty_row
 from gist_ray.sweep.space import Params
-from gist_ray.sweep.tables import SWEEP_FILE, Row, by_family, by_status, write_tables
+from gist_ray.sweep.tables import (
+    SWEEP_FILE,
+    Row,
+    by_family,
+    by_status,
+    read_row,
+    write_row,
+    write_tables,
+)
 from gist_ray.sweep.trials import Task, Trial
 
 EVERY_S = 5.0
+
+SHARED = "shared"
+"""The row of what trials share, beside theirs."""
 
 
 class Board:
@@ -35,7 +47,7 @@ class Board:
         self._num_trials = num_trials
         self._start = time.monotonic()
         self._earlier = _read_earlier(task)
-        self._shared: Row = {}
+        self._shared: Row = read_row(task.folder, SHARED) or {}
         self._written = 0.0
         self._lock = threading.Lock()
 
@@ -44,8 +56,10 @@ class Board:
         return list(self._rows.values())
 
     def note_shared(self, row: Row) -> None:
-        """What is made before the trials for several of them."""
-        self._shared = row
+        """What was made before the trials for several of them, besides what earlier starts made."""
+        made = Counter(self._shared.get("made", {})) + Counter(row["made"])
+        self._shared = {"trial_id": SHARED, "made": dict(made)}
+        write_row(self._task.folder, self._shared)
 
     def put(self, row: Row) -> None:
         """A trial's row that is known, from an earlier start or from its plan."""

@@ -44,7 +44,6 @@ def make_shared(
     shared = shared_places(planned)
     seen: set[Place] = set()
     made: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
     for one in planned:
         stages = [stage for stage in one.stages if place(stage) in shared]
         if seen.issuperset(map(place, stages)):
@@ -67,5 +66,4 @@ def make_shared(
         for key, entry in done.items():
             if not entry.was_stored:
                 made[family(key)] += 1
-                seconds[family(key)] += entry.artifact.info["seconds"]
-    return {"made": dict(made), "seconds_by_family": dict(seconds)}
+    return {"made": dict(made)}
