@@ -8,7 +8,7 @@ import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
 from gist_ray.page.wording import interval, percent, points
-from gist_ray.report.wording import method_label, metric_label, split_method
+from gist_ray.report.wording import method_label, metric_label, shots_label, split_method
 from gist_ray.sweep_report.scores import (
     FROZEN,
     HEADLINE_HEAD,
@@ -26,20 +26,25 @@ class HeldOut:
     or of one seed over test images."""
 
     method: str
-    shots: int | None
+    shots: str
     cells: dict[str, tuple[float | None, float | None, float | None]]
 
 
 def held_out_rows(sweep: Sweep, trial_ids: set[str], confidence: float) -> list[HeldOut]:
-    """The fine-tuned model first, the linear probe first, shots rising, all images last."""
+    """The fine-tuned model first, the linear probe first, shots rising, all images last. What
+    depends on no draw, as the untrained model's zero-shot heads, stands there once."""
     groups: dict[tuple[str, int | None], dict[str, list[Score]]] = {}
     for row in _rows_of(sweep, trial_ids):
         metrics = groups.setdefault((row["method"], row["shots"]), {})
         metrics.setdefault(row["metric"], []).append(_score(row))
-    return [
-        HeldOut(method, shots, {m: over_units(s, confidence) for m, s in metrics.items()})
-        for (method, shots), metrics in sorted(groups.items(), key=lambda group: _order(*group[0]))
-    ]
+    made: dict[tuple[str, str], HeldOut] = {}
+    for (method, shots), metrics in sorted(groups.items(), key=lambda group: _order(*group[0])):
+        shown = shots_label(shots)
+        if method.startswith(f"{FROZEN}/zero_shot"):
+            shown, metrics = "any", {name: scores[:1] for name, scores in metrics.items()}
+        cells = {name: over_units(scores, confidence) for name, scores in metrics.items()}
+        made.setdefault((method, shown), HeldOut(method, shown, cells))
+    return list(made.values())
 
 
 def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> str:

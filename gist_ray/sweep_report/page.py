@@ -112,7 +112,6 @@ def render(sweep: Sweep, name: str) -> str:
         "level_label": level_label,
         "method_label": method_label,
         "metric_label": metric_label,
-        "shots_label": shots_label,
     }
     return document(FOLDER, "sweep.html", values, filters)
 

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gist_ray import storage
+from gist_ray.sweep_report.held_out import held_out_rows
 from gist_ray.sweep_report.page import render, write_sweep_report
 from gist_ray.sweep_report.tables import read_sweep
 
@@ -143,6 +144,20 @@ def test_one_trial_alone(fake_sweep, tmp_path):
     # of one seed on test: the interval over test images
     value = fake.trials[0]["val_accuracy"] - 0.02
     assert f"[{100 * (value - 0.03):.1f}, {100 * (value + 0.03):.1f}]" in text
+
+
+def test_what_depends_on_no_draw_stands_there_once(fake_sweep, tmp_path):
+    fake = fake_sweep()
+    for row in list(fake.test):
+        if row["method"].startswith("frozen/"):
+            value = {"value": 0.5, "ci_low": 0.46, "ci_high": 0.54}
+            fake.test.append({**row, **value, "method": "frozen/zero_shot_texts"})
+    sweep = read_sweep(fake.write(tmp_path))
+    found = held_out_rows(sweep, {row["trial_id"] for row in fake.test}, 0.95)
+    shown = [(row.method.split("/")[0], row.shots) for row in found]
+    assert shown == [("gist", "1 shot"), ("gist", "5 shots"),
+                     ("frozen", "1 shot"), ("frozen", "5 shots"), ("frozen", "any")]  # fmt: skip
+    assert found[-1].cells["top1"] == (0.5, 0.46, 0.54)
 
 
 def test_too_few_trials_say_so(fake_sweep, tmp_path):
