@@ -57,6 +57,14 @@ def test_every_section_is_there(whole_page):
     assert {link.removeprefix("#") for link in links} <= ids
 
 
+def test_it_is_written_to_any_store(fake_sweep):
+    folder = fake_sweep(ks=(3,), losses=("infonce",), shots=(5,)).write("memory://sweeps/one")
+    uri = write_sweep_report(folder)
+    assert uri == "memory://sweeps/one/report.html"
+    assert "tiny-sweep" in storage.read_text(uri)
+    storage.delete(folder)
+
+
 def test_nothing_is_asked_of_a_network(whole_page):
     page = Page(whole_page)
     for _, attrs in page.tags:
