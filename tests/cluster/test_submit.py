@@ -79,13 +79,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def finished_run(
-    cluster: Cluster, root: str, tmp_path_factory: pytest.TempPathFactory
-) -> subprocess.CompletedProcess[str]:
-    """The pipeline, submitted; texts that are ready spare the language model."""
+def texts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts that are ready spare the language model."""
     texts = tmp_path_factory.mktemp("texts") / "texts.json"
     write_texts(texts)
-    return cluster.run_job("pipeline.py", f"root={root}", f"texts.import_from={texts}", *TINY)
+    return texts
+
+
+@pytest.fixture(scope="module")
+def finished_run(cluster: Cluster, root: str, texts_file: Path) -> subprocess.CompletedProcess[str]:
+    """The pipeline, submitted."""
+    return cluster.run_job("pipeline.py", f"root={root}", f"texts.import_from={texts_file}", *TINY)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,7 @@ def test_every_job_runs_by_submission(
     job: str,
     cluster: Cluster,
     root: str,
+    texts_file: Path,
     finished_run: subprocess.CompletedProcess[str],
     pictures: Path,
     tmp_path: Path,
@@ -129,6 +134,16 @@ def test_every_job_runs_by_submission(
             "num_merges=50",
             "finetune.num_steps=1",
             "finetune.batch_size=8",
+        ],
+        "sweep.py": [
+            "sweep=k_shots_seeds",
+            "sweep.space.matching.k=[1]",
+            "sweep.space.study.shots=[2]",
+            "sweep.space.study.seeds=[1]",
+            f"root={root}",
+            f"texts.import_from={texts_file}",
+            *[word for word in TINY if not word.startswith(("study.shots", "study.seeds"))],
+            "name=tiny-sweep",
         ],
         "pack.py": [f"data.path={pictures}", f"out={tmp_path}/packed"],
         "status.py": [root, "--run=tiny"],
@@ -292,7 +307,8 @@ def test_down_ends_this_cluster_and_no_other_ray(cluster, ray_local):
 def raylets(cluster: Cluster | None = None) -> set[int]:
     """Pids of raylets: of `cluster`, or all."""
     place = str(cluster.folder) if cluster else ""
-    return {p.pid for p in psutil.process_iter() if p.name() == "raylet" and place in marked(p)}
+    processes = psutil.process_iter(["name"])  # others end while they are looked at
+    return {p.pid for p in processes if p.info["name"] == "raylet" and place in marked(p)}
 
 
 def marked(process: psutil.Process) -> str:
