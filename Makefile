@@ -29,7 +29,8 @@ test: lint
 	$(tell-of-browser)
 	$(BIN)/python -m pytest -m "not long $(AND_NO_BROWSER)"
 
-# Also the longest: deaths on a cluster of several nodes, every job by submission, a faulty S3.
+# Also the longest: deaths on a cluster of several nodes, every job by submission, a faulty S3,
+# whole sweeps.
 test-all: lint
 	$(tell-of-browser)
 	$(BIN)/python -m pytest -m "$(NO_BROWSER)"

@@ -14,7 +14,12 @@ from gist_ray.operate.status import read_status
 from gist_ray.sweep.tables import EPOCHS, TEST, TRIALS
 from tests.sweep.conftest import sweep, write_sweep
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.usefixtures("ray_local"),
+]
 
 GRID = """
 search: grid
