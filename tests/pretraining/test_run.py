@@ -98,9 +98,9 @@ def test_pictures_with_captions_are_pretrained_on_just_so(ray_local, tmp_path, c
     assert f"Model: {tmp_path}/clip" in out
     load_clip(ClipConfig(model=f"local-dir:{tmp_path}/clip"))
     (quality,) = (tmp_path / "root" / "artifacts" / "pretrained").rglob("quality.json")
-    assert list(json.loads(quality.read_text())) == [
+    assert json.loads(quality.read_text()).keys() == {
         "near, R@1 among 3",
         "near, R@5 among 3",
         "far, R@1 among 3",
         "far, R@5 among 3",
-    ]
+    }
