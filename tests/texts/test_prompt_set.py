@@ -12,6 +12,7 @@ from gist_ray.texts.prompt_set import (
 from gist_ray.texts.prompting import build_prompts
 
 SHIPPED = ("aircraft", "birds", "butterflies", "dermatology", "flowers", "generic")
+WITH_TEXTS_OF_ITS_OWN = ("emoji",)
 
 
 def write(tmp_path, content):
@@ -21,7 +22,9 @@ def write(tmp_path, content):
 
 
 def test_the_shipped_sets_are_all_tested():
-    assert tuple(sorted(path.stem for path in (CONFIGS / "prompts").glob("*.yaml"))) == SHIPPED
+    there = {path.stem for path in (CONFIGS / "prompts").glob("*.yaml")}
+    assert there == {*SHIPPED, *WITH_TEXTS_OF_ITS_OWN}
+    assert all(load_prompt_set(name).prompts for name in WITH_TEXTS_OF_ITS_OWN)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
