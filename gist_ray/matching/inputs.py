@@ -13,7 +13,6 @@ from gist_ray.matching.vectors import (
     Vectors,
     find_places,
     find_vectors,
-    num_dimensions,
     read_blocks,
 )
 from gist_ray.schema import ERRORS, table
@@ -131,7 +130,7 @@ def gather_inputs(
         *_repeated_ids("text embeddings", text_vectors.ids),
         *_wrong_lengths("text embeddings", usable.column("text_id"), text_features),
     ]
-    image_dim, text_dim = num_dimensions(image_vectors), text_features.shape[1]
+    image_dim, text_dim = image_vectors.dim, text_features.shape[1]
     if image_dim != text_dim:
         problems.append(
             f"image embeddings have {image_dim} dimensions and text embeddings {text_dim}: they "

@@ -81,8 +81,8 @@ class MatchStatistics:
 
 def match_statistics(inputs: MatchingInputs, matches: pa.Table) -> MatchStatistics:
     """Statistics of a MATCHES table that was made from `inputs` (see `gather_inputs`)."""
-    images = image_statistics(inputs)
-    texts = text_statistics(inputs, matches)
+    images, class_means = image_statistics(inputs)
+    texts = text_statistics(inputs, matches, class_means)
     classes = class_statistics(inputs, matches, images, texts)
     flagged = pc.invert(texts.column("label_preserving"))
     summary = {
@@ -100,9 +100,15 @@ def match_statistics(inputs: MatchingInputs, matches: pa.Table) -> MatchStatisti
     return MatchStatistics(texts, classes, images, summary)
 
 
-def image_statistics(inputs: MatchingInputs) -> pa.Table:
-    """IMAGE_STATISTICS: each image's best text of its own class and of any other."""
+def image_statistics(inputs: MatchingInputs) -> tuple[pa.Table, np.ndarray]:
+    """IMAGE_STATISTICS: each image's best text of its own class and of any other.
+
+    From the same reading of the vectors also their means by class, (num_classes_with_images, dim)
+    float64.
+    """
     num_images, num_texts = len(inputs.image_labels), len(inputs.text_labels)
+    labels, places, counts = np.unique(inputs.image_labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(labels), inputs.text_features.shape[1]))
     own = np.empty(num_images, np.int64)
     other = np.empty(num_images, np.int64)
     own_similarity = np.empty(num_images, np.float32)
@@ -132,9 +138,11 @@ def image_statistics(inputs: MatchingInputs) -> pa.Table:
                 for chunk in chunks(rows, row_bytes)
             ),
         )
+        present, starts = np.unique(places[positions], return_index=True)
+        sums[present] += np.add.reduceat(features, starts, axis=0, dtype=np.float64)
     alone = np.isneginf(other_similarity)
     other_labels = inputs.text_labels[other]
-    return pa.table(
+    table = pa.table(
         [
             inputs.image_ids,
             pa.array(inputs.image_labels, pa.int32()),
@@ -148,18 +156,20 @@ def image_statistics(inputs: MatchingInputs) -> pa.Table:
         ],
         schema=IMAGE_STATISTICS,
     )
+    return table, sums / counts[:, None]
 
 
-def text_statistics(inputs: MatchingInputs, matches: pa.Table) -> pa.Table:
+def text_statistics(inputs: MatchingInputs, matches: pa.Table, class_means: np.ndarray) -> pa.Table:
     """TEXT_STATISTICS: how often each text is used, and which class's images it fits best.
 
-    The mean similarity to a class's images is the product with the mean of their vectors.
+    The mean similarity to a class's images is the product with the mean of their vectors,
+    `class_means` as `image_statistics` gives them.
     """
     used = pc.index_in(matches.column("text_id"), inputs.text_ids).to_numpy()
     best = used[matches.column("rank").to_numpy() == 0]
     num_texts = len(inputs.text_labels)
-    labels, means = _class_means(inputs)
-    similarity = inputs.text_features @ means.T
+    labels = np.unique(inputs.image_labels)
+    similarity = inputs.text_features @ class_means.T
     is_own = labels == inputs.text_labels[:, None]
     own = np.where(is_own, similarity, -np.inf).max(axis=1)
     others = np.where(is_own, -np.inf, similarity)
@@ -180,17 +190,6 @@ def text_statistics(inputs: MatchingInputs, matches: pa.Table) -> pa.Table:
         ],
         schema=TEXT_STATISTICS,
     )
-
-
-def _class_means(inputs: MatchingInputs) -> tuple[np.ndarray, np.ndarray]:
-    """The labels that have images, (num_labels,), and the means of their vectors, (num_labels,
-    dim) float64."""
-    labels, places, counts = np.unique(inputs.image_labels, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(labels), inputs.text_features.shape[1]))
-    for positions, features in inputs.image_blocks(BLOCK_BYTES):
-        present, starts = np.unique(places[positions], return_index=True)
-        sums[present] += np.add.reduceat(features, starts, axis=0, dtype=np.float64)
-    return labels, sums / counts[:, None]
 
 
 def class_statistics(

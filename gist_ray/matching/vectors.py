@@ -8,7 +8,7 @@ never holds more.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,16 @@ class Vectors:
 
     ids: pa.Array
     pieces: Sequence[tuple[int, Callable[[], pa.Table]]]
+
+    @cached_property
+    def dim(self) -> int:
+        """The length of a vector. Reads a piece."""
+        return embedding_matrix(self.pieces[0][1]()).shape[1]
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """(num_pieces,) the row after the last of each piece."""
+        return np.cumsum([num_rows for num_rows, _ in self.pieces])
 
 
 def stored_vectors(artifact: Artifact, id_column: str) -> Vectors:
@@ -75,10 +85,9 @@ def read_blocks(
 
     A block is one or more whole parts, of about `block_bytes`, so that no part is read twice.
     """
-    most_rows = block_bytes / (4 * num_dimensions(vectors))
+    most_rows = block_bytes / (4 * vectors.dim)
     by_place = np.argsort(places, kind="stable")
-    part_ends = np.cumsum([num_rows for num_rows, _ in vectors.pieces])
-    ends = np.searchsorted(places[by_place], part_ends)
+    ends = np.searchsorted(places[by_place], vectors.ends)
     start = 0
     for part, end in enumerate(ends):
         is_full = end == len(places) or ends[part + 1] - start > most_rows
@@ -88,20 +97,14 @@ def read_blocks(
             start = end
 
 
-def num_dimensions(vectors: Vectors) -> int:
-    """The length of a vector, also where none is wanted."""
-    return embedding_matrix(vectors.pieces[0][1]()).shape[1]
-
-
 def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
     """The embeddings of the rows `places` (num_places,), (num_places, dim) float32."""
     by_place = np.argsort(places, kind="stable")
-    ends = np.cumsum([num_rows for num_rows, _ in vectors.pieces])
-    bounds = np.searchsorted(places[by_place], ends)
+    bounds = np.searchsorted(places[by_place], vectors.ends)
     found = [
         (read, targets, end - num_rows)
         for (num_rows, read), targets, end in zip(
-            vectors.pieces, np.split(by_place, bounds)[:-1], ends, strict=True
+            vectors.pieces, np.split(by_place, bounds)[:-1], vectors.ends, strict=True
         )
         if len(targets)
     ]
