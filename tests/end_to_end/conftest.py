@@ -19,7 +19,7 @@ WORLD = {
     "test_per_species": 4,
 }
 
-TINY_STAGES = [
+TINY_TRIAL = [
     "study.trainings=[gist]",
     "study.shots=[2]",
     "study.seeds=[1]",
@@ -27,8 +27,8 @@ TINY_STAGES = [
     "finetune.batch_size=8",
     "finetune.precision=fp32",
     "evaluation.num_bootstrap=50",
-    "matching.k=1",
 ]
+TINY_STAGES = [*TINY_TRIAL, "matching.k=1"]
 """Settings that make every stage small."""
 
 

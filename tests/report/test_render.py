@@ -1,32 +1,14 @@
 import dataclasses
 import re
-from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
 
 from gist_ray.report.render import render
 from gist_ray.schema import ERRORS, MANIFEST, METRICS, table
+from tests.page.reading import Page
 
 ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></style></svg>{{ 7 * 7 }}&lt;"
-
-
-class Page(HTMLParser):
-    """The tags of a page as a browser would see them, and its text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.text = [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def of(self, name):
-        return [attrs for tag, attrs in self.tags if tag == name]
 
 
 def poisoned(value: pa.Table | list | dict, keep: set[str]):

@@ -9,7 +9,7 @@ from gist_ray.commandline import choices_of_axes, chosen_groups, compose_values
 from gist_ray.config import build
 from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.sweep.config import SweepRun
-from tests.end_to_end.conftest import WORLD, texts_from_notes
+from tests.end_to_end.conftest import TINY_TRIAL, WORLD, texts_from_notes
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +20,7 @@ def tiny_words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [
         *[f"data.{name}={value}" for name, value in WORLD.items()],
         f"texts.import_from={texts}",
-        "study.trainings=[gist]",
-        "study.shots=[2]",
-        "study.seeds=[1]",
-        "finetune.num_steps=2",
-        "finetune.batch_size=8",
-        "finetune.precision=fp32",
-        "evaluation.num_bootstrap=50",
+        *TINY_TRIAL,
     ]
 
 

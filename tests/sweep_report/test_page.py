@@ -1,6 +1,5 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -8,26 +7,9 @@ from gist_ray import storage
 from gist_ray.sweep_report.held_out import held_out_rows
 from gist_ray.sweep_report.page import render, write_sweep_report
 from gist_ray.sweep_report.tables import read_sweep
+from tests.page.reading import Page
 
 ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></style></svg>{{ 7 * 7 }}&lt;$"
-
-
-class Page(HTMLParser):
-    """The tags of a page as a browser would see them, and its text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.text = [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def of(self, name):
-        return [attrs for tag, attrs in self.tags if tag == name]
 
 
 def page_of(fake, folder):
