@@ -137,12 +137,12 @@ def load_pairs(rows: int, folder: Path) -> Work:
 
 
 STAGES: dict[str, tuple[Callable[[int, Path], Work], int]] = {
-    "draw pictures": (draw_pictures, 1000),
-    "embed images": (embed_images, 1000),
-    "clean texts": (clean_texts, 1000),
-    "match": (match, 20_000),
-    "load pairs": (load_pairs, 1000),
-    "evaluate": (evaluate, 2000),
+    "draw pictures": (draw_pictures, 2000),
+    "embed images": (embed_images, 2000),
+    "clean texts": (clean_texts, 4000),
+    "match": (match, 100_000),
+    "load pairs": (load_pairs, 2000),
+    "evaluate": (evaluate, 10_000),
 }
 """What prepares a stage, and its rows at x1."""
 

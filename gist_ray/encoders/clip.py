@@ -20,6 +20,9 @@ from gist_ray.errors import UserError
 
 EMBEDDED_MODEL = "butterfly-clip"
 
+TEXTS_AT_ONCE = 1024
+"""How many texts are tokenized at once: a tokenizer keeps far more of a text than its tokens."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -161,13 +164,14 @@ def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
     With one place more, a text that was cut shows a word where its forced end token was.
     """
     check_clip(config)
-    if not texts:
-        return []
     tokenizer = open_clip.get_tokenizer(open_clip_name(config))
     length = tokenizer.context_length
-    cut = tokenizer(list(texts), context_length=length)
-    longer = tokenizer(list(texts), context_length=length + 1)
-    return (longer[:, :length] == cut).all(dim=1).tolist()
+    fits: list[bool] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        some = list(texts[start : start + TEXTS_AT_ONCE])
+        cut, longer = tokenizer(some, context_length=length), tokenizer(some, length + 1)
+        fits += (longer[:, :length] == cut).all(dim=1).tolist()
+    return fits
 
 
 def _dtype(clip: Clip) -> torch.dtype:

@@ -3,7 +3,7 @@
 Whatever is chosen is chosen on val; test is only read to measure what is already fixed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,16 +24,16 @@ from gist_ray.evaluation.metrics import (
 )
 from gist_ray.evaluation.probe import Probe
 from gist_ray.evaluation.sgd_probe import fit_sgd_probe
-from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
 from gist_ray.schema import METRICS, PREDICTIONS, table
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """One split. features: (num_images, dim) float32, L2-normalised; labels: (num_images,)."""
+    """One split. image_ids: (num_images,) strings; features: (num_images, dim) float32,
+    L2-normalised; labels: (num_images,)."""
 
-    image_ids: Sequence[str]
+    image_ids: pa.Array
     features: np.ndarray
     labels: np.ndarray
 
@@ -80,21 +80,18 @@ def evaluate(
     """
     probe = fit_linear_probe(train, val, num_classes, setting.seed, config)
     heads = build_heads(probe, class_texts, template_features, logit_scale, config.best_texts_m)
-    places = []
-    parts: dict[str, list[tuple[Outcomes, pa.Table]]] = {name: [] for name in heads}
+    places, image_ids = [], []
+    parts: dict[str, list[tuple[Outcomes, pa.DictionaryArray]]] = {name: [] for name in heads}
     for place, images in test:
         places.append(place)
+        image_ids.append(images.image_ids)
         for name, head in heads.items():
-            probabilities = probabilities_of(head, images.features)
-            parts[name].append(
-                (
-                    outcomes(probabilities, images.labels),
-                    predictions_table(images, probabilities, class_texts),
-                )
-            )
+            found = outcomes(probabilities_of(head, images.features), images.labels)
+            parts[name].append((found, _explanations(images.features, found, class_texts)))
     if not places:
         raise UserError(NO_IMAGE)
     order = np.argsort(np.concatenate(places))
+    ids = pa.concat_arrays(image_ids).take(pa.array(order))
     rows: list[dict[str, object]] = []
     predictions = {}
     for name, head in heads.items():
@@ -103,7 +100,8 @@ def evaluate(
             rows += _metric_rows(name, "val", found, setting, config)
         found = join_outcomes([part for part, _ in parts[name]], order)
         rows += _metric_rows(name, "test", found, setting, config)
-        predictions[name] = pa.concat_tables([part for _, part in parts[name]]).take(order)
+        explanations = pa.concat_arrays([part for _, part in parts[name]]).take(pa.array(order))
+        predictions[name] = _predictions(ids, found, explanations)
     return Evaluation(table(rows, METRICS), predictions)
 
 
@@ -138,30 +136,6 @@ def validate(
     )
 
 
-def predictions_table(
-    images: LabelledImages, probabilities: np.ndarray, class_texts: ClassTexts | None
-) -> pa.Table:
-    """A PREDICTIONS table from probabilities (num_images, num_classes); the explanation is the
-    text of the predicted class that is most similar to the image, null without class_texts."""
-    ranked = top_k(probabilities, 5)
-    predicted = ranked[:, 0]
-    explanations: list[str | None] = [None] * len(predicted)
-    if class_texts is not None:
-        best = match_topk(images.features, predicted, class_texts.features, class_texts.labels, 1)
-        explanations = [class_texts.texts[index] for index in best.text_index[:, 0]]
-    return pa.table(
-        [
-            pa.array(images.image_ids, pa.string()),
-            pa.array(images.labels, pa.int32()),
-            pa.array(predicted, pa.int32()),
-            pa.array(ranked.tolist(), pa.list_(pa.int32())),
-            pa.array(probabilities[np.arange(len(predicted)), predicted].astype(np.float32)),
-            pa.array(explanations, pa.string()),
-        ],
-        schema=PREDICTIONS,
-    )
-
-
 def fit_linear_probe(
     train: LabelledImages,
     val: LabelledImages,
@@ -175,6 +149,35 @@ def fit_linear_probe(
     return fit_sgd_probe(*arrays, seed) if config.probe == "sgd" else fit_probe(*arrays)
 
 
+def _explanations(
+    features: np.ndarray, found: Outcomes, class_texts: ClassTexts | None
+) -> pa.DictionaryArray:
+    """(num_images,) the text of the predicted class that is most similar to the image, null without
+    class_texts. As indices, for there are few texts and many images."""
+    if class_texts is None:
+        return pa.nulls(len(features), pa.dictionary(pa.int32(), pa.string()))
+    arrays = (features, found.predicted, class_texts.features, class_texts.labels)
+    best = match_topk(*arrays, 1).text_index[:, 0]
+    return pa.DictionaryArray.from_arrays(pa.array(best, pa.int32()), class_texts.texts)
+
+
+def _predictions(ids: pa.Array, found: Outcomes, explanations: pa.DictionaryArray) -> pa.Table:
+    """A PREDICTIONS table; a row per image."""
+    num_images, num_ranked = found.ranked.shape
+    starts = pa.array(np.arange(num_images + 1) * num_ranked, pa.int32())
+    return pa.table(
+        [
+            ids,
+            pa.array(found.labels, pa.int32()),
+            pa.array(found.predicted, pa.int32()),
+            pa.ListArray.from_arrays(starts, found.ranked.ravel()),
+            pa.array(found.confidence.astype(np.float32)),
+            explanations.dictionary_decode(),
+        ],
+        schema=PREDICTIONS,
+    )
+
+
 def _metric_rows(
     head: str,
     split: str,
@@ -182,7 +185,7 @@ def _metric_rows(
     setting: Setting,
     config: EvaluationConfig,
 ) -> list[dict[str, object]]:
-    values = weighted_metrics(found, np.ones((len(found.labels), 1)))
+    values = weighted_metrics(found, [np.ones((len(found.labels), 1))])
     intervals = metric_intervals(found, config.num_bootstrap, config.confidence, setting.seed)
     return [
         {

@@ -24,9 +24,10 @@ def bootstrap_weights(
     for start in range(0, num_resamples, step):
         width = min(step, num_resamples - start)
         drawn = rng.integers(num_items, size=(width, num_items))
-        drawn += np.arange(width)[:, None] * num_items
-        counts = np.bincount(drawn.ravel(), minlength=width * num_items)
-        yield counts.reshape(width, num_items).T.astype(np.float64)
+        drawn *= width
+        drawn += np.arange(width)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=num_items * width)
+        yield counts.reshape(num_items, width).astype(np.float64)
 
 
 def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -41,14 +42,8 @@ def metric_intervals(
     """Percentile intervals of all METRIC_NAMES from resamples of the test images. They hold the
     trained model fixed: another draw of the training set is not in them."""
     rng = np.random.default_rng(seed)
-    pieces = [
-        weighted_metrics(found, weights)
-        for weights in bootstrap_weights(len(found.labels), num_bootstrap, rng)
-    ]
-    return {
-        name: percentile_interval(np.concatenate([piece[name] for piece in pieces]), confidence)
-        for name in METRIC_NAMES
-    }
+    values = weighted_metrics(found, bootstrap_weights(len(found.labels), num_bootstrap, rng))
+    return {name: percentile_interval(values[name], confidence) for name in METRIC_NAMES}
 
 
 def seeds_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | None:

@@ -4,11 +4,12 @@ Each metric is a ratio of sums over images, so one pass with a weight per image 
 the value (weights of 1) and its bootstrap distribution (how often each image was drawn).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 
 from gist_ray.errors import UserError
 from gist_ray.matching.similarity import top_k
@@ -22,15 +23,19 @@ NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split c
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What the metrics need of each image. labels, predicted: (num_images,) int64; right:
-    (num_images, 3) bool, whether the label is among the first 1, 3 and 5; confidence: (num_images,)
-    probability of the predicted class."""
+    """What is kept of each image. labels: (num_images,) int64; ranked: (num_images, 5 at most)
+    int32, the classes by falling probability; confidence: (num_images,) probability of the
+    first."""
 
     labels: np.ndarray
-    predicted: np.ndarray
-    right: np.ndarray
+    ranked: np.ndarray
     confidence: np.ndarray
     num_classes: int
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """(num_images,) int32"""
+        return self.ranked[:, 0]
 
 
 def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
@@ -41,23 +46,16 @@ def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
     """
     if not len(labels):
         raise UserError(NO_IMAGE)
-    hits = top_k(probabilities, max(TOPS)) == labels[:, None]
-    predicted = probabilities.argmax(axis=1)
-    return Outcomes(
-        labels.astype(np.int64),
-        predicted,
-        np.stack([hits[:, :top].any(axis=1) for top in TOPS], axis=1),
-        probabilities[np.arange(len(labels)), predicted],
-        probabilities.shape[1],
-    )
+    ranked = top_k(probabilities, max(TOPS)).astype(np.int32)
+    confidence = probabilities[np.arange(len(labels)), ranked[:, 0]]
+    return Outcomes(labels.astype(np.int64), ranked, confidence, probabilities.shape[1])
 
 
 def join_outcomes(parts: Sequence[Outcomes], order: np.ndarray) -> Outcomes:
     """The images of `parts` one after another, then in `order` (num_images,)."""
     return Outcomes(
         np.concatenate([part.labels for part in parts])[order],
-        np.concatenate([part.predicted for part in parts])[order],
-        np.concatenate([part.right for part in parts])[order],
+        np.concatenate([part.ranked for part in parts])[order],
         np.concatenate([part.confidence for part in parts])[order],
         parts[0].num_classes,
     )
@@ -70,40 +68,51 @@ def compute_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, 
     classes with images or predictions; ece uses 15 bins of equal width (Guo et al. 2017). With 5
     classes or fewer top5 is 1.
     """
-    found = outcomes(probabilities, labels)
-    ones = np.ones((len(labels), 1))
-    return {name: float(values[0]) for name, values in weighted_metrics(found, ones).items()}
+    found, ones = outcomes(probabilities, labels), np.ones((len(labels), 1))
+    return {name: float(values[0]) for name, values in weighted_metrics(found, [ones]).items()}
 
 
-def weighted_metrics(found: Outcomes, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """METRIC_NAMES -> (num_resamples,) for weights (num_images, num_resamples) >= 0."""
-    total = weights.sum(axis=0)
-    top1 = found.right[:, 0]
-    values = dict(
-        zip(("top1", "top3", "top5"), found.right.T.astype(float) @ weights / total, strict=True)
-    )
+def weighted_metrics(found: Outcomes, pieces: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """METRIC_NAMES -> (num_resamples,) for weights >= 0 in pieces (num_images, some)."""
+    sums = _sums_over_images(found)
+    values = [_metrics_of_sums(sums @ weights, found.num_classes) for weights in pieces]
+    return {name: np.concatenate([piece[name] for piece in values]) for name in METRIC_NAMES}
 
-    support = _sums(found.labels, found.num_classes, weights)
-    predicted = _sums(found.predicted, found.num_classes, weights)
-    correct = _sums(found.labels[top1], found.num_classes, weights[top1])
+
+def _sums_over_images(found: Outcomes) -> csc_array:
+    """(num_sums, num_images): what each image adds to which sum. The sums, in this order: images,
+    those right among the first 1, 3 and 5; per class the images with its label, those predicted as
+    it, those right; per calibration bin what confidence exceeds being right."""
+    num_images, num_classes = len(found.labels), found.num_classes
+    hits = found.ranked == found.labels[:, None]
+    right = np.stack([hits[:, :top].any(axis=1) for top in TOPS], axis=1)
+    bins = np.ceil(found.confidence * NUM_CALIBRATION_BINS).astype(np.int64) - 1
+    bins = np.clip(bins, 0, NUM_CALIBRATION_BINS - 1)
+    first = 1 + len(TOPS)
+    of_class = (first, first + num_classes, first + 2 * num_classes, first + 3 * num_classes)
+    places = np.empty((num_images, first + 4), np.int32)
+    amounts = np.ones(places.shape)
+    places[:, :first], amounts[:, 1:first] = np.arange(first), right
+    places[:, first] = of_class[0] + found.labels
+    places[:, first + 1] = of_class[1] + found.predicted
+    places[:, first + 2], amounts[:, first + 2] = of_class[2] + found.labels, right[:, 0]
+    places[:, first + 3], amounts[:, first + 3] = of_class[3] + bins, found.confidence - right[:, 0]
+    starts = np.arange(num_images + 1) * places.shape[1]
+    shape = (of_class[3] + NUM_CALIBRATION_BINS, num_images)
+    return csc_array((amounts.ravel(), places.ravel(), starts), shape=shape)
+
+
+def _metrics_of_sums(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
+    """METRIC_NAMES -> (num_resamples,); sums: (num_sums, num_resamples) as above."""
+    of_all, rest = sums[: 1 + len(TOPS)], sums[1 + len(TOPS) :]
+    support, predicted, correct = rest[: 3 * num_classes].reshape(3, num_classes, -1)
+    total, gap = of_all[0], rest[3 * num_classes :]
+    values = {f"top{top}": right / total for top, right in zip(TOPS, of_all[1:], strict=True)}
     present = support > 0
     recall = np.divide(correct, support, out=np.zeros_like(correct), where=present)
     values["mean_per_class"] = recall.sum(axis=0) / present.sum(axis=0)
     either = support + predicted > 0
     f1 = np.divide(2 * correct, support + predicted, out=np.zeros_like(correct), where=either)
     values["macro_f1"] = f1.sum(axis=0) / either.sum(axis=0)
-
-    bins = np.ceil(found.confidence * NUM_CALIBRATION_BINS).astype(np.int64) - 1
-    bins = np.clip(bins, 0, NUM_CALIBRATION_BINS - 1)
-    gap = (found.confidence - top1)[:, None] * weights
-    values["ece"] = np.abs(_sums(bins, NUM_CALIBRATION_BINS, gap)).sum(axis=0) / total
+    values["ece"] = np.abs(gap).sum(axis=0) / total
     return values
-
-
-def _sums(groups: np.ndarray, num_groups: int, weights: np.ndarray) -> np.ndarray:
-    """Sums (num_groups, num_resamples) of the rows of `weights` by group (num_images,)."""
-    num_images = len(groups)
-    membership = csr_array(
-        (np.ones(num_images), (groups, np.arange(num_images))), shape=(num_groups, num_images)
-    )
-    return membership @ weights

@@ -143,7 +143,7 @@ def _found(images: pa.Table, vectors: Vectors) -> tuple[pa.Table, np.ndarray]:
 
 def _labelled(images: pa.Table, features: np.ndarray) -> LabelledImages:
     return LabelledImages(
-        images.column("image_id").to_pylist(),
+        images.column("image_id").combine_chunks(),
         features,
         images.column("label").to_numpy().astype(np.int64),
     )

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from gist_ray.errors import UserError
@@ -28,7 +29,7 @@ def unit(features: np.ndarray) -> np.ndarray:
 def images(name: str, per_class: int, seed: int) -> LabelledImages:
     labels = np.repeat(np.arange(NUM_CLASSES), per_class)
     noise = np.random.default_rng(seed).normal(size=(len(labels), 12))
-    ids = [f"{name}{number}" for number in range(len(labels))]
+    ids = pa.array([f"{name}{number}" for number in range(len(labels))])
     return LabelledImages(ids, unit(CENTRES[labels] + 0.25 * noise), labels)
 
 
@@ -62,7 +63,7 @@ def in_blocks(images: LabelledImages) -> Iterator[tuple[np.ndarray, LabelledImag
     """Of seven images each, not in their order."""
     for start in reversed(range(0, len(images.labels), 7)):
         rows = np.arange(start, min(start + 7, len(images.labels)))
-        ids = [images.image_ids[row] for row in rows]
+        ids = images.image_ids.take(pa.array(rows))
         yield rows, LabelledImages(ids, images.features[rows], images.labels[rows])
 
 
@@ -97,7 +98,7 @@ def test_predictions_agree_with_metrics_and_explain_themselves() -> None:
     for head, predictions in found.predictions.items():
         assert predictions.schema == PREDICTIONS
         rows = predictions.to_pylist()
-        assert [row["image_id"] for row in rows] == list(test.image_ids)
+        assert [row["image_id"] for row in rows] == test.image_ids.to_pylist()
         correct = np.mean([row["label"] == row["predicted"] for row in rows])
         assert top1[f"gist/{head}"] == pytest.approx(correct)
         for row, features in zip(rows, test.features, strict=True):
@@ -126,7 +127,9 @@ def test_heads_without_their_inputs_are_left_out() -> None:
 
 
 def test_no_val_images_and_few_classes() -> None:
-    none = LabelledImages([], np.empty((0, 12), np.float32), np.empty(0, int))
+    none = LabelledImages(
+        pa.array([], pa.string()), np.empty((0, 12), np.float32), np.empty(0, int)
+    )
     found = run(val=none)
     assert set(found.metrics.column("split").to_pylist()) == {"test"}
 
@@ -139,6 +142,8 @@ def test_the_sgd_probe_is_used_when_asked_for() -> None:
 
 
 def test_an_empty_test_split_is_an_error() -> None:
-    none = LabelledImages([], np.empty((0, 12), np.float32), np.empty(0, int))
+    none = LabelledImages(
+        pa.array([], pa.string()), np.empty((0, 12), np.float32), np.empty(0, int)
+    )
     with pytest.raises(UserError, match="no labelled image to evaluate"):
         run(test=none)

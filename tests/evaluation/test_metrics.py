@@ -42,7 +42,9 @@ def test_weights_are_repetitions() -> None:
     rng = np.random.default_rng(0)
     probabilities, labels = rng.dirichlet(np.ones(4), size=12), rng.integers(4, size=12)
     weights = rng.integers(0, 3, size=(12, 5))
-    found = weighted_metrics(outcomes(probabilities, labels), weights.astype(float))
+    found = weighted_metrics(
+        outcomes(probabilities, labels), np.split(weights.astype(float), [2], axis=1)
+    )
     for resample in range(5):
         drawn = np.repeat(np.arange(12), weights[:, resample])
         expected = compute_metrics(probabilities[drawn], labels[drawn])
