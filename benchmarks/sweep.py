@@ -1,9 +1,10 @@
 """A sweep of k, shots and seeds against as many separate runs: seconds, and their ratio.
 
 Every trial and every run trains once on the embedded set and is measured on test, with ready-made
-texts. The separate runs, `jobs/pipeline.py` one after the other, are timed twice where
---also-shared is given: each with a store of its own, and all with one store, where what an earlier
-run has made is found.
+texts. The separate runs, `jobs/pipeline.py` one after the other with a store each, are timed a
+second time where --also-shared is given: with one store for all, where what an earlier run has made
+is found. --alone N times N of the separate runs, spread over the grid; their mean stands for the
+rest.
 """
 
 import argparse
@@ -43,31 +44,35 @@ def main() -> None:
             f"finetune.num_steps={arguments.steps}",
         ]
         swept = _sweep(folder, words, arguments)
-        alone = [_run(folder / f"alone{i}", words, point) for i, point in enumerate(points)]
+        print(f"made by the sweep: {dict(_made(folder / 'swept'))}", flush=True)
+        timed = points[:: -(-len(points) // (arguments.alone or len(points)))]
+        alone = [_run(folder / f"alone{i}", words, point) for i, point in enumerate(timed)]
         shared = []
         if arguments.also_shared:
             shared = [_run(folder / "shared", words, point) for point in points]
         made = _made(folder / "swept")
-        apart = sum((_made(folder / f"alone{i}") for i in range(len(points))), Counter())
+        apart = sum((_made(folder / f"alone{i}") for i in range(len(timed))), Counter())
+    separate, on_one_store = len(points) / len(timed) * sum(alone), sum(shared)
     numbers = {
         "trials": len(points),
         "steps": arguments.steps,
         "sweep_s": round(swept, 1),
-        "separate_s": round(sum(alone), 1),
+        "separate_s": round(separate, 1),
         "separate_each_s": [round(seconds, 1) for seconds in alone],
-        "separate_on_one_store_s": round(sum(shared), 1) or None,
-        "ratio": round(swept / sum(alone), 3),
-        "ratio_on_one_store": round(swept / sum(shared), 3) if shared else None,
+        "separate_on_one_store_s": round(on_one_store, 1) or None,
+        "ratio": round(swept / separate, 3),
+        "ratio_on_one_store": round(swept / on_one_store, 3) if shared else None,
         "artifacts_of_sweep": dict(made),
         "artifacts_of_separate_runs": dict(apart),
     }
+    of = "" if len(timed) == len(points) else f", from {len(timed)} of them"
     rows = [
         ["the sweep", f"{swept:.0f}", "1.00"],
-        ["separate runs", f"{sum(alone):.0f}", f"{swept / sum(alone):.2f}"],
+        [f"separate runs{of}", f"{separate:.0f}", f"{swept / separate:.2f}"],
     ]
     if shared:
-        ratio = f"{swept / sum(shared):.2f}"
-        rows.append(["separate runs on one store", f"{sum(shared):.0f}", ratio])
+        ratio = f"{swept / on_one_store:.2f}"
+        rows.append(["separate runs on one store", f"{on_one_store:.0f}", ratio])
     say_table(f"{len(points)} trainings", ["", "seconds", "the sweep's share"], rows)
     record("sweep", numbers, arguments.out)
 
@@ -79,6 +84,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--seeds", type=int, default=3, help=f"how many of {SEEDS}")
     made.add_argument("--steps", type=int, default=100, help="of each training")
     made.add_argument("--whole", action="store_true", help="all 5 x 3 x 3")
+    made.add_argument("--alone", type=int, metavar="N", help="time N of the separate runs")
     made.add_argument("--also-shared", action="store_true", help="separate runs on one store too")
     arguments = made.parse_args()
     if arguments.whole:

@@ -81,6 +81,16 @@ class Reading:
     """Rows that could not be used, as rows of an ERRORS table."""
 
 
+def read_given_table(uri: str) -> pa.Table:
+    """A Parquet file that a user gave. Raises UserError if there is none."""
+    try:
+        return storage.read_parquet(uri)
+    except FileNotFoundError as error:
+        raise UserError(f"{uri}: there is no such file.") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{uri}: is not a Parquet file ({error}).") from error
+
+
 def images_table(images: Iterable[LabelledImage]) -> pa.Table:
     """The images as an IMAGES table. Raises UserError for names that no table can hold."""
     images = list(images)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray import storage
-from gist_ray.datasets.reading import locate, parent, relative_path
+from gist_ray.datasets.reading import locate, parent, read_given_table, relative_path
 from gist_ray.errors import UserError
 from gist_ray.schema import PAIRS, stable_ids
 
@@ -66,12 +66,7 @@ def read_captions(uri: str) -> CaptionTable:
 
 
 def _read(uri: str) -> pa.Table:
-    try:
-        given = storage.read_parquet(uri)
-    except FileNotFoundError as error:
-        raise UserError(f"captions={uri}: there is no such file.") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"captions={uri}: is not a Parquet file ({error}).") from error
+    given = read_given_table(uri)
     needed = CAPTIONS.names[:3]
     if missing := [name for name in needed if name not in given.column_names]:
         raise UserError(

@@ -18,6 +18,7 @@ from gist_ray.matching.inputs import usable_texts
 from gist_ray.progress import Progress
 from gist_ray.schema import TEXTS, table
 from gist_ray.stages.data import Data
+from gist_ray.stages.sample import Sample
 from gist_ray.texts.prompt_set import zero_shot_prompts
 
 NAME_PREFIX = "name/"
@@ -65,7 +66,7 @@ def embedded_by_tuned(
     tuned: Stage,
     data: Data,
     texts: Stage,
-    shots: Stage,
+    sample: Sample,
     base: Embedded,
     *,
     with_test: bool = True,
@@ -73,11 +74,11 @@ def embedded_by_tuned(
     """The stages of the model that the stage `tuned` leaves. Of the images it takes what its
     evaluation needs, the sample's and test's, as far as `base` could read them; without test where
     it is only validated."""
-    images_of = {"tuned": tuned, "manifest": data.stage, "shots": shots, "base": base.images}
+    images_of = {"manifest": data.stage, "shots": sample.stage, "base": base.images}
     of_model = {} if with_test else {"without": "test"}
     return Embedded(
         {},
-        _images(config, name, None, data, images_of, of_model),
+        _images(config, name, None, data, {"tuned": tuned, **images_of}, of_model),
         _texts(config, name, None, data, {"tuned": tuned, "texts": texts}, {}),
     )
 

@@ -27,7 +27,7 @@ from gist_ray.matching.vectors import (
 from gist_ray.progress import Progress
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import NAME_PREFIX, Embedded
-from gist_ray.stages.training import draw_name
+from gist_ray.stages.sample import Sample
 
 WITHOUT_K = ("frozen", "class_name", "all")
 """Trainings that `matching.k` does not change."""
@@ -36,15 +36,13 @@ WITHOUT_K = ("frozen", "class_name", "all")
 def evaluation_stage(
     config: RunConfig,
     training: str,
-    num_shots: int | None,
-    seed: int,
+    sample: Sample,
     data: Data,
     texts: Stage,
-    shots: Stage,
     model: Embedded,
 ) -> Stage:
     """METRICS as the artifact's rows, and the test predictions of each head beside them."""
-    setting = setting_of(config, training, num_shots, seed)
+    setting = setting_of(config, training, sample)
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         features = read_features(data.manifest, inputs, len(data.classes))
@@ -64,28 +62,28 @@ def evaluation_stage(
             storage.write_parquet(writer.file(f"predictions/{head}.parquet"), predictions)
 
     return Stage(
-        f"evaluate {training} {draw_name(num_shots, seed)}",
+        f"evaluate {training} {sample.name}",
         "evaluation",
         {**asdict(config.evaluation), **asdict(setting)},
         run,
         {
             "manifest": data.stage,
             "texts": texts,
-            "shots": shots,
+            "shots": sample.stage,
             "image_embeddings": model.images,
             "text_embeddings": model.texts,
         },
     )
 
 
-def setting_of(config: RunConfig, training: str, num_shots: int | None, seed: int) -> Setting:
+def setting_of(config: RunConfig, training: str, sample: Sample) -> Setting:
     """What the rows of an evaluation say they are of."""
     return Setting(
         training=training,
         backbone=" ".join(filter(None, [config.clip.model, config.clip.pretrained])),
         k=None if training in WITHOUT_K else config.matching.k,
-        shots=num_shots,
-        seed=seed,
+        shots=sample.num_shots,
+        seed=sample.seed,
     )
 
 

@@ -17,9 +17,10 @@ from gist_ray.flow import Stage
 from gist_ray.stages.data import Data, read_data
 from gist_ray.stages.embedding import Embedded, clip_key, embedded, embedded_by_tuned
 from gist_ray.stages.evaluation import evaluation_stage
+from gist_ray.stages.sample import Sample, sample_of
 from gist_ray.stages.statistics import statistics_stage
 from gist_ray.stages.texts import texts_stage
-from gist_ray.stages.training import draw_name, finetune_stage, match_stage, sample_stage
+from gist_ray.stages.training import finetune_stage, match_stage
 from gist_ray.stages.validation import validation_stage
 
 FROZEN = "frozen"
@@ -71,16 +72,16 @@ def build_graph(
         num_shots = None if choice == "full" else choice
         for seed in config.study.seeds:
             draw = (num_shots, seed)
-            shots = sample_stage(config, *draw, data)
-            evaluations[FROZEN, *draw] = evaluate(config, FROZEN, *draw, data, texts, shots, base)
+            sample = sample_of(config, *draw, data)
+            evaluations[FROZEN, *draw] = evaluate(config, FROZEN, sample, data, texts, base)
             for training in config.study.trainings:
                 match, tuned = _matched_and_tuned(
-                    config, training, *draw, data, texts, shots, base, matcher, measure
+                    config, training, sample, data, texts, base, matcher, measure
                 )
                 if match is not None:
                     matches[training, seed] = match
                 evaluations[training, *draw] = evaluate(
-                    config, training, *draw, data, texts, shots, tuned
+                    config, training, sample, data, texts, tuned
                 )
     match = matches.get((shown_training(config), config.study.seeds[0]))
     statistics = None if match is None else statistics_stage(match, data)
@@ -95,31 +96,26 @@ def build_graph(
 def _matched_and_tuned(
     config: RunConfig,
     training: str,
-    num_shots: int | None,
-    seed: int,
+    sample: Sample,
     data: Data,
     texts: Stage,
-    shots: Stage,
     base: Embedded,
     matcher: Embedded,
     measure: Measure,
 ) -> tuple[Stage | None, Embedded]:
     """The match of the last round, and the model that was tuned on it. The first round is that of
     a run with one, key for key; each further one matches by the model of the round before."""
-    draw = (num_shots, seed)
-    match = match_stage(config, training, seed, data, texts, matcher)
-    tune = finetune_stage(config, training, *draw, data, texts, shots, match, base)
-    name = f"{training} {draw_name(*draw)}"
+    match = match_stage(config, training, sample, data, texts, matcher)
+    tune = finetune_stage(config, training, sample, data, texts, match, base)
+    name = f"{training} {sample.name}"
     of_tuned = partial(embedded_by_tuned, config, with_test=measure == "test")
-    tuned = of_tuned(name, tune, data, texts, shots, base)
+    tuned = of_tuned(name, tune, data, texts, sample, base)
     num_rounds = config.matching.rounds if training == "gist" else 1
     for number in range(2, num_rounds + 1):
         again = f" round {number}"
-        match = match_stage(
-            config, training, seed, data, texts, tuned, shots, draw_name(*draw) + again
-        )
-        tune = finetune_stage(config, training, *draw, data, texts, shots, match, base, again)
-        tuned = of_tuned(name + again, tune, data, texts, shots, base)
+        match = match_stage(config, training, sample, data, texts, tuned, again)
+        tune = finetune_stage(config, training, sample, data, texts, match, base, again)
+        tuned = of_tuned(name + again, tune, data, texts, sample, base)
     return match, tuned
 
 

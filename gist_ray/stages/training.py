@@ -1,4 +1,4 @@
-"""The few-shot sample, the match and the fine-tuning of one training."""
+"""The match and the fine-tuning of one training."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import pairs_of_matches, pairs_of_names, sampled_images
 from gist_ray.config import RunConfig
-from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
@@ -22,6 +21,7 @@ from gist_ray.progress import Progress
 from gist_ray.schema import PAIRS, table
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import Embedded
+from gist_ray.stages.sample import Sample
 
 DECIDES_MATCHES = {
     "topk": ("k", "min_similarity"),
@@ -55,45 +55,19 @@ def recipe(config: FinetuneConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name not in WHERE_AND_HOW_FAST}
 
 
-def draw_name(num_shots: int | None, seed: int) -> str:
-    """How keys name a draw: "5-shot seed 1"; num_shots None is all images."""
-    return f"{num_shots}-shot seed {seed}" if num_shots else f"all images seed {seed}"
-
-
-def sample_stage(config: RunConfig, num_shots: int | None, seed: int, data: Data) -> Stage:
-    """Draws the sample of one number of shots and seed; all images are the same for every seed."""
-    if num_shots is None:
-        return Stage(
-            "sample all images",
-            "shots",
-            {"rule": "full"},
-            lambda inputs, writer, progress: writer.write(sample_full(data.manifest)),
-            {"manifest": data.stage},
-        )
-    sample = sample_coop if config.study.few_shot == "coop" else sample_nested
-    return Stage(
-        f"sample {draw_name(num_shots, seed)}",
-        "shots",
-        {"rule": config.study.few_shot, "shots": num_shots, "seed": seed},
-        lambda inputs, writer, progress: writer.write(sample(data.manifest, num_shots, seed)),
-        {"manifest": data.stage},
-    )
-
-
 def match_stage(
     config: RunConfig,
     training: str,
-    seed: int,
+    sample: Sample,
     data: Data,
     texts: Stage,
     matcher: Embedded,
-    sample: Stage | None = None,
-    of_draw: str = "",
+    in_round: str = "",
 ) -> Stage | None:
     """The match of a training; None where captions are class names, which need none.
 
-    sample, of_draw: match the images of this sample alone, because the matcher embeds no other
-    training images, and name the draw; without them the match serves every draw.
+    in_round: names a further round, whose matcher embeds no other training images than the
+    sample's; the first round matches all, so that it serves every draw.
     """
     matching = config.matching
     if training != "gist":
@@ -103,8 +77,8 @@ def match_stage(
     if variant == CLASS_NAME:
         return None
     decides = {name: getattr(matching, name) for name in DECIDES_MATCHES[variant]}
-    drawn = {"seed": seed} if variant in DRAWN else {}
-    of_draw = of_draw or (f"seed {seed}" if drawn else "")
+    drawn = {"seed": sample.seed} if variant in DRAWN else {}
+    of_draw = f"{sample.name}{in_round}" if in_round else (f"seed {sample.seed}" if drawn else "")
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         images = data.manifest
@@ -118,7 +92,7 @@ def match_stage(
         )
         # Failed rows of the embedding, not of this stage: they are counted there.
         writer.extra["num_without_embedding"] = len(without_embedding(*tables))
-        writer.write(match(*tables, matching, seed))
+        writer.write(match(*tables, matching, sample.seed))
 
     return Stage(
         f"match {training} {of_draw}".rstrip(),
@@ -130,7 +104,7 @@ def match_stage(
             "texts": texts,
             "image_embeddings": matcher.images,
             "text_embeddings": matcher.texts,
-            **({"shots": sample} if sample else {}),
+            **({"shots": sample.stage} if in_round else {}),
         },
     )
 
@@ -138,11 +112,9 @@ def match_stage(
 def finetune_stage(
     config: RunConfig,
     training: str,
-    num_shots: int | None,
-    seed: int,
+    sample: Sample,
     data: Data,
     texts: Stage,
-    shots: Stage,
     matches: Stage | None,
     base: Embedded,
     in_round: str = "",
@@ -161,7 +133,7 @@ def finetune_stage(
             pairs = pairs_of_names(images, shots, prompts)
         val = sampled_images(images, shots, "val")
         val_pairs = table([{**row, "captions": []} for row in val.to_pylist()], PAIRS)
-        history = train_clip(pairs, val_pairs, config.clip, tune, seed, writer, progress)
+        history = train_clip(pairs, val_pairs, config.clip, tune, sample.seed, writer, progress)
         writer.extra["history"] = history
         writer.add_part(PAIRS_FILE, len(pairs))
 
@@ -171,13 +143,13 @@ def finetune_stage(
         else {"templates": prompts.zero_shot_templates}
     )
     return Stage(
-        f"finetune {training} {draw_name(num_shots, seed)}{in_round}",
+        f"finetune {training} {sample.name}{in_round}",
         "finetuned",
-        {"recipe": recipe(tune), **base.model, "seed": seed, **captions},
+        {"recipe": recipe(tune), **base.model, "seed": sample.seed, **captions},
         run,
         {
             "manifest": data.stage,
-            "shots": shots,
+            "shots": sample.stage,
             # which images can be read
             "images": base.images,
             **({"texts": texts, "matches": matches} if matches else {}),

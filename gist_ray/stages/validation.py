@@ -13,7 +13,7 @@ from gist_ray.progress import Progress
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import Embedded
 from gist_ray.stages.evaluation import labelled, setting_of
-from gist_ray.stages.training import draw_name
+from gist_ray.stages.sample import Sample
 
 ONLY_OF_TEST = ("num_bootstrap", "confidence", "best_texts_m")
 """Settings of the evaluation that the linear probe's fit does not read."""
@@ -22,15 +22,13 @@ ONLY_OF_TEST = ("num_bootstrap", "confidence", "best_texts_m")
 def validation_stage(
     config: RunConfig,
     training: str,
-    num_shots: int | None,
-    seed: int,
+    sample: Sample,
     data: Data,
     texts: Stage,
-    shots: Stage,
     model: Embedded,
 ) -> Stage:
     """METRICS of the linear probe on val. It reads no test image and no text."""
-    setting = setting_of(config, training, num_shots, seed)
+    setting = setting_of(config, training, sample)
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         shots = inputs["shots"].read()
@@ -43,9 +41,9 @@ def validation_stage(
 
     of_probe = {k: v for k, v in asdict(config.evaluation).items() if k not in ONLY_OF_TEST}
     return Stage(
-        f"validate {training} {draw_name(num_shots, seed)}",
+        f"validate {training} {sample.name}",
         "validation",
         {**of_probe, **asdict(setting)},
         run,
-        {"manifest": data.stage, "shots": shots, "image_embeddings": model.images},
+        {"manifest": data.stage, "shots": sample.stage, "image_embeddings": model.images},
     )

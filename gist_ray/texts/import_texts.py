@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from gist_ray import storage
+from gist_ray.datasets.reading import read_given_table
 from gist_ray.errors import UserError
 from gist_ray.schema import MATCHES, TEXTS, stable_id, table
 from gist_ray.texts.image_keys import find_images
@@ -154,12 +155,7 @@ def _from_image_texts(
 
 
 def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
-    try:
-        given = storage.read_parquet(uri)
-    except FileNotFoundError as error:
-        raise UserError(f"{uri}: there is no such file.") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{uri}: is not a Parquet file ({error}).") from error
+    given = read_given_table(uri)
     columns = set(given.column_names)
     if "text" not in columns or not columns & {"class_name", "label"}:
         raise UserError(
