@@ -1,7 +1,7 @@
 """All benchmarks in turn, on a machine that should be doing nothing else: python -m benchmarks.
 
 Every result is appended to benchmarks/results.jsonl as a line of JSON. Those that take long and
-leave gigabytes, benchmarks.growth and benchmarks.second_run, are started by themselves.
+leave gigabytes, benchmarks.growth, second_run and sweep, are started by themselves.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ RESULTS = REPOSITORY / "benchmarks" / "results.jsonl"
 RUNS = [
     ["embedding"],
     ["embedding", "--model", "butterfly-clip", "--batch-size", "256", "--images", "8192"],
+    ["prediction"],
     ["generation"],
     ["finetuning"],
     ["startup"],

@@ -15,14 +15,13 @@ from gist_ray.evaluation.calibration import abstention_threshold, fit_temperatur
 from gist_ray.evaluation.evaluate import LabelledImages, fit_linear_probe
 from gist_ray.evaluation.heads import Head, build_heads, logits_of
 from gist_ray.evaluation.metrics import compute_metrics
-from gist_ray.finetune.checkpoint import export_model
 from gist_ray.finetune.job import MODEL_FOLDER as TUNED_MODEL
 from gist_ray.flow import Stage
 from gist_ray.operate.retry_run import read_config
 from gist_ray.operate.runs import RUNS
 from gist_ray.prediction.classifier import Classifier
 from gist_ray.prediction.config import ExportConfig
-from gist_ray.prediction.folder import MODEL_FOLDER, save_head
+from gist_ray.prediction.folder import save_classifier
 from gist_ray.stages.evaluation import read_features
 from gist_ray.stages.graph import Draw, RunGraph, build_graph
 
@@ -66,14 +65,7 @@ def export_classifier(config: ExportConfig) -> Classifier:
             "versions": package_versions(),
         },
     )
-    export_model(
-        {key: value.detach().cpu() for key, value in clip.model.state_dict().items()},
-        open_clip_name(model),
-        clip.preprocess,
-        clip.tokenizer,
-        storage.join(config.out, MODEL_FOLDER),
-    )
-    save_head(made, config.out)  # last: it is what makes the folder a classifier
+    save_classifier(made, open_clip_name(model), config.out)
     return made
 
 

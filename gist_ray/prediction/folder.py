@@ -22,6 +22,7 @@ from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.evaluation.heads import BestTexts, ClassTexts, Head
 from gist_ray.evaluation.probe import Probe
+from gist_ray.finetune.checkpoint import export_model
 from gist_ray.prediction.classifier import Classifier
 from gist_ray.settings import settings
 
@@ -57,8 +58,20 @@ class Description:
     about: dict[str, Any]
 
 
-def save_head(classifier: Classifier, folder: str) -> None:
-    """Write everything but the model. `folder`/model has to be written beside it."""
+def save_classifier(classifier: Classifier, model_name: str, folder: str) -> None:
+    """Write all of it; model_name: open_clip's name of the model it was loaded from."""
+    clip = classifier.clip
+    export_model(
+        {key: value.detach().cpu() for key, value in clip.model.state_dict().items()},
+        model_name,
+        clip.preprocess,
+        clip.tokenizer,
+        storage.join(folder, MODEL_FOLDER),
+    )
+    _save_head(classifier, folder)  # last: it is what makes the folder a classifier
+
+
+def _save_head(classifier: Classifier, folder: str) -> None:
     head, texts = classifier.head, classifier.class_texts
     arrays: dict[str, np.ndarray] = {}
     if isinstance(head, Probe):

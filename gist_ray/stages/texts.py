@@ -112,15 +112,17 @@ def _clean(config: RunConfig, data: Data, clip: Mapping[str, Any], answers: Stag
 
 def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> Stage:
     def ask(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        requests = build_shortening_prompts(inputs["texts"].read(), shortening)
+        texts = inputs["texts"].read()
+        requests = build_shortening_prompts(texts, shortening, config.prompts.vocabulary)
         if len(requests):
             sampling, chat = shortening.sampling, shortening.chat
             generate(requests, config.llm, sampling, chat, writer, progress)
 
+    held_to = {"vocabulary": config.prompts.vocabulary} if shortening.held else {}
     answers = Stage(
         "shorten texts",
         "answers",
-        {"model": _model_key(config.llm), "shortening": asdict(shortening)},
+        {"model": _model_key(config.llm), "shortening": asdict(shortening), **held_to},
         ask,
         {"texts": texts},
         cpus=_cpus(config.llm),

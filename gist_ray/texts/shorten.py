@@ -18,7 +18,7 @@ from gist_ray.texts import checks
 from gist_ray.texts.prompt_set import Example, Sampling
 from gist_ray.texts.prompting import prompt_text
 from gist_ray.texts.tables import PROMPTS
-from gist_ray.texts.templates import render
+from gist_ray.texts.templates import escape_regex, render
 from gist_ray.texts.tidy import tidy
 
 SHORT_REASONS = (
@@ -65,11 +65,17 @@ class ShorteningConfig:
     chat: bool = True
     """True: the model's own chat template. False: a plain text that the model continues."""
 
+    held: bool = False
+    """Hold decoding to the long text with words left out, but none of the prompt set's vocabulary:
+    for a model too small to keep the facts by itself. A text without such a word is not held."""
+
     sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.0, max_tokens=64))
     """How answers are drawn."""
 
 
-def build_shortening_prompts(texts: pa.Table, config: ShorteningConfig) -> pa.Table:
+def build_shortening_prompts(
+    texts: pa.Table, config: ShorteningConfig, vocabulary: Sequence[str] = ()
+) -> pa.Table:
     """PROMPTS rows for those of `texts` (a TEXTS table) that are in use and too long, under their
     own text_id."""
     examples = [
@@ -88,7 +94,8 @@ def build_shortening_prompts(texts: pa.Table, config: ShorteningConfig) -> pa.Ta
             {"text": row["text"], "name": row["class_name"], "max_words": config.max_words},
         )
         prompt = prompt_text(config.chat, config.system, examples, request)
-        rows.append({**row, "prompt": prompt, "constraint": None, "notes": json.dumps({})})
+        constraint = _with_words_left_out(row["text"], vocabulary) if config.held else None
+        rows.append({**row, "prompt": prompt, "constraint": constraint, "notes": json.dumps({})})
     return table(rows, PROMPTS)
 
 
@@ -123,6 +130,24 @@ def join_short_texts(
         texts.set_column(index, TEXTS.field("short_text"), column),
         {reason: reasons[reason] for reason in SHORT_REASONS},
     )
+
+
+def _with_words_left_out(text: str, vocabulary: Sequence[str]) -> str | None:
+    """The constraint whose answers have the words of `text` in their order, with all of
+    `vocabulary`; None if it has none of them."""
+    words = checks.words(text)
+    kept = [number for number, word in enumerate(words) if word in vocabulary]
+    if not kept:
+        return None
+    start, *rest = range(kept[0], len(words))
+    before = "".join(f"({escape_regex(word)},? )?" for word in words[:start])
+    after = "".join(
+        f",? {escape_regex(words[number])}"
+        if number in kept
+        else f"(,? {escape_regex(words[number])})?"
+        for number in rest
+    )
+    return json.dumps({"regex": before + escape_regex(words[start]) + after}, ensure_ascii=False)
 
 
 def _is_too_long(text: str, config: ShorteningConfig) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import embedding, finetuning, generation, startup
+from benchmarks import embedding, finetuning, generation, prediction, startup
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -46,6 +46,12 @@ def test_finetuning(ray_local, line_of):
     found = line_of(finetuning.main, "--steps=5", "--batch-size=4", "--pictures=16", "--pairs=1")
     for name in ("one worker, bare loop", "two workers, twice one", "two bare loops, twice one"):
         assert_rates(found[name], 1)
+
+
+@pytest.mark.long
+def test_prediction(ray_local, line_of):
+    sizes = ["--model=butterfly-clip", "--images=64", "--batch-size=8", "--pairs=1"]
+    assert_rates(line_of(prediction.main, *sizes), 1)
 
 
 @pytest.mark.long

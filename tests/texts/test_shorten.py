@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -50,6 +51,19 @@ def test_only_long_texts_in_use_are_asked_for():
     request = json.loads(prompts["prompt"][0].as_py())[-1]["content"]
     assert LONG in request
     assert "at most 10 words" in request
+
+
+def test_held_answers_are_the_text_with_words_left_out_but_none_of_the_vocabulary():
+    held = ShorteningConfig(max_words=10, held=True)
+    other = LONG.replace("red", "rufous").replace("white", "pale")
+    prompts = build_shortening_prompts(texts((LONG, None), (other, None)), held, COLOURS)
+    constraint, none = prompts["constraint"].to_pylist()
+    assert none is None
+    pattern = re.compile(json.loads(constraint)["regex"])
+    for short in ("red breast, white spots, long tail", "bright red, white", "the male red white"):
+        assert pattern.fullmatch(short), short
+    for short in ("red breast", "white spots, red breast", "red breast with blue white", "RED"):
+        assert not pattern.fullmatch(short), short
 
 
 def test_long_and_short_stay_in_one_row():
