@@ -8,7 +8,6 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +53,10 @@ def main(words: Sequence[str] | None = None) -> None:
             cpus_per_worker=len(os.sched_getaffinity(0)),
             max_decoders=1,
         )
-        config = PredictConfig(
-            classifier=classifier,
-            images=str(folder / "images.parquet"),
-            id_column="id",
-            out="",
-            embed=embed,
-        )
         rates = in_turns(
-            lambda: _predict(config), lambda: ours(uris, arguments.model, embed), arguments.pairs
+            lambda: _predict(classifier, str(folder / "images.parquet"), embed),
+            lambda: ours(uris, arguments.model, embed),
+            arguments.pairs,
         )
     say_rates("Prediction (ours) and embedding (bare)", "images/s", [rates.row(arguments.model)])
     settings = {name: value for name, value in vars(arguments).items() if name != "out"}
@@ -97,13 +91,13 @@ def _classifier(model: str) -> Classifier:
     )
 
 
-def _predict(config: PredictConfig) -> float:
+def _predict(classifier: str, images: str, embed: EmbedConfig) -> float:
     """Images/s of a prediction, from the times of its part files."""
     with tempfile.TemporaryDirectory() as out:
-        run_prediction(replace(config, out=out))
+        run_prediction(PredictConfig(classifier, images, out, id_column="id", embed=embed))
         (artifact,) = Path(out, "artifacts", KIND).iterdir()
         times = part_times(str(artifact))
-        return steady_rate([(at, config.embed.batch_size) for at in times.values()])
+        return steady_rate([(at, embed.batch_size) for at in times.values()])
 
 
 if __name__ == "__main__":
