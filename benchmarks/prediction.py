@@ -94,7 +94,11 @@ def _classifier(model: str) -> Classifier:
 def _predict(classifier: str, images: str, embed: EmbedConfig) -> float:
     """Images/s of a prediction, from the times of its part files."""
     with tempfile.TemporaryDirectory() as out:
-        run_prediction(PredictConfig(classifier, images, out, id_column="id", embed=embed))
+        run_prediction(
+            PredictConfig(
+                classifier=classifier, images=images, out=out, id_column="id", embed=embed
+            )
+        )
         (artifact,) = Path(out, "artifacts", KIND).iterdir()
         times = part_times(str(artifact))
         return steady_rate([(at, embed.batch_size) for at in times.values()])
