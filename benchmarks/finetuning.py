@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -156,11 +157,13 @@ def bare(
 
 
 class Pairs(torch.utils.data.Dataset):
-    """Decoded, cropped, mirrored and normalised pictures, and tokens of a drawn caption."""
+    """Decoded, cropped, mirrored and normalised pictures, and tokens of a drawn caption. A caption
+    is tokenized when it is drawn first, within the step, as ours are."""
 
     def __init__(self, pairs: pa.Table, tokenizer: Any, preprocess: Any, crop_scale: float) -> None:
         self.uris = pairs.column("uri").to_pylist()
-        self.tokens = [tokenizer(captions) for captions in pairs.column("captions").to_pylist()]
+        self.captions = pairs.column("captions").to_pylist()
+        self.tokens_of = cache(lambda caption: tokenizer([caption])[0])
         self.augment = transforms.Compose(
             [
                 transforms.RandomResizedCrop(
@@ -178,9 +181,9 @@ class Pairs(torch.utils.data.Dataset):
         return len(self.uris)
 
     def __getitem__(self, at: int) -> tuple[torch.Tensor, torch.Tensor]:
-        captions = self.tokens[at]
+        captions = self.captions[at]
         image = self.augment(Image.open(self.uris[at]).convert("RGB"))
-        return image, captions[np.random.randint(len(captions))]
+        return image, self.tokens_of(captions[np.random.randint(len(captions))])
 
 
 def bare_loop(pairs: pa.Table, name: str, config: FinetuneConfig) -> float:
