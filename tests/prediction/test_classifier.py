@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gist_ray.encoders.clip import Clip, embed_texts, embedded_folder, load_clip
+from gist_ray.encoders.clip import Clip, embed_texts, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.images import ImageError
 from gist_ray.errors import UserError
 from gist_ray.evaluation.heads import BestTexts, ClassTexts
 from gist_ray.evaluation.probe import Probe
 from gist_ray.prediction.classifier import Classifier, predict_features
-from gist_ray.prediction.folder import load_classifier, save_head
+from gist_ray.prediction.folder import load_classifier, save_classifier
 
 NAMES = ["red one", "green one", "blue one"]
 TEXTS = ["red wings", "a small red body", "green wings", "blue wings"]
@@ -34,8 +34,7 @@ def by_texts(clip: Clip) -> Classifier:
 
 def in_folder(classifier: Classifier, folder: Path) -> str:
     """As jobs/export.py leaves it."""
-    (folder / "model").symlink_to(embedded_folder())
-    save_head(classifier, str(folder))
+    save_classifier(classifier, open_clip_name(ClipConfig()), str(folder))
     return str(folder)
 
 
