@@ -93,15 +93,18 @@ def _arguments() -> argparse.Namespace:
 
 
 def _texts() -> dict[str, list[str]]:
-    """A sentence of every form of every species of the embedded set, from its field notes."""
+    """A sentence for each choice of two or more field notes on each form of a species of the
+    embedded set."""
     from gist_ray.datasets.butterflies.config import WorldConfig
     from gist_ray.datasets.butterflies.notes import field_notes
     from gist_ray.datasets.butterflies.species import make_species
 
     return {
         name: [
-            f"The {form} has " + ", ".join(f"{fact} {value}" for fact, value in facts.items())
+            f"The {form} has " + ", ".join(f"{fact} {value}" for fact, value in chosen)
             for form, facts in forms.items()
+            for number in range(2, len(facts) + 1)
+            for chosen in itertools.combinations(facts.items(), number)
         ]
         for name, forms in field_notes(make_species(WorldConfig())).items()
     }
