@@ -10,7 +10,7 @@ with no rows left.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +41,7 @@ def run_rows(
     unit: str,
     progress: Progress,
     tokens_column: str | None = None,
+    here: Callable[[pa.Table], pa.Table] | None = None,
 ) -> None:
     """Apply `transform` to every row once and store what comes out in `writer`.
 
@@ -53,6 +54,8 @@ def run_rows(
             worker.
         unit: what a row is ("images"), for the progress lines.
         tokens_column: a column of `schema` to sum up and show as tokens/s.
+        here: from a block to what `transform` makes of its rows, in this process. For rows so few
+            that to start processes would take longer than the work.
 
     Raises:
         UserError: if ids repeat in `rows`, a stored part is damaged, rows did not come out, or
@@ -68,43 +71,48 @@ def run_rows(
     if already:
         progress.say(writer.stage, f"{already:,} {unit} were already stored")
     if len(todo):
-        _run(todo, id_column, transform, schema, writer, rows_per_part, meter, tokens_column)
+        blocks = [
+            todo.slice(at, rows_per_part).combine_chunks()
+            for at in range(0, len(todo), rows_per_part)
+        ]
+        of_writer = (writer.uri, writer.stage, id_column, schema, tokens_column)
+        stored: Iterator[dict[str, Any]]
+        if here is not None:
+            store = _PartWriter(*of_writer)
+            stored = (row for block in blocks for row in store(here(block)).to_pylist())
+        else:
+            stored = _on_cluster(blocks, transform, of_writer)
+        for part in stored:
+            extra = {"tokens": part["tokens"]} if tokens_column else {}
+            failed = json.loads(part["failed"])
+            meter.add(part["ok"] + sum(failed.values()), failed, **extra)
     _collect(writer, rows, id_column)
 
 
-def _run(
-    todo: pa.Table,
-    id_column: str,
+def _on_cluster(
+    blocks: Sequence[pa.Table],
     transform: Callable[[ray.data.Dataset], ray.data.Dataset],
-    schema: pa.Schema,
-    writer: ArtifactWriter,
-    rows_per_part: int,
-    meter: Any,
-    tokens_column: str | None,
-) -> None:
+    of_writer: tuple[Any, ...],
+) -> Iterator[dict[str, Any]]:
+    """Yields what is counted of each block once it is stored."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     context.execution_no_progress_timeout_s = cluster.PATIENCE_S
     # Ray's own exception loses what is behind it on its way here, such as a full disk.
     context.raise_original_map_exception = True
-    blocks = [todo.slice(at, rows_per_part) for at in range(0, len(todo), rows_per_part)]
-    dataset = transform(ray.data.from_arrow([block.combine_chunks() for block in blocks]))
-    written = dataset.map_batches(
+    written = transform(ray.data.from_arrow(list(blocks))).map_batches(
         _PartWriter,
-        fn_constructor_args=(writer.uri, writer.stage, id_column, schema, tokens_column),
+        fn_constructor_args=of_writer,
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=MAX_WRITERS),
         num_cpus=0.5,
     )
     try:
-        for part in written.iter_rows():
-            extra = {"tokens": part["tokens"]} if tokens_column else {}
-            failed = json.loads(part["failed"])
-            meter.add(part["ok"] + sum(failed.values()), failed, **extra)
+        yield from written.iter_rows()
     except ray.data.exceptions.ExecutionTimeoutError as error:
-        raise cluster.no_room(writer.stage) from error
+        raise cluster.no_room(of_writer[1]) from error
 
 
 class _PartWriter:

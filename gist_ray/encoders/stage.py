@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from gist_ray import schema
 from gist_ray.artifacts import ArtifactWriter
-from gist_ray.encoders.clip import embed_images, embed_texts, load_clip, to_pixels
+from gist_ray.encoders.clip import Clip, embed_images, embed_texts, load_clip, to_pixels
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.encoders.images import ImageError, decode, fetch
 from gist_ray.progress import Progress
@@ -20,6 +21,10 @@ from gist_ray.retry import PATIENCE_S
 from gist_ray.row_stage import run_rows
 
 FETCH_THREADS = 8
+
+FEW_TEXTS = 2000
+"""Up to so many texts are embedded where the stage is run, if that is to be on CPUs and in fp32: a
+process for them would take longer to start (torch, open_clip, the model) than they do."""
 
 # How long the pictures of a block may wait together for a store that is throttled or down, before
 # each of the rest is given a short try only: an outage must not look like a run that hangs.
@@ -68,6 +73,7 @@ def embed_text_rows(
     loaded = load_clip(clip)
     dim = embed_texts(loaded, ["a"]).shape[1]
     pool = actor_pool(config, {"clip": clip, "config": config})
+    are_few = len(rows) <= FEW_TEXTS and not config.gpus_per_worker and config.precision == "fp32"
     run_rows(
         rows.select(["text_id", "text"]),
         id_column="text_id",
@@ -77,6 +83,7 @@ def embed_text_rows(
         rows_per_part=config.rows_per_part,
         unit="texts",
         progress=progress,
+        here=partial(_text_table, loaded, config.batch_size) if are_few else None,
     )
     return loaded.logit_scale
 
@@ -111,14 +118,30 @@ class TextEncoder:
         self.clip = _load_for_actor(clip, config)
 
     def __call__(self, batch: Batch) -> Batch:
-        embedding = embed_texts(self.clip, list(batch["text"]))
-        kinds, messages = vector_errors(embedding)
-        return {
-            "text_id": batch["text_id"],
-            "embedding": embedding,
-            "error_kind": kinds,
-            "error_message": messages,
-        }
+        return _embedded_texts(self.clip, batch)
+
+
+def _embedded_texts(clip: Clip, batch: Batch) -> Batch:
+    embedding = embed_texts(clip, list(batch["text"]))
+    kinds, messages = vector_errors(embedding)
+    return {
+        "text_id": batch["text_id"],
+        "embedding": embedding,
+        "error_kind": kinds,
+        "error_message": messages,
+    }
+
+
+def _text_table(clip: Clip, batch_size: int, rows: pa.Table) -> pa.Table:
+    """What TextEncoder makes of `rows`, as a table."""
+    tables = []
+    for batch in rows.to_batches(max_chunksize=batch_size):
+        columns = _embedded_texts(clip, batch.to_pydict())
+        vectors = columns["embedding"]
+        flat = pa.array(vectors.ravel())
+        columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
 
 
 def vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:

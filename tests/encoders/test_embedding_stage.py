@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from gist_ray.artifacts import ArtifactStore
+from gist_ray.encoders import stage
 from gist_ray.encoders.clip import embed_images, embed_texts
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
@@ -73,13 +74,34 @@ def test_good_images_are_embedded_bad_ones_named_and_nothing_done_twice(
     assert "40 images were already stored" in capsys.readouterr().out
 
 
-def test_texts_are_embedded(ray_local, shipped_clip, tmp_path):
-    texts = [f"a butterfly with {count} spots" for count in range(5)]
-    rows = pa.table({"text_id": [f"t{i}" for i in range(5)], "text": texts})
+@pytest.mark.parametrize("few", [0, 12], ids=["on the cluster", "here"])
+def test_texts_are_embedded(ray_local, shipped_clip, tmp_path, few, monkeypatch):
+    monkeypatch.setattr(stage, "FEW_TEXTS", few)
+    texts = [f"a butterfly with {count} spots" for count in range(12)]
+    rows = pa.table({"text_id": [f"t{i}" for i in range(12)], "text": texts})
     writer = ArtifactStore(str(tmp_path)).writer("texts", "embed", {}, {})
     embed_text_rows(rows, ClipConfig(), CONFIG, writer, Progress())
     found = writer.publish(1.0).read()
+    assert found.column_names == ["text_id", "embedding"]
+    assert found["embedding"].type.list_size == 256
     order = [int(text_id[1:]) for text_id in found["text_id"].to_pylist()]
-    assert sorted(order) == [0, 1, 2, 3, 4]
+    assert sorted(order) == list(range(12))
     wanted = embed_texts(shipped_clip, texts)[order]
     assert np.allclose(np.stack(found["embedding"].to_pylist()), wanted, atol=1e-5)
+
+
+def test_a_text_without_a_vector_is_an_error_row_here_too(tmp_path, monkeypatch):
+    def broken(clip, texts):
+        vectors = embed_texts(clip, texts)
+        vectors[[text == "bad" for text in texts]] = np.nan
+        return vectors
+
+    monkeypatch.setattr(stage, "embed_texts", broken)
+    rows = pa.table({"text_id": ["t0", "t1"], "text": ["bad", "a red butterfly"]})
+    writer = ArtifactStore(str(tmp_path)).writer("texts", "embed", {}, {})
+    embed_text_rows(rows, ClipConfig(), CONFIG, writer, Progress())
+    artifact = writer.publish(1.0)
+    assert artifact.read()["text_id"].to_pylist() == ["t1"]
+    assert artifact.read_errors().select(["id", "kind"]).to_pylist() == [
+        {"id": "t0", "kind": "bad_embedding"}
+    ]
