@@ -3,13 +3,13 @@
 Every trial and every run trains once on the embedded set and is measured on test, with ready-made
 texts. The separate runs, `jobs/pipeline.py` one after the other with a store each, are timed a
 second time where --also-shared is given: with one store for all, where what an earlier run has made
-is found. --alone N times N of the separate runs, spread over the grid; their mean stands for the
-rest.
+is found. --alone N times N of the separate runs, drawn at random; their mean stands for the rest.
 """
 
 import argparse
 import itertools
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -45,7 +45,7 @@ def main() -> None:
         ]
         swept = _sweep(folder, words, arguments)
         print(f"made by the sweep: {dict(_made(folder / 'swept'))}", flush=True)
-        timed = points[:: -(-len(points) // (arguments.alone or len(points)))]
+        timed = random.Random(0).sample(points, arguments.alone or len(points))
         alone = [_run(folder / f"alone{i}", words, point) for i, point in enumerate(timed)]
         shared = []
         if arguments.also_shared:
