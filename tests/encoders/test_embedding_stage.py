@@ -83,7 +83,6 @@ def test_texts_are_embedded(ray_local, shipped_clip, tmp_path, few, monkeypatch)
     embed_text_rows(rows, ClipConfig(), CONFIG, writer, Progress())
     found = writer.publish(1.0).read()
     assert found.column_names == ["text_id", "embedding"]
-    assert found["embedding"].type.list_size == 256
     order = [int(text_id[1:]) for text_id in found["text_id"].to_pylist()]
     assert sorted(order) == list(range(12))
     wanted = embed_texts(shipped_clip, texts)[order]
