@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.embedding import draw_pictures, ours
+from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
 from gist_ray import storage
@@ -27,7 +27,6 @@ from gist_ray.prediction.config import PredictConfig
 from gist_ray.prediction.folder import save_classifier
 from gist_ray.prediction.stage import KIND, run_prediction
 
-NUM_FILES = 512
 NUM_CLASSES = 200
 TEXTS_EACH = 50
 

@@ -81,17 +81,18 @@ def evaluate(
     probe = fit_linear_probe(train, val, num_classes, setting.seed, config)
     heads = build_heads(probe, class_texts, template_features, logit_scale, config.best_texts_m)
     places, image_ids = [], []
-    parts: dict[str, list[tuple[Outcomes, pa.DictionaryArray]]] = {name: [] for name in heads}
+    parts: dict[str, list[tuple[Outcomes, pa.Array]]] = {name: [] for name in heads}
     for place, images in test:
         places.append(place)
         image_ids.append(images.image_ids)
         for name, head in heads.items():
             found = outcomes(probabilities_of(head, images.features), images.labels)
-            parts[name].append((found, _explanations(images.features, found, class_texts)))
+            parts[name].append((found, _best_texts(images.features, found, class_texts)))
     if not places:
         raise UserError(NO_IMAGE)
     order = np.argsort(np.concatenate(places))
     ids = pa.concat_arrays(image_ids).take(pa.array(order))
+    texts = pa.array([] if class_texts is None else class_texts.texts, pa.string())
     rows: list[dict[str, object]] = []
     predictions = {}
     for name, head in heads.items():
@@ -100,8 +101,8 @@ def evaluate(
             rows += _metric_rows(name, "val", found, setting, config)
         found = join_outcomes([part for part, _ in parts[name]], order)
         rows += _metric_rows(name, "test", found, setting, config)
-        explanations = pa.concat_arrays([part for _, part in parts[name]]).take(pa.array(order))
-        predictions[name] = _predictions(ids, found, explanations)
+        best = pa.concat_arrays([part for _, part in parts[name]]).take(pa.array(order))
+        predictions[name] = _predictions(ids, found, texts.take(best))
     return Evaluation(table(rows, METRICS), predictions)
 
 
@@ -149,19 +150,16 @@ def fit_linear_probe(
     return fit_sgd_probe(*arrays, seed) if config.probe == "sgd" else fit_probe(*arrays)
 
 
-def _explanations(
-    features: np.ndarray, found: Outcomes, class_texts: ClassTexts | None
-) -> pa.DictionaryArray:
-    """(num_images,) the text of the predicted class that is most similar to the image, null without
-    class_texts. As indices, for there are few texts and many images."""
+def _best_texts(features: np.ndarray, found: Outcomes, class_texts: ClassTexts | None) -> pa.Array:
+    """(num_images,) int32, which text of the predicted class is most similar to the image; null
+    without class_texts."""
     if class_texts is None:
-        return pa.nulls(len(features), pa.dictionary(pa.int32(), pa.string()))
+        return pa.nulls(len(features), pa.int32())
     arrays = (features, found.predicted, class_texts.features, class_texts.labels)
-    best = match_topk(*arrays, 1).text_index[:, 0]
-    return pa.DictionaryArray.from_arrays(pa.array(best, pa.int32()), class_texts.texts)
+    return pa.array(match_topk(*arrays, 1).text_index[:, 0], pa.int32())
 
 
-def _predictions(ids: pa.Array, found: Outcomes, explanations: pa.DictionaryArray) -> pa.Table:
+def _predictions(ids: pa.Array, found: Outcomes, explanations: pa.Array) -> pa.Table:
     """A PREDICTIONS table; a row per image."""
     num_images, num_ranked = found.ranked.shape
     starts = pa.array(np.arange(num_images + 1) * num_ranked, pa.int32())
@@ -172,7 +170,7 @@ def _predictions(ids: pa.Array, found: Outcomes, explanations: pa.DictionaryArra
             pa.array(found.predicted, pa.int32()),
             pa.ListArray.from_arrays(starts, found.ranked.ravel()),
             pa.array(found.confidence.astype(np.float32)),
-            explanations.dictionary_decode(),
+            explanations,
         ],
         schema=PREDICTIONS,
     )

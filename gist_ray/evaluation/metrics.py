@@ -6,7 +6,6 @@ the value (weights of 1) and its bootstrap distribution (how often each image wa
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -32,7 +31,7 @@ class Outcomes:
     confidence: np.ndarray
     num_classes: int
 
-    @cached_property
+    @property
     def predicted(self) -> np.ndarray:
         """(num_images,) int32"""
         return self.ranked[:, 0]
