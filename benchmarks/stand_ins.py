@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from gist_ray import schema
 from gist_ray.artifacts import ArtifactStore, ArtifactWriter
 from gist_ray.finetune.job import PAIRS_FILE
-from gist_ray.flow import Stage
+from gist_ray.flow import Stage, writer_of
 from gist_ray.matching.inputs import usable_texts
 from gist_ray.schema import PAIRS
 from gist_ray.stages.embedding import NAME_PREFIX
@@ -77,7 +77,7 @@ def write_stand_ins(
     for stage in graph.stages:
         if store.find(stage.kind, stage.fingerprint):
             continue
-        writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+        writer = writer_of(stage, store)
         if stage.kind == "finetuned":
             writer.write(PAIRS.empty_table(), PAIRS_FILE)
         elif stage.kind == "image_embeddings":

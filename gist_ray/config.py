@@ -19,7 +19,7 @@ from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.matching.config import MatchingConfig
 from gist_ray.reachable import why_missing
 from gist_ray.s3 import holds_credentials
-from gist_ray.settings import MAX_INT32, settings
+from gist_ray.settings import MAX_INT32, Runtime, settings
 from gist_ray.texts.config import TextsConfig
 from gist_ray.texts.llm_config import LlmConfig
 from gist_ray.texts.prompt_set import PromptSet
@@ -74,16 +74,16 @@ class StudyConfig:
 class RunConfig:
     """One run of the pipeline."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "butterflies"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), Runtime] = "butterflies"
     """Name of the run: its folder below root/runs. Letters, digits, dot, dash, underscore."""
 
-    root: str = "results"
+    root: Annotated[str, Runtime] = "results"
     """Where artifacts and runs are kept: a local folder or s3://bucket/prefix."""
 
     seed: Seed = 0
     """Seed of everything that is not drawn per study seed: prompts' facts, bootstrap."""
 
-    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1), Runtime] = 0.01
     """Largest share of rows of a stage that may fail before the run ends with exit code 1."""
 
     data: Annotated[DataConfig | WorldConfig, Field(discriminator="layout")] = Field(

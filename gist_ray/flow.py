@@ -29,7 +29,7 @@ def no_hold(key: str, uri: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One node: (its config, its input artifacts) -> one artifact."""
+    """One node: (its identity, its input artifacts) -> one artifact."""
 
     key: str
     """What the run calls it, unique in the run: "finetune gist 5-shot seed 1"."""
@@ -37,8 +37,8 @@ class Stage:
     kind: str
     """The kind of artifact it makes: "finetune"."""
 
-    config: Mapping[str, Any]
-    """Plain values; with the inputs they decide what the artifact is."""
+    identity: Mapping[str, Any]
+    """All settings that decide the artifact, as plain values (`identity_of`)."""
 
     run: Run
     """Reads the inputs by their names and fills the writer."""
@@ -53,9 +53,13 @@ class Stage:
     num_rows: int | None = None
     """Rows it will make, where that is known beforehand; for the plan."""
 
+    version: int = 1
+    """Raised when the code makes another artifact of the same identity and inputs, with a line in
+    CHANGELOG.md: what an older version stored is then not found, and made again."""
+
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(self.kind, self.config, self.input_fingerprints)
+        return fingerprint(self.kind, self.identity, self.input_fingerprints, self.version)
 
     @property
     def input_fingerprints(self) -> dict[str, str]:
@@ -168,11 +172,17 @@ def _obtain(
 ) -> Done:
     if stored := store.find(stage.kind, stage.fingerprint):
         return Done(stage, stored, was_stored=True)
-    writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+    writer = writer_of(stage, store)
     with hold(stage.key, writer.uri):
         if stored := store.find(stage.kind, stage.fingerprint):  # by another process meanwhile
             return Done(stage, stored, was_stored=True)
         return _make(stage, inputs, writer, store, progress)
+
+
+def writer_of(stage: Stage, store: ArtifactStore) -> ArtifactWriter:
+    """Returns a writer of the stage's artifact."""
+    inputs = stage.input_fingerprints
+    return store.writer(stage.kind, stage.key, stage.identity, inputs, stage.version)
 
 
 def _make(

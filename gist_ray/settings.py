@@ -1,4 +1,4 @@
-"""How every part of the configuration is declared.
+"""How every part of the configuration is declared, and which of it decides an artifact.
 
     @settings
     class MatchingConfig:
@@ -6,9 +6,12 @@
         '''How many texts an image keeps.'''
 
 The dataclasses are the truth: pydantic checks types, ranges and unknown keys and reports every
-problem of a config at once, and the docstring under a field is its line in `--help`.
+problem of a config at once, and the docstring under a field is its line in `--help`. A field
+declared `Annotated[T, Runtime]` changes where or how fast a stage runs, never its artifact.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict
@@ -18,6 +21,14 @@ T = TypeVar("T")
 
 MAX_INT32 = 2**31 - 1
 """Largest value of a setting that becomes a column of a table."""
+
+
+class Runtime:
+    """Marks a setting that changes no artifact, as in `Annotated[int, Field(ge=1), Runtime]`.
+
+    Every field without the mark is part of a stage's identity: a mark that was forgotten costs time
+    (the artifact is made again), never truth.
+    """
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -33,3 +44,22 @@ def settings(cls: type[T]) -> type[T]:
     )
     made: Any = dataclass(cls, config=config, kw_only=True, frozen=True)
     return made
+
+
+def identity_of(value: Any) -> Any:
+    """Returns `value` as plain values without the fields that are marked `Runtime`, at any depth.
+
+    value: a settings object, or a list or dict of them; anything else is returned as it is.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        declared = type(value).__pydantic_fields__  # type: ignore[attr-defined]
+        return {
+            field.name: identity_of(getattr(value, field.name))
+            for field in fields(value)
+            if Runtime not in declared[field.name].metadata
+        }
+    if isinstance(value, Mapping):
+        return {name: identity_of(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity_of(inner) for inner in value]
+    return value

@@ -74,3 +74,15 @@ def test_fingerprints_depend_on_content_not_on_order() -> None:
     in_two_pieces = pa.concat_tables([ROWS.slice(0, 10), ROWS.slice(10)])
     assert table_content(in_two_pieces) == table_content(ROWS)
     assert table_content(ROWS.slice(1)) != table_content(ROWS)
+
+
+def test_a_raised_version_does_not_find_what_an_older_one_stored() -> None:
+    store = ArtifactStore("memory://versions")
+    store.writer("numbers", "count", {"to": 3}, {}).publish(0)
+    old = fingerprint("numbers", {"to": 3}, {})
+    new = fingerprint("numbers", {"to": 3}, {}, version=2)
+    assert store.find("numbers", old)
+    assert store.find("numbers", new) is None
+    made = store.writer("numbers", "count", {"to": 3}, {}, version=2).publish(0)
+    assert made.fingerprint == new
+    assert store.find("numbers", new)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 
 LOCAL_MODEL = "local-dir:"
 """open_clip's prefix of a model that is a folder."""
@@ -36,23 +36,23 @@ class EmbedConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the towers. Embeddings are stored in fp32."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 256
+    batch_size: Annotated[int, Field(ge=1), Runtime] = 256
     """Images or texts per forward pass."""
 
-    rows_per_part: Annotated[int, Field(ge=1)] = 512
+    rows_per_part: Annotated[int, Field(ge=1), Runtime] = 512
     """Rows per stored part file: the most that a crash redoes per worker."""
 
-    max_workers: Annotated[int, Field(ge=1)] = 1
+    max_workers: Annotated[int, Field(ge=1), Runtime] = 1
     """Most encoder processes (actors) at once, each with its own copy of the model; a second one
     is always allowed, to take over from one that died."""
 
-    cpus_per_worker: Annotated[float, Field(gt=0)] = 1
+    cpus_per_worker: Annotated[float, Field(gt=0), Runtime] = 1
     """CPUs, and torch threads, of an encoder process."""
 
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    gpus_per_worker: Annotated[float, Field(ge=0), Runtime] = 0
     """GPUs of an encoder process; fractions share one. 0 runs on the CPU."""
 
-    max_decoders: Annotated[int, Field(ge=1)] = 2
+    max_decoders: Annotated[int, Field(ge=1), Runtime] = 2
     """Most processes that fetch and decode images at once, one CPU each."""
 
     max_image_mib: Annotated[float, Field(gt=0)] = 64

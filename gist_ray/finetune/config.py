@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 
 
 @settings
@@ -69,7 +69,7 @@ class FinetuneConfig:
     """Keep the statistics of batch normalisation as pretrained: batches are small and of few
     classes. Off when training from random weights."""
 
-    grad_checkpointing: bool = False
+    grad_checkpointing: Annotated[bool, Runtime] = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 
     wise_ft: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -92,19 +92,19 @@ class FinetuneConfig:
     num_workers: Annotated[int, Field(ge=1)] = 1
     """Ray Train workers; the batch is divided among them, and features are gathered."""
 
-    cpus_per_worker: Annotated[int, Field(ge=1)] = 1
+    cpus_per_worker: Annotated[int, Field(ge=1), Runtime] = 1
     """CPUs and torch threads of a worker."""
 
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    gpus_per_worker: Annotated[float, Field(ge=0), Runtime] = 0
     """GPUs of a worker; 0 trains on the CPU."""
 
-    loader_processes: Annotated[int, Field(ge=0)] = 0
+    loader_processes: Annotated[int, Field(ge=0), Runtime] = 0
     """Processes per worker that read and augment pictures; 0 does it in the worker."""
 
-    cache_mib: Annotated[int, Field(ge=0)] = 512
+    cache_mib: Annotated[int, Field(ge=0), Runtime] = 512
     """Encoded pictures that a reading process keeps in memory between epochs, in MiB."""
 
-    max_failures: Annotated[int, Field(ge=0)] = 3
+    max_failures: Annotated[int, Field(ge=0), Runtime] = 3
     """How often a training goes on from its last checkpoint after a worker died."""
 
     @model_validator(mode="after")

@@ -12,6 +12,9 @@ CLASS_NAME = "class_name"
 BLIND_VARIANTS = ("random", "all")
 """Controls that do not look at similarities when they choose."""
 
+DRAWN_VARIANTS = ("random", "sampled")
+"""Variants that choose by a seed."""
+
 
 @settings
 class MatchingConfig:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from gist_ray import folders, storage
 from gist_ray.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage
+from gist_ray.flow import Stage, writer_of
 from gist_ray.operate.inventory import Place, made_from
 from gist_ray.operate.life import is_dead, is_own, read_sign, who
 from gist_ray.operate.pulse import Pulse
@@ -74,7 +74,7 @@ def retry(candidate: Candidate, store: ArtifactStore, progress: Progress, pulse:
     Raises UserError if another process that is alive works with what would have to be deleted.
     """
     stage, artifact = candidate.stage, candidate.artifact
-    writer = store.writer(stage.kind, stage.key, stage.config, stage.input_fingerprints)
+    writer = writer_of(stage, store)
     inputs = {
         name: store.find(source.kind, source.fingerprint) for name, source in stage.inputs.items()
     }

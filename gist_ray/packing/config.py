@@ -1,18 +1,18 @@
 """Settings of the pack job."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 
 
 @settings
 class PackConfig:
     """One packing of a data set's pictures into Parquet shards."""
 
-    out: Annotated[str, Field(min_length=1)]
+    out: Annotated[str, Field(min_length=1), Runtime]
     """Folder of the packed set, local or s3://bucket/prefix: new, or of a pack to go on with."""
 
     data: DataConfig
@@ -40,20 +40,11 @@ class PackConfig:
     max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
     """With max_side_px: images with more pixels become error rows before they are decoded."""
 
-    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1), Runtime] = 0.01
     """Largest share of images that may fail before the job ends with exit code 1."""
 
-    max_workers: Annotated[int, Field(ge=1)] | None = None
+    max_workers: Annotated[Annotated[int, Field(ge=1)] | None, Runtime] = None
     """Shards that are made at once, each by a process on one CPU; null: one for each CPU."""
 
-    fetch_threads: Annotated[int, Field(ge=1)] = 16
+    fetch_threads: Annotated[int, Field(ge=1), Runtime] = 16
     """Images that a process fetches at once."""
-
-
-DOES_NOT_CHANGE_SHARDS = {"out", "max_failed_fraction", "max_workers", "fetch_threads"}
-"""Settings that two runs of one pack may differ in."""
-
-
-def decides(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide what the packed set is."""
-    return {name: value for name, value in values.items() if name not in DOES_NOT_CHANGE_SHARDS}

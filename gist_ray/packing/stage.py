@@ -9,7 +9,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.cluster import connect, relative_in_job, require_shared
 from gist_ray.errors import UserError
 from gist_ray.flow import TooManyFailedRowsError
-from gist_ray.packing.config import PackConfig, decides
+from gist_ray.packing.config import PackConfig
 from gist_ray.packing.manifest import write_manifest
 from gist_ray.packing.shard import ROWS, pack_shard
 from gist_ray.packing.source import rows_file, write_source
@@ -29,6 +28,7 @@ from gist_ray.progress import Progress, duration
 from gist_ray.reachable import why_unwritable
 from gist_ray.row_stage import PARTS, run_rows
 from gist_ray.schema import ERRORS, TRANSIENT_KINDS
+from gist_ray.settings import identity_of
 
 PACKED = pa.schema(
     [
@@ -50,7 +50,7 @@ def run_pack(config: PackConfig) -> Artifact:
     out = storage.absolute(config.out)
     work = storage.join(out, "work")
     progress = Progress()
-    settings = decides(asdict(config))
+    settings = identity_of(config)
     done = _finished(out, settings)
     if done is not None and not _transient(done.counts["failed"]):
         progress.say("pack", f"{done.counts['rows_ok']:,} images are packed already")
@@ -93,7 +93,7 @@ def _finished(out: str, settings: dict[str, Any]) -> Artifact | None:
     if not storage.exists(uri):
         return None
     info = storage.read_json(uri)
-    _refuse_others(out, info.get("config"), settings)
+    _refuse_others(out, info.get("identity"), settings)
     return Artifact(out, info)
 
 

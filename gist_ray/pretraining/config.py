@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 
 
 @settings
 class PretrainConfig:
     """One pretraining, on the drawn corpus or on pictures with captions."""
 
-    root: str = "results"
+    root: Annotated[str, Runtime] = "results"
     """Where artifacts are kept: a local folder or s3://bucket/prefix."""
 
     captions: str = ""
@@ -20,7 +20,7 @@ class PretrainConfig:
     folder), captions (a list) and split (train, val or test); perhaps group, by which test is
     told apart. Empty: the corpus is drawn."""
 
-    out: str = ""
+    out: Annotated[str, Runtime] = ""
     """Folder the model is copied to, local or s3://. Empty: it lies where its artifact does."""
 
     seed: Annotated[int, Field(ge=0)] = 0

@@ -28,7 +28,7 @@ from gist_ray.pretraining.captions import read_captions
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.pretraining.quality import butterfly_quality, caption_quality
 from gist_ray.progress import Progress
-from gist_ray.stages.training import recipe
+from gist_ray.settings import identity_of
 
 Inputs = Mapping[str, Artifact]
 
@@ -60,7 +60,7 @@ def run_pretraining(config: PretrainConfig) -> None:
         "num_merges": config.num_merges,
         "model_cfg": config.model_cfg,
         "preprocess_cfg": config.preprocess_cfg,
-        "recipe": recipe(config.finetune),
+        "recipe": identity_of(config.finetune),
     }
     if not config.captions:
         trains["num_val"] = config.num_val

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
@@ -16,10 +16,12 @@ from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.datasets.butterflies.notes import field_notes
 from gist_ray.datasets.butterflies.species import Species, make_species
 from gist_ray.datasets.ingest import ingest
+from gist_ray.datasets.manifest import movable
 from gist_ray.datasets.stage import draw_pictures
 from gist_ray.errors import UserError
 from gist_ray.flow import Stage
 from gist_ray.progress import Progress
+from gist_ray.settings import identity_of
 from gist_ray.texts.prompting import Notes
 
 
@@ -28,8 +30,7 @@ class Data:
     """What is known of the data set before any work."""
 
     manifest: pa.Table
-    """MANIFEST. Every run reads it anew, and stages take it from here: what is stored of it is a
-    record, whose URIs are those of the day it was written."""
+    """MANIFEST, read anew by every run to lay out its graph. Stages read the stored one."""
 
     notes: Notes | None
     """Notes on the classes, where there are any."""
@@ -77,7 +78,7 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
     draw = Stage(
         "draw pictures",
         "pictures",
-        asdict(world),
+        identity_of(world),
         lambda inputs, writer, progress: _draw(rows, species, writer, progress),
         cpus=2,
         num_rows=len(rows),
@@ -87,7 +88,7 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
         "manifest",
         "manifest",
         {},
-        lambda inputs, writer, progress: writer.write(manifest),
+        lambda inputs, writer, progress: writer.write(movable(manifest, store.root)),
         {"pictures": draw},
     )
     return Data(manifest, field_notes(species), keep)

@@ -1,7 +1,7 @@
 """Images, texts and class names through one model."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from gist_ray.artifacts import Artifact, ArtifactWriter, table_content
 from gist_ray.config import RunConfig
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.encoders.clip import fingerprint_of_weights
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
@@ -17,6 +18,7 @@ from gist_ray.flow import Stage
 from gist_ray.matching.inputs import usable_texts
 from gist_ray.progress import Progress
 from gist_ray.schema import TEXTS, table
+from gist_ray.settings import identity_of
 from gist_ray.stages.data import Data
 from gist_ray.stages.sample import Sample
 from gist_ray.texts.prompt_set import zero_shot_prompts
@@ -85,7 +87,7 @@ def embedded_by_tuned(
 
 def clip_key(clip: ClipConfig) -> dict[str, Any]:
     """The model's config and the content of its weights; reads all of them."""
-    return {**asdict(clip), "weights": fingerprint_of_weights(clip)}
+    return {**identity_of(clip), "weights": fingerprint_of_weights(clip)}
 
 
 def _images(
@@ -99,7 +101,7 @@ def _images(
     embed = config.embed
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
-        images = data.manifest
+        images = read_manifest(inputs["manifest"])
         if "shots" in inputs:
             needed = _is_in(images, inputs["shots"])
             if "without" not in of_model:
@@ -107,11 +109,10 @@ def _images(
             images = images.filter(pc.and_(needed, _is_in(images, inputs["base"])))
         embed_image_rows(images, clip or _tuned_clip(inputs), embed, writer, progress)
 
-    limits = {"max_image_mib": embed.max_image_mib, "max_image_pixels": embed.max_image_pixels}
     return Stage(
         f"embed images {name}",
         "image_embeddings",
-        {**of_model, "precision": embed.precision, **limits},
+        {**of_model, "embed": identity_of(embed)},
         run,
         sources,
         cpus=embed.cpus_per_worker,
@@ -146,7 +147,7 @@ def _texts(
     return Stage(
         f"embed texts {name}",
         "text_embeddings",
-        {**of_model, "precision": embed.precision, "names": table_content(names)},
+        {**of_model, "embed": identity_of(embed), "names": table_content(names)},
         run,
         sources,
         cpus=embed.cpus_per_worker,

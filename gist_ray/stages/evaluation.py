@@ -11,6 +11,7 @@ from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import sampled_images
 from gist_ray.config import RunConfig
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.errors import UserError
 from gist_ray.evaluation.evaluate import LabelledImages, Setting, evaluate
 from gist_ray.evaluation.heads import ClassTexts
@@ -25,6 +26,7 @@ from gist_ray.matching.vectors import (
     stored_vectors,
 )
 from gist_ray.progress import Progress
+from gist_ray.settings import identity_of
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import NAME_PREFIX, Embedded
 from gist_ray.stages.sample import Sample
@@ -45,7 +47,7 @@ def evaluation_stage(
     setting = setting_of(config, training, sample)
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        features = read_features(data.manifest, inputs, len(data.classes))
+        features = read_features(read_manifest(inputs["manifest"]), inputs, len(data.classes))
         result = evaluate(
             features.train,
             features.val,
@@ -64,7 +66,7 @@ def evaluation_stage(
     return Stage(
         f"evaluate {training} {sample.name}",
         "evaluation",
-        {**asdict(config.evaluation), **asdict(setting)},
+        {**identity_of(config.evaluation), **asdict(setting)},
         run,
         {
             "manifest": data.stage,

@@ -84,7 +84,7 @@ def build_graph(
                     config, training, sample, data, texts, tuned
                 )
     match = matches.get((shown_training(config), config.study.seeds[0]))
-    statistics = None if match is None else statistics_stage(match, data)
+    statistics = None if match is None else statistics_stage(match)
     return RunGraph(
         stages=in_order([*evaluations.values(), *([statistics] if statistics else [])]),
         manifest=data.manifest,

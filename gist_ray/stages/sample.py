@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gist_ray.config import RunConfig
 from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.flow import Stage
 from gist_ray.stages.data import Data
 
@@ -32,7 +33,9 @@ def sample_of(config: RunConfig, num_shots: int | None, seed: int, data: Data) -
             "sample all images",
             "shots",
             {"rule": "full"},
-            lambda inputs, writer, progress: writer.write(sample_full(data.manifest)),
+            lambda inputs, writer, progress: writer.write(
+                sample_full(read_manifest(inputs["manifest"]))
+            ),
             {"manifest": data.stage},
         )
         return Sample(num_shots, seed, stage)
@@ -41,7 +44,9 @@ def sample_of(config: RunConfig, num_shots: int | None, seed: int, data: Data) -
         f"sample {num_shots}-shot seed {seed}",
         "shots",
         {"rule": config.study.few_shot, "shots": num_shots, "seed": seed},
-        lambda inputs, writer, progress: writer.write(draw(data.manifest, num_shots, seed)),
+        lambda inputs, writer, progress: writer.write(
+            draw(read_manifest(inputs["manifest"]), num_shots, seed)
+        ),
         {"manifest": data.stage},
     )
     return Sample(num_shots, seed, stage)

@@ -7,23 +7,23 @@ import pyarrow as pa
 
 from gist_ray import storage
 from gist_ray.artifacts import Artifact, ArtifactWriter
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.flow import Stage
 from gist_ray.matching.inputs import gather_inputs
 from gist_ray.matching.statistics import match_statistics
 from gist_ray.matching.vectors import stored_vectors
 from gist_ray.progress import Progress
-from gist_ray.stages.data import Data
 
 TEXTS_FILE = "texts.parquet"
 CLASSES_FILE = "classes.parquet"
 
 
-def statistics_stage(match: Stage, data: Data) -> Stage:
+def statistics_stage(match: Stage) -> Stage:
     """IMAGE_STATISTICS as the artifact's rows; TEXT_STATISTICS and CLASS_STATISTICS beside them."""
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         gathered = gather_inputs(
-            data.manifest,
+            read_manifest(inputs["manifest"]),
             stored_vectors(inputs["image_embeddings"], "image_id"),
             inputs["texts"].read(),
             stored_vectors(inputs["text_embeddings"], "text_id"),

@@ -1,16 +1,17 @@
 """The texts of a run: imported, or generated; then cleaned, and shortened if asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
 from gist_ray.artifacts import Artifact, ArtifactWriter, file_content, fingerprint, table_content
 from gist_ray.config import RunConfig
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.encoders.clip import fits_context
 from gist_ray.flow import Stage
 from gist_ray.progress import Progress
+from gist_ray.settings import identity_of
 from gist_ray.stages.data import Data
 from gist_ray.texts.clean import clean_texts, texts_from_answers
 from gist_ray.texts.import_texts import import_texts
@@ -20,9 +21,6 @@ from gist_ray.texts.prompting import build_prompts
 from gist_ray.texts.reuse import adopt_answers
 from gist_ray.texts.shorten import ShorteningConfig, build_shortening_prompts, join_short_texts
 from gist_ray.texts.stage import generate
-
-DECIDES_ANSWERS = ("model", "max_model_len", "dtype", "seed", "engine_kwargs")
-"""Settings of the language model that change what it says; the others say how fast."""
 
 
 def texts_stage(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
@@ -40,7 +38,7 @@ def texts_stage(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage
 
 def _cleaning_key(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "cleaning": asdict(config.texts.cleaning),
+        "cleaning": identity_of(config.texts.cleaning),
         "vocabulary": config.prompts.vocabulary,
         "notes": fingerprint("notes", data.notes or {}, {}),
         # what decides whether a caption is too long
@@ -69,8 +67,8 @@ def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
 def _import(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
     source, unknown_images = config.texts.import_from, config.texts.unknown_images
 
-    def run(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
-        texts = import_texts(source, data.manifest, unknown_images).texts
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        texts = import_texts(source, read_manifest(inputs["manifest"]), unknown_images).texts
         writer.write(_cleaned(config, data, texts))
 
     content = {"source": file_content(source), "unknown_images": unknown_images}
@@ -81,7 +79,11 @@ def _import(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
 def _generate(config: RunConfig, data: Data) -> Stage:
     prompts = config.prompts
     requests = build_prompts(prompts, data.classes, data.notes, config.seed)
-    model = {**_model_key(config.llm), "sampling": asdict(prompts.sampling), "chat": prompts.chat}
+    model = {
+        **identity_of(config.llm),
+        "sampling": identity_of(prompts.sampling),
+        "chat": prompts.chat,
+    }
 
     def run(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
         adopted = adopt_answers(requests, model, writer)
@@ -122,7 +124,11 @@ def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> S
     answers = Stage(
         "shorten texts",
         "answers",
-        {"model": _model_key(config.llm), "shortening": asdict(shortening), **held_to},
+        {
+            "model": identity_of(config.llm),
+            "shortening": identity_of(shortening),
+            **held_to,
+        },
         ask,
         {"texts": texts},
         cpus=_cpus(config.llm),
@@ -131,7 +137,7 @@ def _shorten(config: RunConfig, shortening: ShorteningConfig, texts: Stage) -> S
     return Stage(
         "join short texts",
         "texts",
-        {"shortening": asdict(shortening), "vocabulary": config.prompts.vocabulary},
+        {"shortening": identity_of(shortening), "vocabulary": config.prompts.vocabulary},
         lambda inputs, writer, progress: _join(shortening, config.prompts, inputs, writer),
         {"texts": texts, "answers": answers},
     )
@@ -148,10 +154,6 @@ def _join(
         texts, reasons = join_short_texts(texts, answers.read(), shortening, prompts.vocabulary)
         writer.extra["without_short_text"] = reasons
     writer.write(texts)
-
-
-def _model_key(llm: LlmConfig) -> dict[str, Any]:
-    return {name: value for name, value in asdict(llm).items() if name in DECIDES_ANSWERS}
 
 
 def _cpus(llm: LlmConfig) -> float:

@@ -1,58 +1,29 @@
 """The match and the fine-tuning of one training."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 import pyarrow.compute as pc
 
 from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import pairs_of_matches, pairs_of_names, sampled_images
 from gist_ray.config import RunConfig
-from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.flow import Stage
-from gist_ray.matching.config import CLASS_NAME, MatchingConfig
+from gist_ray.matching.config import CLASS_NAME, DRAWN_VARIANTS, MatchingConfig
 from gist_ray.matching.inputs import without_embedding
 from gist_ray.matching.match import match
 from gist_ray.matching.vectors import stored_vectors
 from gist_ray.progress import Progress
 from gist_ray.schema import PAIRS, table
+from gist_ray.settings import identity_of
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import Embedded
 from gist_ray.stages.sample import Sample
 
-DECIDES_MATCHES = {
-    "topk": ("k", "min_similarity"),
-    "sampled": ("k", "min_similarity", "temperature"),
-    "mmr": ("k", "min_similarity", "diversity"),
-    "balanced": ("k", "min_similarity", "sinkhorn_epsilon", "sinkhorn_iterations"),
-    "any_class": ("k", "min_similarity"),
-    "random": ("k",),
-    "all": (),
-}
-"""The settings that each variant of matching reads."""
-
-DRAWN = ("random", "sampled")
-"""Variants of matching that depend on a seed."""
-
-WHERE_AND_HOW_FAST = {
-    "cpus_per_worker",
-    "gpus_per_worker",
-    "loader_processes",
-    "cache_mib",
-    "max_failures",
-    "grad_checkpointing",
-}
-"""Settings of a training that do not change what comes out of it."""
-
 Inputs = Mapping[str, Artifact]
-
-
-def recipe(config: FinetuneConfig) -> dict[str, Any]:
-    """The settings that decide what the trained weights are."""
-    return {name: value for name, value in asdict(config).items() if name not in WHERE_AND_HOW_FAST}
 
 
 def match_stage(
@@ -76,12 +47,11 @@ def match_stage(
     variant = matching.variant
     if variant == CLASS_NAME:
         return None
-    decides = {name: getattr(matching, name) for name in DECIDES_MATCHES[variant]}
-    drawn = {"seed": sample.seed} if variant in DRAWN else {}
+    drawn = {"seed": sample.seed} if variant in DRAWN_VARIANTS else {}
     of_draw = f"{sample.name}{in_round}" if in_round else (f"seed {sample.seed}" if drawn else "")
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
-        images = data.manifest
+        images = read_manifest(inputs["manifest"])
         if "shots" in inputs:
             images = sampled_images(images, inputs["shots"].read(), "train")
         tables = (
@@ -97,7 +67,8 @@ def match_stage(
     return Stage(
         f"match {training} {of_draw}".rstrip(),
         "matches",
-        {"variant": variant, **decides, **drawn},
+        # each further round is a stage of its own
+        {**identity_of(replace(matching, rounds=1)), **drawn},
         run,
         {
             "manifest": data.stage,
@@ -125,7 +96,8 @@ def finetune_stage(
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         shots = inputs["shots"].read()
         readable = inputs["images"].read(["image_id"]).column("image_id").combine_chunks()
-        images = data.manifest.filter(pc.is_in(data.manifest.column("image_id"), readable))
+        images = read_manifest(inputs["manifest"])
+        images = images.filter(pc.is_in(images.column("image_id"), readable))
         if "matches" in inputs:
             matches, texts = inputs["matches"].read(), inputs["texts"].read()
             pairs = pairs_of_matches(images, shots, matches, texts, prompts)
@@ -145,7 +117,7 @@ def finetune_stage(
     return Stage(
         f"finetune {training} {sample.name}{in_round}",
         "finetuned",
-        {"recipe": recipe(tune), **base.model, "seed": sample.seed, **captions},
+        {"recipe": identity_of(tune), **base.model, "seed": sample.seed, **captions},
         run,
         {
             "manifest": data.stage,

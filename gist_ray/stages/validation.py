@@ -6,17 +6,16 @@ from dataclasses import asdict
 from gist_ray.artifacts import Artifact, ArtifactWriter
 from gist_ray.captions import sampled_images
 from gist_ray.config import RunConfig
+from gist_ray.datasets.manifest import read_manifest
 from gist_ray.evaluation.evaluate import validate
 from gist_ray.flow import Stage
 from gist_ray.matching.vectors import stored_vectors
 from gist_ray.progress import Progress
+from gist_ray.settings import identity_of
 from gist_ray.stages.data import Data
 from gist_ray.stages.embedding import Embedded
 from gist_ray.stages.evaluation import labelled, setting_of
 from gist_ray.stages.sample import Sample
-
-ONLY_OF_TEST = ("num_bootstrap", "confidence", "best_texts_m")
-"""Settings of the evaluation that the linear probe's fit does not read."""
 
 
 def validation_stage(
@@ -31,19 +30,17 @@ def validation_stage(
     setting = setting_of(config, training, sample)
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        shots = inputs["shots"].read()
+        manifest, shots = read_manifest(inputs["manifest"]), inputs["shots"].read()
         images = stored_vectors(inputs["image_embeddings"], "image_id")
         train, val = (
-            labelled(sampled_images(data.manifest, shots, split), images)
-            for split in ("train", "val")
+            labelled(sampled_images(manifest, shots, split), images) for split in ("train", "val")
         )
         writer.write(validate(train, val, len(data.classes), setting, config.evaluation))
 
-    of_probe = {k: v for k, v in asdict(config.evaluation).items() if k not in ONLY_OF_TEST}
     return Stage(
         f"validate {training} {sample.name}",
         "validation",
-        {**of_probe, **asdict(setting)},
+        {**identity_of(config.evaluation), **asdict(setting)},
         run,
         {"manifest": data.stage, "shots": sample.stage, "image_embeddings": model.images},
     )

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from gist_ray import storage
 from gist_ray.errors import UserError
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 from gist_ray.texts import smollm2
 
 
@@ -19,14 +19,14 @@ class LlmConfig:
     """"smollm2-135m-instruct" (packaged), a Hugging Face id, s3://bucket/folder, or a folder, which
     every machine of a cluster has to see."""
 
-    num_replicas: Annotated[int, Field(ge=1)] = 1
+    num_replicas: Annotated[int, Field(ge=1), Runtime] = 1
     """How many engines share the prompts. On CPUs at most one per machine."""
 
-    gpus_per_replica: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    gpus_per_replica: Annotated[Annotated[float, Field(ge=0)] | Literal["auto"], Runtime] = "auto"
     """GPUs of one engine: 0 for a CPU engine, a fraction to share a GPU, 2 or more for tensor
     parallelism. "auto": 1 if the cluster has GPUs, else 0."""
 
-    cpus_per_replica: Annotated[int, Field(ge=1)] = 1
+    cpus_per_replica: Annotated[int, Field(ge=1), Runtime] = 1
     """CPUs set aside for one engine; a CPU engine computes with as many threads."""
 
     max_model_len: Annotated[int, Field(ge=64)] = 1024
@@ -39,16 +39,16 @@ class LlmConfig:
     """Seed of the engine. Texts still depend on which prompts run beside each other, which is why
     they are stored and never generated twice."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Annotated[int, Field(ge=1), Runtime] = 32
     """Prompts handed to an engine at once."""
 
-    max_concurrent_batches: Annotated[int, Field(ge=1)] = 8
+    max_concurrent_batches: Annotated[int, Field(ge=1), Runtime] = 8
     """Batches an engine works on side by side."""
 
-    texts_per_file: Annotated[int, Field(ge=1)] = 512
+    texts_per_file: Annotated[int, Field(ge=1), Runtime] = 512
     """Texts stored together; a killed run loses at most this many per replica."""
 
-    cpu_kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
+    cpu_kv_cache_gib: Annotated[float, Field(gt=0), Runtime] = 1.0
     """Memory of a CPU engine for the attention cache, in GiB."""
 
     engine_kwargs: dict[str, Any] = Field(default_factory=dict)

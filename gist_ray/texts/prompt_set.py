@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from gist_ray import storage
 from gist_ray.errors import UserError
-from gist_ray.settings import settings
+from gist_ray.settings import Runtime, settings
 from gist_ray.texts.templates import render, template_problems
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -109,7 +109,7 @@ class PromptSet:
     samples_per_prompt: Annotated[int, Field(ge=1)] = 1
     """How many answers are drawn for each prompt and combination of axis values."""
 
-    notes: Literal["optional", "required"] = "optional"
+    notes: Annotated[Literal["optional", "required"], Runtime] = "optional"
     """Whether every class must have notes."""
 
     facts_per_text: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)

@@ -18,7 +18,7 @@ def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: Artifact
     """Copy into the artifact what finished artifacts beside it hold of `requests`, so that a
     class more, or a prompt more, costs only its own texts. Returns how many were copied.
 
-    model: the part of the stage's config that decides what a prompt is answered with.
+    model: the part of the stage's identity that decides what a prompt is answered with.
     """
     if storage.exists(writer.file(ADOPTED)):
         return 0
@@ -50,7 +50,7 @@ def _of_same_model(model: Mapping[str, Any], writer: ArtifactWriter) -> list[Art
         if name.count("/") == 1 and name.endswith("/artifact.json"):
             uri = storage.join(folder, name)
             info = storage.read_json(uri)
-            of_prompts = info["parts"] and "prompts" in info["config"]
-            if of_prompts and info["config"]["model"] == dict(model):
+            of_prompts = info["parts"] and "prompts" in info["identity"]
+            if of_prompts and info["identity"]["model"] == dict(model):
                 beside.append(Artifact(uri.removesuffix("/artifact.json"), info))
     return beside

@@ -125,7 +125,7 @@ ARTIFACTS: list[StoredArtifact] = [
     _artifact(
         "config changed in artifact.json",
         "noticed: the fingerprint is its hash",
-        _info(lambda info: info["config"].update(precision="bf16")),
+        _info(lambda info: info["identity"].update(embed={})),
         "has another config or other inputs than its fingerprint says",
     ),
     _artifact(

@@ -58,7 +58,7 @@ class Store:
         return ArtifactStore(self.root)
 
     def writer(self, of: Stage) -> ArtifactWriter:
-        return self.store.writer(of.kind, of.key, of.config, of.input_fingerprints)
+        return self.store.writer(of.kind, of.key, of.identity, of.input_fingerprints)
 
     def make(
         self, of: Stage, rows: int = 3, failed: Mapping[str, int] | None = None, seconds: float = 1

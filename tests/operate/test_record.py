@@ -159,7 +159,7 @@ def test_two_processes_do_not_make_the_same_artifact_at_once(
     """The second finds what the first has made by the time that it may begin."""
     a = stage("a")
     made = stage("a").run
-    writer = store.writer(a.kind, a.key, a.config, {})
+    writer = store.writer(a.kind, a.key, a.identity, {})
     mark = writer.file(PROGRESS_FILE)
     other = {"machine": "another", "updated": 9e12, "host": "far", "pid": 1}
     storage.write_json(mark, other)

@@ -72,7 +72,6 @@ def test_stages_follow_their_inputs_and_have_unique_keys() -> None:
         "finetune.cpus_per_worker=2",
         "finetune.cache_mib=0",
         "finetune.max_failures=0",
-        "matching.temperature=0.5",
         "study.trainings=[gist,random,class_name]",
     ],
 )
@@ -166,7 +165,7 @@ def test_a_second_round_matches_by_the_tuned_model_and_begins_from_the_weights_a
         assert match.inputs[embeddings].inputs["tuned"] is tuned
     assert match.inputs["shots"] is tuned.inputs["shots"]
     # nothing of the first round but the matches
-    assert again.config == tuned.config
+    assert again.identity == tuned.identity
     assert "tuned" not in again.inputs
     evaluation = stages["evaluate gist 1-shot seed 1"]
     assert evaluation.inputs["image_embeddings"].inputs["tuned"] is again

@@ -1,0 +1,54 @@
+"""The manifest as an artifact: pictures inside the store by paths that move with it."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import pyarrow as pa
+
+from gist_ray import storage
+from gist_ray.artifacts import Artifact
+from gist_ray.schema import MANIFEST
+
+
+def movable(manifest: pa.Table, root: str) -> pa.Table:
+    """Returns `manifest` with the URIs below the store's `root` relative to it, for storing: a
+    store that is copied or mounted elsewhere then still finds its own pictures."""
+    prefix = f"{root}/"
+    return _with_uris(
+        manifest, [uri.removeprefix(prefix) for uri in manifest.column("uri").to_pylist()]
+    )
+
+
+def read_manifest(artifact: Artifact) -> pa.Table:
+    """Returns the MANIFEST that a stage stored, with absolute URIs."""
+    return _read(_Key(artifact.uri, artifact.fingerprint, artifact))
+
+
+@dataclass(frozen=True)
+class _Key:
+    uri: str
+    fingerprint: str
+    artifact: Artifact = field(compare=False)
+
+
+@lru_cache(maxsize=1)
+def _read(key: _Key) -> pa.Table:
+    """The last one is kept: every stage of a run reads the same."""
+    artifact = key.artifact
+    manifest = artifact.read()
+    uris = manifest.column("uri").to_pylist()
+    if not any(_is_relative(one) for one in uris):
+        return manifest
+    return _with_uris(
+        manifest,
+        [storage.join(artifact.root, one) if _is_relative(one) else one for one in uris],
+    )
+
+
+def _is_relative(uri: str) -> bool:
+    return "://" not in uri and not uri.startswith("/")
+
+
+def _with_uris(manifest: pa.Table, uris: list[str]) -> pa.Table:
+    at = MANIFEST.get_field_index("uri")
+    return manifest.set_column(at, MANIFEST.field("uri"), pa.array(uris, pa.string()))
