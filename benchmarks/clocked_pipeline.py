@@ -17,15 +17,15 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 STEPS = {
-    "gist_ray.commandline.compose_values": "config: Hydra composes",
-    "gist_ray.commandline.build": "config: checked",
-    "gist_ray.pipeline.plan": "plan",
-    "gist_ray.stages.graph.read_data": "plan: manifest",
-    "gist_ray.stages.graph.clip_key": "plan: hash of the CLIP's weights",
-    "gist_ray.pipeline.connect": "Ray starts",
+    "gist_ray.settings.commandline.compose_values": "config: Hydra composes",
+    "gist_ray.settings.commandline.build": "config: checked",
+    "gist_ray.study.pipeline.plan": "plan",
+    "gist_ray.study.graph.read_data": "plan: manifest",
+    "gist_ray.study.graph.clip_key": "plan: hash of the CLIP's weights",
+    "gist_ray.study.pipeline.connect": "Ray starts",
     "gist_ray.encoders.stage.load_clip": "driver: CLIP loaded, for its sizes",
-    "gist_ray.texts.stage.model_source": "driver: language model found or converted",
-    "gist_ray.row_stage._run": "rows",
+    "gist_ray.llm.generate.model_source": "driver: language model found or converted",
+    "gist_ray.run.rows._run": "rows",
 }
 """{where a step is called from: what it is}; the last is the execution on Ray Data."""
 
@@ -55,8 +55,8 @@ def clocked(name: str, what: str) -> None:
 def main() -> None:
     note("interpreter", STARTED, STARTED)
     for what, module in (
-        ("imports: command line, config (Hydra, pydantic)", "gist_ray.commandline"),
-        ("imports: pipeline (torch, Ray, open_clip)", "gist_ray.pipeline"),
+        ("imports: command line, config (Hydra, pydantic)", "gist_ray.settings.commandline"),
+        ("imports: pipeline (torch, Ray, open_clip)", "gist_ray.study.pipeline"),
     ):
         start = time.time()
         importlib.import_module(module)

@@ -26,12 +26,12 @@ from PIL import Image
 
 from benchmarks.rates import Stamp, in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
-from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import STEADY_CPU, connect
 from gist_ray.encoders.clip import open_clip_name
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.encoders.stage import embed_image_rows
-from gist_ray.progress import Progress
+from gist_ray.run.cluster import STEADY_CPU, connect
+from gist_ray.run.progress import Progress
+from gist_ray.store.artifacts import ArtifactStore
 
 NUM_FILES = 512
 SIZE = 224

@@ -32,16 +32,16 @@ from torchvision import transforms
 
 from benchmarks.rates import Rates, say_rates, steady_rate
 from benchmarks.record import REPOSITORY, parser, record
-from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import STEADY_CPU, connect
-from gist_ray.datasets.butterflies.corpus import corpus_pairs, corpus_rows
-from gist_ray.datasets.butterflies.pictures import write_pictures
+from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
+from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import open_clip_name
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune import trainer
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.progress import Progress
+from gist_ray.run.cluster import STEADY_CPU, connect
+from gist_ray.run.progress import Progress
 from gist_ray.schema import PAIRS
+from gist_ray.store.artifacts import ArtifactStore
 
 RECIPE = REPOSITORY / "configs" / "finetune" / "butterflies.yaml"
 WARM_UP = 0.2

@@ -23,14 +23,14 @@ import torch
 
 from benchmarks.rates import Stamp, in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
-from gist_ray import storage
-from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import STEADY_CPU, connect
-from gist_ray.datasets.butterflies.config import WorldConfig
-from gist_ray.datasets.butterflies.notes import field_notes
-from gist_ray.datasets.butterflies.species import make_species
-from gist_ray.progress import Progress
-from gist_ray.texts.llm_config import LlmConfig, model_source
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.notes import field_notes
+from gist_ray.demo.butterflies.species import make_species
+from gist_ray.llm.config import LlmConfig, model_source
+from gist_ray.run.cluster import STEADY_CPU, connect
+from gist_ray.run.progress import Progress
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.texts.prompt_set import PromptSet, Sampling, load_prompt_set
 from gist_ray.texts.prompting import build_prompts
 
@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> None:
         engine_kwargs={"max_num_seqs": arguments.max_num_seqs},
     )
     connect()
-    from gist_ray.texts.stage import _processor_config
+    from gist_ray.llm.generate import _processor_config
 
     # what ours gives its engine, and its actor's environment
     engine = _processor_config(llm, prompt_set.chat)
@@ -107,7 +107,7 @@ def _classes(notes: dict[str, Any]) -> list[tuple[int, str]]:
 
 def ours(prompts: pa.Table, llm: LlmConfig, prompt_set: PromptSet) -> list[Stamp]:
     """When how many tokens were stored by the generation stage."""
-    from gist_ray.texts.stage import generate
+    from gist_ray.llm.generate import generate
 
     with tempfile.TemporaryDirectory() as root:
         writer = ArtifactStore(root).writer("answers", "generate texts", {}, {})

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.stand_ins import sentences, write_vectors
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
-from gist_ray.datasets.butterflies.collection import manifest_rows, picture_rows
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.collection import manifest_rows, picture_rows
+from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
-from gist_ray.progress import Progress
+from gist_ray.run.progress import Progress
 from gist_ray.schema import MANIFEST, PAIRS, TEXTS, table
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
 Work = Callable[[], object]
 
@@ -25,8 +25,8 @@ QUIET = Progress(interval_s=1e9)
 
 
 def draw_pictures(rows: int, folder: Path) -> Work:
-    from gist_ray.cluster import connect
-    from gist_ray.datasets.stage import draw_pictures
+    from gist_ray.demo.draw import draw_pictures
+    from gist_ray.run.cluster import connect
 
     connect()
     pictures = picture_rows(_world(rows)).slice(0, rows)
@@ -40,8 +40,8 @@ def draw_pictures(rows: int, folder: Path) -> Work:
 
 
 def embed_images(rows: int, folder: Path) -> Work:
-    from gist_ray.cluster import connect
     from gist_ray.encoders.stage import embed_image_rows
+    from gist_ray.run.cluster import connect
 
     connect()
     images = _drawn(rows, folder)
@@ -87,7 +87,7 @@ def evaluate(rows: int, folder: Path) -> Work:
     from gist_ray.evaluation.config import EvaluationConfig
     from gist_ray.evaluation.evaluate import ClassTexts, Setting, evaluate
     from gist_ray.matching.vectors import find_vectors, stored_vectors
-    from gist_ray.stages.evaluation import labelled, labelled_blocks
+    from gist_ray.study.evaluation import labelled, labelled_blocks
 
     manifest, texts = _manifest(rows + 200, "test"), _texts(TEXTS_EACH)
     sample, test = manifest.slice(0, 200), manifest.slice(200)

@@ -24,15 +24,15 @@ from benchmarks.bucket_of_names import bucket_of_names
 from benchmarks.memory import forget_peak, peak_bytes, resident_bytes
 from benchmarks.rates import Rates, in_turns, say_rates
 from benchmarks.record import parser, record, say_table
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.image_folder import find_pictures
-from gist_ray.encoders.images import fetch
-from gist_ray.packing import members
-from gist_ray.packing.config import PackConfig
-from gist_ray.packing.members import row_reference
-from gist_ray.packing.shard import ROWS, pack_shard
+from gist_ray.datasets.packing.config import PackConfig
+from gist_ray.datasets.packing.shard import ROWS, pack_shard
+from gist_ray.images import members
+from gist_ray.images.decode import fetch
+from gist_ray.images.members import row_reference
 from gist_ray.schema import table
+from gist_ray.store import storage
 
 FETCH_THREADS = 8
 """As in the embedding stage."""

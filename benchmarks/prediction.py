@@ -16,16 +16,16 @@ import pyarrow as pa
 from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
-from gist_ray import storage
-from gist_ray.cluster import connect
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
-from gist_ray.evaluation.heads import ClassTexts
-from gist_ray.evaluation.probe import Probe
-from gist_ray.prediction.classifier import Classifier
-from gist_ray.prediction.config import PredictConfig
-from gist_ray.prediction.folder import save_classifier
-from gist_ray.prediction.stage import KIND, run_prediction
+from gist_ray.methods.heads import ClassTexts
+from gist_ray.methods.probe import Probe
+from gist_ray.predict.classifier import Classifier
+from gist_ray.predict.config import PredictConfig
+from gist_ray.predict.folder import save_classifier
+from gist_ray.predict.stage import KIND, run_prediction
+from gist_ray.run.cluster import connect
+from gist_ray.store import storage
 
 NUM_CLASSES = 200
 TEXTS_EACH = 50

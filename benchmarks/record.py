@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gist_ray.artifacts import package_versions
+from gist_ray.store.artifacts import package_versions
 
 REPOSITORY = Path(__file__).parents[1]
 

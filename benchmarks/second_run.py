@@ -21,13 +21,13 @@ from unittest import mock
 from benchmarks.record import REPOSITORY, parser, record, say_table, spread
 
 STEPS = {
-    "gist_ray.stages.data.ingest": "read the manifest",
-    "gist_ray.pipeline.plan": "plan, reading the manifest included",
-    "gist_ray.pipeline.print_plan": "print the plan",
-    "gist_ray.pipeline.run_flow": "find what is stored",
-    "gist_ray.results.compare_trainings": "compare trainings",
-    "gist_ray.results.render": "render the report",
-    "gist_ray.pipeline.write_results": "results, comparison and report included",
+    "gist_ray.study.data.ingest": "read the manifest",
+    "gist_ray.study.pipeline.plan": "plan, reading the manifest included",
+    "gist_ray.study.pipeline.print_plan": "print the plan",
+    "gist_ray.study.pipeline.run_flow": "find what is stored",
+    "gist_ray.study.results.compare_trainings": "compare trainings",
+    "gist_ray.study.results.render": "render the report",
+    "gist_ray.study.pipeline.write_results": "results, comparison and report included",
 }
 """Functions, as the modules that call them name them, and what they do."""
 
@@ -49,14 +49,14 @@ def overrides(folder: Path) -> list[str]:
 def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, dim: int) -> None:
     """Fill `folder` with a data set and a store in which nothing is missing."""
     from benchmarks.stand_ins import write_data, write_stand_ins
-    from gist_ray.artifacts import ArtifactStore
-    from gist_ray.cluster import cpus_without_connecting
-    from gist_ray.commandline import compose_values
-    from gist_ray.config import RunConfig, build
-    from gist_ray.flow import run_flow
-    from gist_ray.pipeline import plan
-    from gist_ray.progress import Progress
-    from gist_ray.stages.graph import in_order
+    from gist_ray.run.cluster import cpus_without_connecting
+    from gist_ray.run.flow import run_flow
+    from gist_ray.run.progress import Progress
+    from gist_ray.settings.commandline import compose_values
+    from gist_ray.store.artifacts import ArtifactStore
+    from gist_ray.study.config import RunConfig, build
+    from gist_ray.study.graph import in_order
+    from gist_ray.study.pipeline import plan
 
     write_data(folder, num_images, num_classes, texts_each)
     config = build(RunConfig, compose_values("config", overrides(folder)))
@@ -99,12 +99,12 @@ def steps(folder: Path) -> dict[str, float]:
 def run_with_steps(folder: Path) -> dict[str, float]:
     """What `steps` has a process do."""
     start = time.perf_counter()
-    import gist_ray.pipeline
-    import gist_ray.results
-    import gist_ray.stages.data
+    import gist_ray.study.data
+    import gist_ray.study.pipeline
+    import gist_ray.study.results
     from benchmarks.memory import peak_bytes
-    from gist_ray.commandline import compose_values
-    from gist_ray.config import RunConfig, build
+    from gist_ray.settings.commandline import compose_values
+    from gist_ray.study.config import RunConfig, build
 
     seconds = {"import": time.perf_counter() - start}
     start = time.perf_counter()
@@ -116,7 +116,7 @@ def run_with_steps(folder: Path) -> dict[str, float]:
             call = _timed(getattr(sys.modules[module], name), what, seconds)
             watched.enter_context(mock.patch(place, call))
         watched.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        gist_ray.pipeline.run_pipeline(config, plan_only=False, until=None)
+        gist_ray.study.pipeline.run_pipeline(config, plan_only=False, until=None)
     return {**seconds, "peak memory, GiB": peak_bytes() / 2**30}
 
 

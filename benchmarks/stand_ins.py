@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gist_ray import schema
-from gist_ray.artifacts import ArtifactStore, ArtifactWriter
 from gist_ray.finetune.job import PAIRS_FILE
-from gist_ray.flow import Stage, writer_of
 from gist_ray.matching.inputs import usable_texts
+from gist_ray.run.flow import Stage, writer_of
 from gist_ray.schema import PAIRS
-from gist_ray.stages.embedding import NAME_PREFIX
-from gist_ray.stages.graph import RunGraph
+from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
+from gist_ray.study.embedding import NAME_PREFIX
+from gist_ray.study.graph import RunGraph
 from gist_ray.texts.prompt_set import PromptSet, zero_shot_prompts
 
 ROWS_PER_PART = 512

@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks.embedding import draw_pictures
 from benchmarks.record import REPOSITORY, parser, record, say_table
-from gist_ray.row_stage import PARTS
+from gist_ray.run.rows import PARTS
 
 WATCH_S = 0.05
 LIMIT_S = 600
@@ -39,7 +39,7 @@ WATCHED = {
 """What is in a process's title while it does something: what that is."""
 
 IMPORTS = {
-    "driver": "gist_ray.pipeline",
+    "driver": "gist_ray.study.pipeline",
     "encoder and decoder": "gist_ray.encoders.stage",
     "engine's actor": "vllm, ray.data.llm",
 }

@@ -95,9 +95,9 @@ def _arguments() -> argparse.Namespace:
 def _texts() -> dict[str, list[str]]:
     """A sentence for each choice of two or more field notes on each form of a species of the
     embedded set."""
-    from gist_ray.datasets.butterflies.config import WorldConfig
-    from gist_ray.datasets.butterflies.notes import field_notes
-    from gist_ray.datasets.butterflies.species import make_species
+    from gist_ray.demo.butterflies.config import WorldConfig
+    from gist_ray.demo.butterflies.notes import field_notes
+    from gist_ray.demo.butterflies.species import make_species
 
     return {
         name: [

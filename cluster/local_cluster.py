@@ -5,7 +5,7 @@ It is a real cluster as far as jobs can tell: every node has its own raylet, obj
 and all of them ask for a token. For trying out submission and for tests that kill nodes.
 
 State is in <folder>/<name>/: nodes.json, token (mode 0600), env.sh, a log per node. The folder is
-$GIST_RAY_CLUSTER, or ~/.cache/gist_ray/cluster.
+$GIST_RAY_CLUSTER, or ~/.cache/gist_ray/run/cluster.
 """
 
 import argparse

@@ -6,11 +6,11 @@ import argparse
 
 from rich.filesize import decimal
 
-from gist_ray import storage
-from gist_ray.commandline import exit_codes
 from gist_ray.errors import printable
 from gist_ray.operate.clean import Rubbish, find_rubbish, remove
-from gist_ray.operate.runs import check_root, run_folder
+from gist_ray.run.runs import check_root, run_folder
+from gist_ray.settings.commandline import exit_codes
+from gist_ray.store import storage
 
 
 def main() -> None:

@@ -3,12 +3,12 @@ names and texts, which needs nothing else. The head is chosen by val unless it i
 
 import argparse
 
-from gist_ray.commandline import main
-from gist_ray.prediction.config import ExportConfig
+from gist_ray.predict.config import ExportConfig
+from gist_ray.settings.commandline import main
 
 
 def run(config: ExportConfig, arguments: argparse.Namespace) -> None:
-    from gist_ray.prediction.export import export_classifier  # torch only once the config is right
+    from gist_ray.predict.export import export_classifier  # torch only once the config is right
 
     about = export_classifier(config).about
     print(f"Classifier: {config.out} ({about['training']}, {about['head']}; val: {about['val']})")

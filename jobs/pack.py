@@ -2,12 +2,12 @@
 
 import argparse
 
-from gist_ray.commandline import main
-from gist_ray.packing.config import PackConfig
+from gist_ray.datasets.packing.config import PackConfig
+from gist_ray.settings.commandline import main
 
 
 def run(config: PackConfig, arguments: argparse.Namespace) -> None:
-    from gist_ray.packing.stage import run_pack  # Ray only once the config is right
+    from gist_ray.datasets.packing.stage import run_pack  # Ray only once the config is right
 
     run_pack(config)
 

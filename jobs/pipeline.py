@@ -2,8 +2,8 @@
 
 import argparse
 
-from gist_ray.commandline import main
-from gist_ray.config import RunConfig
+from gist_ray.settings.commandline import main
+from gist_ray.study.config import RunConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: RunConfig, arguments: argparse.Namespace) -> None:
-    from gist_ray.pipeline import run_pipeline  # torch and Ray only once the config is right
+    from gist_ray.study.pipeline import run_pipeline  # torch and Ray only once the config is right
 
     run_pipeline(config, plan_only=arguments.plan, until=arguments.until)
 

@@ -3,12 +3,12 @@ probability, top five, explaining text, and whether it abstains. A killed job go
 
 import argparse
 
-from gist_ray.commandline import main
-from gist_ray.prediction.config import PredictConfig
+from gist_ray.predict.config import PredictConfig
+from gist_ray.settings.commandline import main
 
 
 def run(config: PredictConfig, arguments: argparse.Namespace) -> None:
-    from gist_ray.prediction.stage import run_prediction  # Ray only once the config is right
+    from gist_ray.predict.stage import run_prediction  # Ray only once the config is right
 
     summary = run_prediction(config)
     print(

@@ -5,8 +5,8 @@ About 15 minutes on one core. `python jobs/pretrain.py seed=1` makes another of 
 
 import argparse
 
-from gist_ray.commandline import main
 from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.settings.commandline import main
 
 
 def run(config: PretrainConfig, arguments: argparse.Namespace) -> None:

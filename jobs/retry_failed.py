@@ -6,8 +6,8 @@ run goes on to its end, with the exit code of the pipeline.
 
 import argparse
 
-from gist_ray.commandline import exit_codes
 from gist_ray.schema import TRANSIENT_KINDS
+from gist_ray.settings.commandline import exit_codes
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ python jobs/sweep.py sweep=learning_rate
 
 import argparse
 
-from gist_ray.commandline import choices_of_axes, chosen_groups, main
+from gist_ray.settings.commandline import choices_of_axes, chosen_groups, main
 from gist_ray.sweep.config import SweepRun
 
 

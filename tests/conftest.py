@@ -25,7 +25,7 @@ def ray_local() -> Iterator[None]:
     """A local Ray, as `jobs/` start it."""
     import ray
 
-    from gist_ray.cluster import connect
+    from gist_ray.run.cluster import connect
 
     connect()
     yield

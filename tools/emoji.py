@@ -11,9 +11,9 @@ import pydantic
 from rich.console import Console
 from rich.table import Table
 
-from gist_ray.commandline import exit_codes
-from gist_ray.datasets.emoji.config import EmojiConfig
+from gist_ray.demo.emoji.config import EmojiConfig
 from gist_ray.errors import UserError
+from gist_ray.settings.commandline import exit_codes
 
 
 def main() -> None:
@@ -48,8 +48,8 @@ def main() -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    from gist_ray.datasets.emoji.build import build_emoji_set
-    from gist_ray.datasets.emoji.packages import fetch_packages
+    from gist_ray.demo.emoji.build import build_emoji_set
+    from gist_ray.demo.emoji.packages import fetch_packages
 
     try:
         config = EmojiConfig(
@@ -65,7 +65,7 @@ def build(arguments: argparse.Namespace) -> None:
 
 
 def own_names(arguments: argparse.Namespace) -> None:
-    from gist_ray.datasets.emoji.own_names import own_name_accuracy
+    from gist_ray.demo.emoji.own_names import own_name_accuracy
 
     table = Table(title="A picture's best text of its class is its own name", title_justify="left")
     for column in ("split", "vendors", "pretraining saw"):

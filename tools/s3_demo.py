@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gist_ray import s3, storage
-from gist_ray.datasets.butterflies.collection import folder_name, write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
-from gist_ray.datasets.butterflies.notes import field_notes
-from gist_ray.datasets.butterflies.species import make_species
+from gist_ray.demo.butterflies.collection import folder_name, write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.notes import field_notes
+from gist_ray.demo.butterflies.species import make_species
+from gist_ray.store import s3, storage
 
 REPOSITORY = Path(__file__).parents[1]
 REPORT = Path("results/s3-demo-report.html")

@@ -1,6 +1,5 @@
 """FGVC-Aircraft: image ids with leading zeros, class names with spaces and slashes."""
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
@@ -12,6 +11,7 @@ from gist_ray.datasets.reading import (
     images_table,
 )
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 CLASS_FILES = {
     "variant": "variants.txt",

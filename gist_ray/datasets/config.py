@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.settings import settings
+from gist_ray.settings.declare import settings
 
 Layout = Literal[
     "image_folder",

@@ -7,7 +7,6 @@ import posixpath
 from fnmatch import fnmatch
 from typing import Any
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
@@ -20,6 +19,7 @@ from gist_ray.datasets.reading import (
     relative_path,
 )
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 SPLITS = ("train", "val", "test")
 

@@ -2,7 +2,6 @@
 
 import re
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
@@ -15,6 +14,7 @@ from gist_ray.datasets.reading import (
 )
 from gist_ray.datasets.splits import carve
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 
 def read_cub(config: DataConfig) -> Reading:

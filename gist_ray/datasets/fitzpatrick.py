@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import Reading, check_image_folder, parent
 from gist_ray.datasets.user_manifest import rows_to_reading
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 
 def read_fitzpatrick17k(config: DataConfig) -> Reading:

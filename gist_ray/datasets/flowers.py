@@ -7,7 +7,6 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
@@ -20,6 +19,7 @@ from gist_ray.datasets.reading import (
     listed,
 )
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 
 def read_flowers(config: DataConfig) -> Reading:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.listing import Found, files
 from gist_ray.datasets.reading import (
@@ -25,6 +24,7 @@ from gist_ray.datasets.reading import (
 from gist_ray.datasets.rows import mapped
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FOLDER_SPLITS = SPLIT_NAMES.keys() - {"unlabeled"}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.aircraft import read_aircraft
 from gist_ray.datasets.config import DataConfig
@@ -24,8 +23,9 @@ from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError
-from gist_ray.s3 import CREDENTIALS
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
+from gist_ray.store import storage
+from gist_ray.store.s3 import CREDENTIALS
 
 READERS: dict[str, Callable[[DataConfig], Reading]] = {
     "image_folder": read_image_folder,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gist_ray import storage
+from gist_ray.store import storage
 
 UNNAMED_COLUMN = re.compile(r"|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
 MAX_LINES_REPORTED = 20

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gist_ray import storage
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 
 class Found(NamedTuple):

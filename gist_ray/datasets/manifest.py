@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact
 from gist_ray.schema import MANIFEST
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact
 
 
 def movable(manifest: pa.Table, root: str) -> pa.Table:

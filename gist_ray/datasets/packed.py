@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import IMAGES, ClassEntry, Reading
 from gist_ray.errors import UserError
 from gist_ray.schema import MANIFEST
+from gist_ray.store import storage
 
 
 def read_packed(config: DataConfig) -> Reading:

@@ -10,7 +10,7 @@ from gist_ray.datasets.reading import Reading
 from gist_ray.datasets.shard_files import common_folder, find_files, index_of, splits_of
 from gist_ray.datasets.user_manifest import rows_to_reading
 from gist_ray.errors import UserError
-from gist_ray.packing.parquet_index import REFERENCE, index_parquet, name_column
+from gist_ray.images.parquet_index import REFERENCE, index_parquet, name_column
 from gist_ray.schema import stable_ids
 
 ID = "image_id of the row"

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 # What people call the splits, and what a manifest calls them.
 SPLIT_NAMES = {

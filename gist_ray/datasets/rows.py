@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets import lines
 from gist_ray.datasets.reading import is_unicode
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 """A table, or the objects of a JSONL file, which need not have the same keys and types."""

@@ -12,10 +12,10 @@ from itertools import product
 
 import pyarrow as pa
 
-from gist_ray import storage
 from gist_ray.datasets.reading import SPLIT_NAMES
 from gist_ray.errors import UserError
 from gist_ray.schema import stable_id
+from gist_ray.store import storage
 
 PATTERN = re.compile(r"[*?]|\{[^{}]*(,|\.\.)[^{}]*\}")
 SPLIT_IN_NAME = re.compile(r"(?:^|/)(train|valid|validation|val|test)(?=[-_./0-9])", re.IGNORECASE)

@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
     IMAGES,
@@ -28,6 +27,7 @@ from gist_ray.datasets.reading import (
 from gist_ray.datasets.rows import Rows, column_names, mapped, other_cells, read_rows, texts
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 DEFAULT_COLUMNS = {
     field.name: field.default

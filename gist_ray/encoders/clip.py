@@ -14,9 +14,9 @@ import torch
 from open_clip.factory import LOCAL_DIR_PREFIX, parse_model_name
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from gist_ray import storage
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 EMBEDDED_MODEL = "butterfly-clip"
 
@@ -93,7 +93,7 @@ def open_clip_name(config: ClipConfig) -> str:
 
 
 def embedded_folder() -> str:
-    return str(files("gist_ray") / "assets" / "butterfly_clip")
+    return str(files("gist_ray") / "demo" / "assets" / "butterfly_clip")
 
 
 def local_folder(uri: str) -> str:

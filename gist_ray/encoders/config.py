@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gist_ray.settings import Runtime, settings
+from gist_ray.settings.declare import Runtime, settings
 
 LOCAL_MODEL = "local-dir:"
 """open_clip's prefix of a model that is a folder."""

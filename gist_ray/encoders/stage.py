@@ -12,13 +12,13 @@ import ray.data
 import torch
 
 from gist_ray import schema
-from gist_ray.artifacts import ArtifactWriter
 from gist_ray.encoders.clip import Clip, embed_images, embed_texts, load_clip, to_pixels
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
-from gist_ray.encoders.images import ImageError, decode, fetch
-from gist_ray.progress import Progress
-from gist_ray.retry import PATIENCE_S
-from gist_ray.row_stage import run_rows
+from gist_ray.images.decode import ImageError, decode, fetch
+from gist_ray.run.progress import Progress
+from gist_ray.run.rows import run_rows
+from gist_ray.store.artifacts import ArtifactWriter
+from gist_ray.store.retry import PATIENCE_S
 
 FETCH_THREADS = 8
 

@@ -11,9 +11,7 @@ import pyarrow as pa
 
 from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
-from gist_ray.evaluation.heads import ClassTexts, build_heads, probabilities_of
 from gist_ray.evaluation.intervals import metric_intervals
-from gist_ray.evaluation.linear_probe import fit_probe, val_accuracy_and_loss
 from gist_ray.evaluation.metrics import (
     METRIC_NAMES,
     NO_IMAGE,
@@ -22,9 +20,11 @@ from gist_ray.evaluation.metrics import (
     outcomes,
     weighted_metrics,
 )
-from gist_ray.evaluation.probe import Probe
-from gist_ray.evaluation.sgd_probe import fit_sgd_probe
 from gist_ray.matching.topk import match_topk
+from gist_ray.methods.heads import ClassTexts, build_heads, probabilities_of
+from gist_ray.methods.linear_probe import fit_probe, val_accuracy_and_loss
+from gist_ray.methods.probe import Probe
+from gist_ray.methods.sgd_probe import fit_sgd_probe
 from gist_ray.schema import METRICS, PREDICTIONS, table
 
 

@@ -15,10 +15,10 @@ from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg
 from safetensors.torch import save_file
 
-from gist_ray import storage
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import STATE_FILE
 from gist_ray.finetune.loop import Training
+from gist_ray.store import storage
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.store import storage
 
 HISTORY_FILE = "history.json"
 MODEL_FOLDER = "model"

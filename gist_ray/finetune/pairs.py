@@ -16,9 +16,9 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from gist_ray.encoders.images import ImageError, decode, fetch
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.images.decode import ImageError, decode, fetch
 from gist_ray.schema import TRANSIENT_KINDS
 
 Visit = tuple[int, int]  # (epoch, row)

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from gist_ray.encoders.clip import Clip, embed_images, embed_texts, to_pixels
-from gist_ray.encoders.images import decode, fetch
 from gist_ray.finetune.pairs import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from gist_ray.images.decode import decode, fetch
 
 # L2-normalised features are small; without this a regularised classifier stays near uniform.
 FEATURE_SCALE = 10.0

@@ -14,8 +14,6 @@ import pyarrow.fs
 import ray.train
 import ray.train.torch
 
-from gist_ray import cluster, storage
-from gist_ray.artifacts import ArtifactWriter
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError, causes
 from gist_ray.finetune.config import FinetuneConfig
@@ -30,7 +28,10 @@ from gist_ray.finetune.job import (
     check_pairs,
     seen_from_anywhere,
 )
-from gist_ray.progress import Progress
+from gist_ray.run import cluster
+from gist_ray.run.progress import Progress
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactWriter
 
 POLL_S = 3.0
 

@@ -7,7 +7,6 @@ import ray.train
 import ray.train.torch
 import torch
 
-from gist_ray import storage
 from gist_ray.encoders.clip import Clip, load_clip, open_clip_name
 from gist_ray.finetune.checkpoint import export_model, load_state, save_state
 from gist_ray.finetune.config import FinetuneConfig
@@ -16,6 +15,7 @@ from gist_ray.finetune.loop import Training, start_training, total_steps, train_
 from gist_ray.finetune.optimizer import interpolate
 from gist_ray.finetune.pairs import PairDataset, PairLoader
 from gist_ray.finetune.selection import probe_score, retrieval_score
+from gist_ray.store import storage
 
 
 def train_worker(job: Job) -> None:

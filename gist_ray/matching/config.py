@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.settings import MAX_INT32, settings
+from gist_ray.settings.declare import MAX_INT32, settings
 
 CLASS_NAME = "class_name"
 """The control without texts: matching is skipped and the caption is made from the class name."""

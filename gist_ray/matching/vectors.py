@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.artifacts import Artifact
+from gist_ray.store.artifacts import Artifact
 
 READ_AHEAD = 8
 """Parts that are read at the same time; on S3 most of that is waiting."""

@@ -5,13 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from gist_ray import folders, storage
-from gist_ray.artifacts import ARTIFACT_FILE, ArtifactStore
 from gist_ray.errors import UserError
 from gist_ray.operate.inventory import Place, places
 from gist_ray.operate.life import is_dead, read_sign, who
 from gist_ray.operate.pulse import PROGRESS_FILE
-from gist_ray.operate.runs import (
+from gist_ray.run.runs import (
     CONFIG_FILE,
     SIGN_FILE,
     read_plan,
@@ -19,6 +17,8 @@ from gist_ray.operate.runs import (
     run_folder,
     run_names,
 )
+from gist_ray.store import folders, storage
+from gist_ray.store.artifacts import ARTIFACT_FILE, ArtifactStore
 from gist_ray.sweep.tables import artifacts_of_trials
 
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")

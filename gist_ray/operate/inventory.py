@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from gist_ray import folders, storage
-from gist_ray.artifacts import ARTIFACT_FILE
 from gist_ray.errors import UserError
-from gist_ray.operate.metrics import THREADS
-from gist_ray.operate.runs import read_plan, run_names
+from gist_ray.run.metrics import THREADS
+from gist_ray.run.runs import read_plan, run_names
+from gist_ray.store import folders, storage
+from gist_ray.store.artifacts import ARTIFACT_FILE
 
 Place = tuple[str, str]
 """(kind, fingerprint): a folder of the store."""

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from gist_ray import storage
 from gist_ray.errors import UserError
-from gist_ray.progress import duration
+from gist_ray.run.progress import duration
+from gist_ray.store import storage
 
 BEAT_S = 5.0
 """A living process writes its signs so often."""

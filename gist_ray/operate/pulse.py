@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from gist_ray import storage
 from gist_ray.operate.life import BEAT_S, Sign, claim, sign
-from gist_ray.progress import Progress, StageProgress
+from gist_ray.run.progress import Progress, StageProgress
+from gist_ray.store import storage
 
 PROGRESS_FILE = "progress.json"
 """Beside an artifact that is being made: the sign of life of its maker, and how far it is."""

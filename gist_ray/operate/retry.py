@@ -18,16 +18,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import folders, storage
-from gist_ray.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage, writer_of
 from gist_ray.operate.inventory import Place, made_from
 from gist_ray.operate.life import is_dead, is_own, read_sign, who
 from gist_ray.operate.pulse import Pulse
-from gist_ray.operate.runs import SIGN_FILE, read_plan, run_folder, run_names
-from gist_ray.progress import Progress
-from gist_ray.row_stage import FAILED, forget_failed
+from gist_ray.run.flow import Stage, writer_of
+from gist_ray.run.progress import Progress
+from gist_ray.run.rows import FAILED, forget_failed
+from gist_ray.run.runs import SIGN_FILE, read_plan, run_folder, run_names
+from gist_ray.store import folders, storage
+from gist_ray.store.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from gist_ray import storage
-from gist_ray.artifacts import ArtifactStore
-from gist_ray.cluster import cluster_resources, connect
-from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage
-from gist_ray.operate.cluster import RayMetrics
-from gist_ray.operate.record import recorded
 from gist_ray.operate.retry import Candidate, candidates, retry
-from gist_ray.operate.runs import CONFIG_FILE, check_root, read_plan, run_folder, run_names
-from gist_ray.pipeline import plan, run_stages
-from gist_ray.progress import Progress
+from gist_ray.run.cluster import cluster_resources, connect
+from gist_ray.run.flow import Stage
+from gist_ray.run.progress import Progress
+from gist_ray.run.ray_metrics import RayMetrics
+from gist_ray.run.record import recorded
+from gist_ray.run.runs import CONFIG_FILE, check_root, read_plan, run_folder, run_names
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.study.config import RunConfig, build
+from gist_ray.study.pipeline import plan, run_stages
 
 
 def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only: bool) -> None:

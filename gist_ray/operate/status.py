@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore
-from gist_ray.flow import family
 from gist_ray.operate.life import Sign, is_dead, read_sign, silent_for
-from gist_ray.operate.metrics import THREADS, find_all
 from gist_ray.operate.pulse import PROGRESS_FILE
-from gist_ray.operate.runs import (
+from gist_ray.run.flow import family
+from gist_ray.run.metrics import THREADS, find_all
+from gist_ray.run.runs import (
     SIGN_FILE,
     Plan,
     PlannedStage,
@@ -23,6 +21,8 @@ from gist_ray.operate.runs import (
     read_stages,
     run_folder,
 )
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore
 
 RunState = Literal["running", "finished", "failed", "interrupted", "dead"]
 StageState = Literal[

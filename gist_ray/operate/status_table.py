@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gist_ray.errors import printable
-from gist_ray.flow import family
 from gist_ray.operate.life import SILENT_S
 from gist_ray.operate.status import RunStatus, StageStatus
-from gist_ray.progress import duration
+from gist_ray.run.flow import family
+from gist_ray.run.progress import duration
 
 COLOURS = {
     "finished": "green",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray import storage
 from gist_ray.datasets.reading import locate, parent, read_given_table, relative_path
 from gist_ray.errors import UserError
 from gist_ray.schema import PAIRS, stable_ids
+from gist_ray.store import storage
 
 CAPTIONS = pa.schema(
     [

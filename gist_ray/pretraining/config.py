@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.settings import Runtime, settings
+from gist_ray.settings.declare import Runtime, settings
 
 
 @settings

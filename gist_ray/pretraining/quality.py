@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from gist_ray.datasets.butterflies.attributes import Attributes
-from gist_ray.datasets.butterflies.captions import attribute_answer, attribute_prompts
+from gist_ray.demo.butterflies.attributes import Attributes
+from gist_ray.demo.butterflies.captions import attribute_answer, attribute_prompts
 from gist_ray.encoders.clip import Clip, embed_texts
 from gist_ray.finetune.selection import BATCH_SIZE, embed_uris
 

@@ -10,25 +10,25 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter, table_content
-from gist_ray.cluster import cluster_resources, connect, relative_in_job, require_shared
-from gist_ray.datasets.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
-from gist_ray.datasets.stage import draw_pictures
+from gist_ray.demo.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
+from gist_ray.demo.draw import draw_pictures
 from gist_ray.encoders.clip import Clip, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
-from gist_ray.flow import Stage, run_flow
-from gist_ray.operate.cluster import RayMetrics
-from gist_ray.operate.record import recorded
 from gist_ray.pretraining.captions import read_captions
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.pretraining.quality import butterfly_quality, caption_quality
-from gist_ray.progress import Progress
-from gist_ray.settings import identity_of
+from gist_ray.run.cluster import cluster_resources, connect, relative_in_job, require_shared
+from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.progress import Progress
+from gist_ray.run.ray_metrics import RayMetrics
+from gist_ray.run.record import recorded
+from gist_ray.settings.declare import identity_of
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, table_content
 
 Inputs = Mapping[str, Artifact]
 

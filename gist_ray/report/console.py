@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from gist_ray.page.wording import confidence_level, interval, percent, shorten
 from gist_ray.report.data import SummaryRow
+from gist_ray.report.page.wording import confidence_level, interval, percent, shorten
 from gist_ray.report.results import result_grid
 from gist_ray.report.wording import (
     head_label,

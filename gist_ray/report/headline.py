@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gist_ray.page.wording import confidence_level, interval, percent, points
 from gist_ray.report.data import DifferenceRow, ReportData
+from gist_ray.report.page.wording import confidence_level, interval, percent, points
 from gist_ray.report.wording import (
     LOWER_IS_BETTER,
     at_shots,

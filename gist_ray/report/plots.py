@@ -6,7 +6,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gist_ray.page.svg import (
+from gist_ray.report.page.svg import (
     CHANCE,
     FOCUS,
     OTHER,
@@ -16,7 +16,7 @@ from gist_ray.page.svg import (
     plain_axes,
     svg_document,
 )
-from gist_ray.page.wording import shorten
+from gist_ray.report.page.wording import shorten
 from gist_ray.report.results import ResultGrid
 from gist_ray.report.wording import head_label, shots_label, training_label
 

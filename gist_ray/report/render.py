@@ -8,8 +8,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from gist_ray.page.document import document
-from gist_ray.page.wording import count, duration
 from gist_ray.report import wording
 from gist_ray.report.cards import choose_images, make_cards, similarity_range
 from gist_ray.report.confusions import most_confused
@@ -17,6 +15,8 @@ from gist_ray.report.data import ReportData
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
 from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
 from gist_ray.report.headline import headline
+from gist_ray.report.page.document import document
+from gist_ray.report.page.wording import count, duration
 from gist_ray.report.plots import results_plot
 from gist_ray.report.results import ResultGrid, chance_level, result_grid
 from gist_ray.report.text_use import (

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from gist_ray.encoders.images import FORMATS, fetch
+from gist_ray.images.decode import FORMATS, fetch
 
 JPEG_QUALITY = 82
 PATIENCE_S = 10.0

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from gist_ray import storage
-from gist_ray.cluster import cluster_resources
-from gist_ray.environment import environment
-from gist_ray.progress import Progress, duration
+from gist_ray.run.cluster import cluster_resources
+from gist_ray.run.environment import environment
+from gist_ray.run.progress import Progress, duration
+from gist_ray.store import storage
 from gist_ray.sweep.choice import MODES
 from gist_ray.sweep.perform import empty_row
 from gist_ray.sweep.space import Params

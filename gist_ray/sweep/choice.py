@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from gist_ray.config import RunConfig
+from gist_ray.study.config import RunConfig
 from gist_ray.sweep.config import SweepConfig
 from gist_ray.sweep.space import REPLICATES, Params, configuration
 from gist_ray.sweep.tables import Row

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gist_ray.config import RunConfig, Seed
-from gist_ray.settings import settings
+from gist_ray.settings.declare import settings
+from gist_ray.study.config import RunConfig, Seed
 from gist_ray.sweep.space import Axis, flat_axes, space_problems
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]

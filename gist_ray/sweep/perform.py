@@ -7,14 +7,14 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import HISTORY_FILE, TrainingStoppedError
-from gist_ray.flow import Done, TooManyFailedRowsError, family, run_flow
 from gist_ray.operate.pulse import Pulse
-from gist_ray.progress import Progress, StageProgress
-from gist_ray.stages.graph import FROZEN
+from gist_ray.run.flow import Done, TooManyFailedRowsError, family, run_flow
+from gist_ray.run.progress import Progress, StageProgress
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact
+from gist_ray.study.graph import FROZEN
 from gist_ray.sweep.room import side_by_side
 from gist_ray.sweep.tables import ROWS, Row, read_row, write_row
 from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gist_ray.errors import UserError
-from gist_ray.flow import family
+from gist_ray.run.flow import family
 from gist_ray.sweep.perform import empty_row, stored_row
 from gist_ray.sweep.room import Need, is_local, need_of, num_on_this_machine
 from gist_ray.sweep.shared import place, shared_places

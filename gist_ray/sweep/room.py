@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import ray
 import torch
 
-from gist_ray.cluster import cpus_without_connecting
-from gist_ray.config import RunConfig
+from gist_ray.run.cluster import cpus_without_connecting
+from gist_ray.study.config import RunConfig
 
 LEADER_CPUS = 0.001
 """The process that leads a trial mostly waits; Tune wants it to ask for something."""

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gist_ray.errors import UserError
-from gist_ray.flow import Hold, Stage, TooManyFailedRowsError, family, run_flow
-from gist_ray.progress import Progress
+from gist_ray.run.flow import Hold, Stage, TooManyFailedRowsError, family, run_flow
+from gist_ray.run.progress import Progress
 from gist_ray.sweep.tables import Row
 from gist_ray.sweep.trials import Planned, Task
 

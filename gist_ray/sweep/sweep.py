@@ -6,18 +6,19 @@ from typing import Any
 
 from rich.console import Console
 
-from gist_ray import storage
-from gist_ray.cluster import cluster_resources, connect, cpus_without_connecting, require_shared
-from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage, run_flow
-from gist_ray.operate.cluster import RayMetrics
 from gist_ray.operate.pulse import Pulse
-from gist_ray.operate.record import recorded
-from gist_ray.pipeline import plan
-from gist_ray.progress import Progress
-from gist_ray.shared_folders import shared_folders
-from gist_ray.stages.graph import in_order
+from gist_ray.report.sweep.page import write_sweep_report
+from gist_ray.run.cluster import cluster_resources, connect, cpus_without_connecting, require_shared
+from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.progress import Progress
+from gist_ray.run.ray_metrics import RayMetrics
+from gist_ray.run.record import recorded
+from gist_ray.store import storage
+from gist_ray.study.config import RunConfig, build
+from gist_ray.study.graph import in_order
+from gist_ray.study.pipeline import plan
+from gist_ray.study.shared_folders import shared_folders
 from gist_ray.sweep.board import Board
 from gist_ray.sweep.choice import choose, experiment_file, groups_of, with_replicates
 from gist_ray.sweep.config import SweepRun
@@ -36,7 +37,6 @@ from gist_ray.sweep.tables import CHOSEN_FILE, TEST_FILE, Row, test_table, write
 from gist_ray.sweep.trackers import tracker_callbacks
 from gist_ray.sweep.trials import Task, task_of
 from gist_ray.sweep.tuner import listed, tune_trials
-from gist_ray.sweep_report.page import write_sweep_report
 
 CHOSEN = "chosen"
 """The row of what was chosen, beside those of the trials."""

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
-from gist_ray import storage
 from gist_ray.schema import METRICS, table
+from gist_ray.store import storage
 from gist_ray.sweep.space import Params
 
 TRIALS_FILE = "trials.parquet"

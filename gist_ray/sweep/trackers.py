@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 from ray.tune.logger.tensorboardx import TBXLoggerCallback
 
-from gist_ray import storage
+from gist_ray.store import storage
 from gist_ray.sweep.trials import Task
 
 NEEDS = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}

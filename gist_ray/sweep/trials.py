@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gist_ray import storage
-from gist_ray.artifacts import ArtifactStore, fingerprint
-from gist_ray.config import RunConfig, build
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage
-from gist_ray.pipeline import plan
+from gist_ray.run.flow import Stage
 from gist_ray.schema import stable_id
-from gist_ray.stages.data import Data, read_data
-from gist_ray.stages.graph import RunGraph, in_order
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore, fingerprint
+from gist_ray.study.config import RunConfig, build
+from gist_ray.study.data import Data, read_data
+from gist_ray.study.graph import RunGraph, in_order
+from gist_ray.study.pipeline import plan
 from gist_ray.sweep.config import SweepConfig, SweepRun
 from gist_ray.sweep.space import Params, grid_points, random_points, split_axes, with_params
 from gist_ray.sweep.tables import sweep_folder

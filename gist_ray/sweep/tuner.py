@@ -13,9 +13,9 @@ import ray.data
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from gist_ray import storage
 from gist_ray.finetune.job import STOP_FILE
-from gist_ray.progress import StageProgress
+from gist_ray.run.progress import StageProgress
+from gist_ray.store import storage
 from gist_ray.sweep.perform import empty_row, perform
 from gist_ray.sweep.room import LEADER_CPUS, Machine
 from gist_ray.sweep.suggest import params_of

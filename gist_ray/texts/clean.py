@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gist_ray.errors import UserError
 from gist_ray.schema import TEXTS, table
-from gist_ray.settings import settings
+from gist_ray.settings.declare import settings
 from gist_ray.texts import checks
 from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
 from gist_ray.texts.prompting import Notes, facts_of

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gist_ray.settings import settings
+from gist_ray.settings.declare import settings
 from gist_ray.texts.clean import CleaningConfig
 from gist_ray.texts.shorten import ShorteningConfig
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from gist_ray import storage
 from gist_ray.datasets.reading import read_given_table
 from gist_ray.errors import UserError
 from gist_ray.schema import MATCHES, TEXTS, stable_id, table
+from gist_ray.store import storage
 from gist_ray.texts.image_keys import find_images
 from gist_ray.texts.names import index_by_normal_form, normal_form
 from gist_ray.texts.tidy import MAX_ANSWER_CHARS, as_unicode, tidy

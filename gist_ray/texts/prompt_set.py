@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from gist_ray import storage
 from gist_ray.errors import UserError
-from gist_ray.settings import Runtime, settings
+from gist_ray.settings.declare import Runtime, settings
+from gist_ray.store import storage
 from gist_ray.texts.templates import render, template_problems
 
 CONFIGS = Path(__file__).parents[2] / "configs"

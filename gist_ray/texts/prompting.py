@@ -10,10 +10,10 @@ import jinja2
 import pyarrow as pa
 
 from gist_ray.errors import UserError
+from gist_ray.llm.tables import PROMPTS
 from gist_ray.schema import stable_id, table
 from gist_ray.texts.names import normal_form
 from gist_ray.texts.prompt_set import PromptSet
-from gist_ray.texts.tables import PROMPTS
 from gist_ray.texts.templates import escape_regex, render
 
 Facts = Mapping[str, str]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.artifacts import Artifact
+from gist_ray.store.artifacts import Artifact
 from tests.badinput.drawing import encoded, noise
 from tests.badinput.places import SECRET, snapshot
 

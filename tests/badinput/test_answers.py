@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from gist_ray.artifacts import ArtifactStore
-from gist_ray.commandline import EXIT_USER_ERROR, compose_values
-from gist_ray.config import RunConfig, build
-from gist_ray.flow import Stage
+from gist_ray.llm.tables import ANSWERS
+from gist_ray.run.flow import Stage
 from gist_ray.schema import TEXTS, stable_id, table
-from gist_ray.stages.graph import build_graph
-from gist_ray.texts.tables import ANSWERS
+from gist_ray.settings.commandline import EXIT_USER_ERROR, compose_values
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.study.config import RunConfig, build
+from gist_ray.study.graph import build_graph
 from tests.badinput import answers
 from tests.badinput.conftest import SMALL, Ended, Grounds, artifacts, run_job
 

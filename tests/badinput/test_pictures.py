@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.encoders.images import ImageError, decode
+from gist_ray.images.decode import ImageError, decode
 from tests.badinput import broken_pictures, names, pictures, places
 from tests.badinput.conftest import (
     SMALL,
@@ -115,7 +115,7 @@ def runs(ray_local: None, grounds: Grounds) -> Iterator[Runs]:
     def job(name: str, *words: str) -> Ended:
         return run_job(*common, f"root={grounds.path}/root_{name}", *words)
 
-    from gist_ray import pipeline
+    from gist_ray.study import pipeline
 
     def connect_late() -> float:
         (data / GOOD / places.VANISHES).unlink(missing_ok=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.commandline import EXIT_USER_ERROR, compose_values
-from gist_ray.config import RunConfig, build
 from gist_ray.datasets.ingest import ingest
+from gist_ray.settings.commandline import EXIT_USER_ERROR, compose_values
+from gist_ray.study.config import RunConfig, build
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.tables import KINDS, DataSet
 

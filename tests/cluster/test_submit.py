@@ -103,8 +103,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_texts(path: Path) -> None:
-    from gist_ray.datasets.butterflies.config import WorldConfig
-    from gist_ray.datasets.butterflies.species import make_species
+    from gist_ray.demo.butterflies.config import WorldConfig
+    from gist_ray.demo.butterflies.species import make_species
 
     numbers = dict(re.findall(r"^data\.(\w+)=(\d+)$", "\n".join(TINY), re.MULTILINE))
     world = WorldConfig(**{name: int(value) for name, value in numbers.items()})
@@ -178,7 +178,7 @@ def test_the_log_is_followed_and_the_code_is_on_every_node(cluster, tmp_path):
     script, go = tmp_path / "probe.py", tmp_path / "go"
     script.write_text(
         "import os, sys, time, gist_ray\n"
-        "from gist_ray.cluster import connect, on_every_node, require_shared\n"
+        "from gist_ray.run.cluster import connect, on_every_node, require_shared\n"
         "from gist_ray.errors import UserError\n"
         "connect()\n"
         "def imported():\n"

@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from gist_ray import storage
+from gist_ray.store import storage
 
 WriteFiles = Callable[[str, Mapping[str, str | bytes]], str]
 

@@ -3,10 +3,10 @@ from collections import Counter
 
 import pytest
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 
 def read(path: object, **values: object):

@@ -5,11 +5,11 @@ import pytest
 from s3fs import S3FileSystem
 
 from benchmarks.bucket_of_names import bucket_of_names, key
-from gist_ray import storage
 from gist_ray.datasets import listing
 from gist_ray.datasets.image_folder import find_pictures
 from gist_ray.datasets.listing import Found, files
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 NAMES = ["a-b/1.jpg", "a b/1.jpg", "a/2.jpg", "a/x/1.jpg", "a.jpg", "é/1.jpg", "b/1.jpg"]
 

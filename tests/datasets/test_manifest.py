@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gist_ray.artifacts import ArtifactStore
 from gist_ray.datasets.manifest import movable, read_manifest
 from gist_ray.schema import MANIFEST, table
+from gist_ray.store.artifacts import ArtifactStore
 
 
 def manifest(*uris: str) -> pa.Table:

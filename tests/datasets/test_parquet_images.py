@@ -5,12 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
-from gist_ray.encoders.images import fetch
 from gist_ray.errors import UserError
+from gist_ray.images.decode import fetch
 from gist_ray.schema import stable_id
+from gist_ray.store import storage
 
 
 def write(uri: str, columns: dict[str, object], names: list[str] | None = None) -> None:

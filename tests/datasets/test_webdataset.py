@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from gist_ray import storage
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
-from gist_ray.encoders.images import fetch
 from gist_ray.errors import UserError
+from gist_ray.images.decode import fetch
 from gist_ray.schema import stable_id
+from gist_ray.store import storage
 
 
 def tar_of(members: dict[str, str | bytes]) -> bytes:

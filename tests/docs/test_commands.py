@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
 from gist_ray.datasets.config import DataConfig
 from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.settings.commandline import compose_values
+from gist_ray.study.config import RunConfig, build
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.datasets.butterflies.corpus import corpus_pairs, corpus_rows
-from gist_ray.datasets.butterflies.pictures import write_pictures
+from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
+from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import Clip, load_clip
 from gist_ray.encoders.config import ClipConfig
 

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from gist_ray import storage
 from gist_ray.encoders import clip as clip_module
 from gist_ray.encoders.clip import (
     check_clip,
@@ -23,6 +22,7 @@ from gist_ray.encoders.clip import (
 )
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
+from gist_ray.store import storage
 
 TEXTS = ["a small blue butterfly with white spots", "black wings, two tails"]
 

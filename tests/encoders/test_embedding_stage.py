@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from gist_ray.artifacts import ArtifactStore
 from gist_ray.encoders import stage
 from gist_ray.encoders.clip import embed_images, embed_texts
 from gist_ray.encoders.config import ClipConfig, EmbedConfig
 from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
-from gist_ray.progress import Progress
+from gist_ray.run.progress import Progress
+from gist_ray.store.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.ray
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.datasets.butterflies.config import WorldConfig
-from gist_ray.datasets.butterflies.notes import field_notes
-from gist_ray.datasets.butterflies.species import make_species
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.notes import field_notes
+from gist_ray.demo.butterflies.species import make_species
 from tests.end_to_end.running import configured, run
 
 WORLD = {
@@ -82,7 +82,7 @@ def finished(ray_local: None, in_world: list[str], tmp_path_factory: pytest.Temp
         def killed(*arguments: object) -> None:
             raise ConnectionError("the machine went away")
 
-        patch.setattr("gist_ray.stages.training.train_clip", killed)
+        patch.setattr("gist_ray.study.training.train_clip", killed)
         with pytest.raises(ConnectionError, match="the machine went away"):
             run(config)
     embedded = {path: path.stat().st_mtime_ns for path in Path(root).rglob("artifact.json")}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
+from gist_ray.settings.commandline import compose_values
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore
+from gist_ray.study.config import RunConfig, build
 
 
 def configured(*overrides: str) -> RunConfig:
@@ -14,7 +14,7 @@ def configured(*overrides: str) -> RunConfig:
 
 
 def run(config: RunConfig, until: str | None = None) -> None:
-    from gist_ray.pipeline import run_pipeline
+    from gist_ray.study.pipeline import run_pipeline
 
     run_pipeline(config, plan_only=False, until=until)
 

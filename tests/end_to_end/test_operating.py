@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from gist_ray import storage
-from gist_ray.commandline import CONFIGS, compose_values
-from gist_ray.config import RunConfig, build
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.operate.clean import find_rubbish
 from gist_ray.operate.retry_run import read_config, retry_run
 from gist_ray.operate.status import read_status
+from gist_ray.settings.commandline import CONFIGS, compose_values
+from gist_ray.store import storage
+from gist_ray.study.config import RunConfig, build
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 
@@ -37,7 +37,7 @@ def status_job(root: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(words: list[str]) -> None:
-    from gist_ray.pipeline import run_pipeline
+    from gist_ray.study.pipeline import run_pipeline
 
     config: RunConfig = build(RunConfig, compose_values("config", words))
     run_pipeline(config, plan_only=False, until=None)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
 from gist_ray.datasets.config import DataConfig
-from gist_ray.packing.config import PackConfig
+from gist_ray.datasets.packing.config import PackConfig
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.settings.commandline import compose_values
+from gist_ray.study.config import RunConfig, build
 
 pytestmark = [
     pytest.mark.ray,
@@ -23,8 +23,8 @@ pytestmark = [
 def test_a_packed_set_ends_in_the_same_metrics(
     world: WorldConfig, texts_file: str, tiny: list[str], tmp_path: Path
 ) -> None:
-    from gist_ray.packing.stage import run_pack
-    from gist_ray.pipeline import run_pipeline
+    from gist_ray.datasets.packing.stage import run_pack
+    from gist_ray.study.pipeline import run_pipeline
 
     write_collection(world, str(tmp_path / "world"))
     files = f"{tmp_path}/world/images"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray import storage
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
-from gist_ray.flow import TooManyFailedRowsError
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.schema import METRICS
+from gist_ray.store import storage
 from tests.end_to_end.running import artifact, configured, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
@@ -58,8 +58,8 @@ def test_a_second_run_computes_nothing(
     def never(*arguments: object) -> None:
         raise AssertionError("a stage ran again")
 
-    monkeypatch.setattr("gist_ray.flow.ArtifactStore.writer", never)
-    monkeypatch.setattr("gist_ray.pipeline.connect", never)
+    monkeypatch.setattr("gist_ray.run.flow.ArtifactStore.writer", never)
+    monkeypatch.setattr("gist_ray.study.pipeline.connect", never)
     run(configured(*in_world, f"root={finished}", "name=again", "embed.batch_size=7"))
     assert (Path(finished) / "runs" / "again" / "report.html").exists()
     (Path(finished) / "runs" / "again" / "stages.json").unlink()

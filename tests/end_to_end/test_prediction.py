@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gist_ray import storage
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.errors import UserError
-from gist_ray.prediction.config import ExportConfig, PredictConfig
-from gist_ray.prediction.folder import load_classifier
+from gist_ray.predict.config import ExportConfig, PredictConfig
+from gist_ray.predict.folder import load_classifier
+from gist_ray.settings.commandline import compose_values
+from gist_ray.store import storage
+from gist_ray.study.config import RunConfig, build
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 
@@ -22,7 +22,7 @@ SIZES = {"train_per_species": 12, "val_per_species": 6, "test_per_species": 6}
 
 @pytest.fixture(scope="module")
 def run_folder(texts_file: str, tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    from gist_ray.pipeline import run_pipeline
+    from gist_ray.study.pipeline import run_pipeline
 
     root = tmp_path_factory.mktemp("root")
     world = {"seed": 401, "num_genera": 2, "species_per_genus": 2, **SIZES}
@@ -35,7 +35,7 @@ def run_folder(texts_file: str, tiny: list[str], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def classifier(run_folder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    from gist_ray.prediction.export import export_classifier
+    from gist_ray.predict.export import export_classifier
 
     out = str(tmp_path_factory.mktemp("classifier"))
     export_classifier(ExportConfig(run=run_folder, out=out))
@@ -55,7 +55,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predicted(classifier: str, images: Path, out: Path, **more: object) -> pd.DataFrame:
-    from gist_ray.prediction.stage import run_prediction
+    from gist_ray.predict.stage import run_prediction
 
     settings = {"classifier": classifier, "images": str(images), "out": str(out), **more}
     run_prediction(PredictConfig(max_failed_fraction=0.5, **settings))  # type: ignore[arg-type]
@@ -105,14 +105,14 @@ def test_a_second_job_does_nothing_and_another_is_refused(
     def never(*arguments: object) -> None:
         raise AssertionError("a page was predicted again")
 
-    monkeypatch.setattr("gist_ray.prediction.stage.run_rows", never)
+    monkeypatch.setattr("gist_ray.predict.stage.run_rows", never)
     pd.testing.assert_frame_equal(predicted(classifier, images, tmp_path / "out"), first)
     with pytest.raises(UserError, match="another prediction is kept here"):
         predicted(classifier, images, tmp_path / "out", threshold=0.7)
 
 
 def test_a_draw_that_the_run_does_not_have_is_said(run_folder: str, tmp_path: Path) -> None:
-    from gist_ray.prediction.export import export_classifier
+    from gist_ray.predict.export import export_classifier
 
     with pytest.raises(UserError, match="has no training=gist shots=2 seed=1"):
         export_classifier(ExportConfig(run=run_folder, out=str(tmp_path), training="gist"))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gist_ray.commandline import CONFIGS
+from gist_ray.settings.commandline import CONFIGS
 from tests.conftest import s3_environment
 
 

@@ -13,8 +13,8 @@ from gist_ray.evaluation.evaluate import (
     Setting,
     evaluate,
 )
-from gist_ray.evaluation.heads import ClassTexts
 from gist_ray.evaluation.metrics import METRIC_NAMES
+from gist_ray.methods.heads import ClassTexts
 from gist_ray.schema import METRICS, PREDICTIONS
 
 NUM_CLASSES = 6

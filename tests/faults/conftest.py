@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
 from tests.end_to_end.conftest import texts_from_notes
 from tests.faults.disk import SmallDisk
 from tests.faults.job import Job

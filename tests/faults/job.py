@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gist_ray.commandline import CONFIGS
+from gist_ray.settings.commandline import CONFIGS
 from tests.faults.machines import Machines
 
 PIPELINE = CONFIGS.parent / "jobs" / "pipeline.py"

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from gist_ray.commandline import CONFIGS
-from gist_ray.datasets.butterflies.collection import write_collection
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.collection import write_collection
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.settings.commandline import CONFIGS
 from tests.conftest import s3_environment
 from tests.end_to_end.conftest import texts_from_notes
 from tests.faults.proxy import FaultyProxy, Rule, faulty_proxy

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from gist_ray.datasets.butterflies.corpus import corpus_pairs, corpus_rows
-from gist_ray.datasets.butterflies.pictures import write_pictures
+from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
+from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import Clip, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer

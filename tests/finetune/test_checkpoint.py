@@ -6,12 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gist_ray import storage
 from gist_ray.encoders.clip import load_clip
 from gist_ray.finetune import checkpoint
 from gist_ray.finetune.checkpoint import export_model, load_state, save_state
 from gist_ray.finetune.loop import start_training, train_epoch
 from gist_ray.finetune.pairs import PairDataset, PairLoader
+from gist_ray.store import storage
 
 
 def begin(clip_config, config, pairs):

@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gist_ray import storage
-from gist_ray.artifacts import ArtifactStore, ArtifactWriter
 from gist_ray.encoders.clip import load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.optimizer import interpolate
 from gist_ray.finetune.trainer import train_clip
-from gist_ray.progress import Progress
+from gist_ray.run.progress import Progress
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

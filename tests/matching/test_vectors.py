@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gist_ray.artifacts import Artifact, ArtifactStore
 from gist_ray.errors import UserError
 from gist_ray.matching.vectors import find_places, find_vectors, read_blocks, stored_vectors
 from gist_ray.schema import embeddings
+from gist_ray.store.artifacts import Artifact, ArtifactStore
 
 DIM = 4
 # more parts than are read ahead

@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
-from gist_ray.commandline import CONFIGS
-from gist_ray.flow import Stage
 from gist_ray.operate.life import sign
 from gist_ray.operate.pulse import PROGRESS_FILE
-from gist_ray.operate.runs import METRICS_FILE, PLAN_FILE, SIGN_FILE, run_folder
-from gist_ray.progress import Progress
+from gist_ray.run.flow import Stage
+from gist_ray.run.progress import Progress
+from gist_ray.run.runs import METRICS_FILE, PLAN_FILE, SIGN_FILE, run_folder
 from gist_ray.schema import ERRORS, table
+from gist_ray.settings.commandline import CONFIGS
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
 
 def nothing(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:

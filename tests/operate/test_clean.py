@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gist_ray import folders, storage
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage
 from gist_ray.operate.clean import find_rubbish, remove
 from gist_ray.operate.inventory import places
+from gist_ray.run.flow import Stage
+from gist_ray.store import folders, storage
 
 
 def clean(root: str, forget: str | None = None) -> list[str]:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from gist_ray import storage
 from gist_ray.errors import UserError
 from gist_ray.operate import life
 from gist_ray.operate.life import Sign, claim, is_dead, is_own, read_sign, sign
+from gist_ray.store import storage
 
 OTHER_PROCESS = """
 import json, sys, time

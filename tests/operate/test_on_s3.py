@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from gist_ray import folders, s3, storage
-from gist_ray.flow import Stage
 from gist_ray.operate.clean import find_rubbish, remove
 from gist_ray.operate.inventory import made_from, places
 from gist_ray.operate.life import claim, is_own, read_sign, sign
 from gist_ray.operate.pulse import PROGRESS_FILE, Pulse
 from gist_ray.operate.status import read_status
-from gist_ray.progress import Progress
+from gist_ray.run.flow import Stage
+from gist_ray.run.progress import Progress
+from gist_ray.store import folders, s3, storage
 from tests.conftest import s3_environment
 
 

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from gist_ray import storage
-from gist_ray.artifacts import Artifact, ArtifactStore, ArtifactWriter
 from gist_ray.errors import UserError
-from gist_ray.flow import Done, Stage, run_flow
 from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.retry import candidates, retry
-from gist_ray.progress import Progress
-from gist_ray.row_stage import _collect, _PartWriter, finished_ids
+from gist_ray.run.flow import Done, Stage, run_flow
+from gist_ray.run.progress import Progress
+from gist_ray.run.rows import _collect, _PartWriter, finished_ids
 from gist_ray.schema import TRANSIENT_KINDS
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
 ROWS = pa.table({"id": list("abcdef")})
 VALUES = pa.schema([("id", pa.string()), ("value", pa.string())])

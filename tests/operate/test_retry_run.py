@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from gist_ray import storage
 from gist_ray.errors import UserError
-from gist_ray.flow import Stage
 from gist_ray.operate.retry import candidates
 from gist_ray.operate.retry_run import print_retries, read_config, say_what_changed
+from gist_ray.run.flow import Stage
+from gist_ray.store import storage
 
 
 def test_stages_that_are_others_than_the_run_planned_are_named(

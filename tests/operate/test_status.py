@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gist_ray import storage
-from gist_ray.flow import Stage
 from gist_ray.operate.pulse import PROGRESS_FILE
 from gist_ray.operate.status import RunStatus, StageStatus, read_status
 from gist_ray.operate.status_table import headline, run_table
+from gist_ray.run.flow import Stage
+from gist_ray.store import storage
 
 MakeStage = Callable[..., Stage]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from gist_ray.datasets.butterflies.corpus import corpus_pairs, corpus_rows
-from gist_ray.datasets.butterflies.pictures import write_pictures
+from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
+from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import embedded_folder, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.config import FinetuneConfig

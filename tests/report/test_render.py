@@ -6,7 +6,7 @@ import pytest
 
 from gist_ray.report.render import render
 from gist_ray.schema import ERRORS, MANIFEST, METRICS, table
-from tests.page.reading import Page
+from tests.report.page.reading import Page
 
 ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></style></svg>{{ 7 * 7 }}&lt;"
 

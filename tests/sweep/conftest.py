@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.commandline import choices_of_axes, chosen_groups, compose_values
-from gist_ray.config import build
-from gist_ray.datasets.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.settings.commandline import choices_of_axes, chosen_groups, compose_values
+from gist_ray.study.config import build
 from gist_ray.sweep.config import SweepRun
 from tests.end_to_end.conftest import TINY_TRIAL, WORLD, texts_from_notes
 

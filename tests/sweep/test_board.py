@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from gist_ray import storage
-from gist_ray.progress import Progress
+from gist_ray.report.sweep.tables import read_sweep
+from gist_ray.run.progress import Progress
+from gist_ray.store import storage
 from gist_ray.sweep.board import Board
 from gist_ray.sweep.config import SweepConfig
 from gist_ray.sweep.tables import EPOCHS, TRIALS, Row
 from gist_ray.sweep.trials import Task, known_trials
-from gist_ray.sweep_report.tables import read_sweep
 
 SWEEP = SweepConfig(space={"matching.k": [1, 2], "study.shots": [1, "full"]})
 

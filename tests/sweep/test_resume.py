@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray import storage
-from gist_ray.commandline import CONFIGS
+from gist_ray.settings.commandline import CONFIGS
+from gist_ray.store import storage
 from gist_ray.sweep.tables import artifacts_of_trials, read_rows, sweep_folder
 from tests.conftest import s3_environment
 from tests.sweep.conftest import write_sweep

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray import storage
-from gist_ray.commandline import compose_values
-from gist_ray.config import RunConfig, build
 from gist_ray.operate.clean import find_rubbish
 from gist_ray.operate.status import read_status
+from gist_ray.settings.commandline import compose_values
+from gist_ray.store import storage
+from gist_ray.study.config import RunConfig, build
 from gist_ray.sweep.tables import EPOCHS, TEST, TRIALS
 from tests.sweep.conftest import sweep, write_sweep
 
@@ -146,13 +146,13 @@ def test_the_chosen_experiment_runs_and_finds_everything_stored(
     assert config.study.seeds == [1, 2]
     assert config.root == root
 
-    from gist_ray.pipeline import run_pipeline
+    from gist_ray.study.pipeline import run_pipeline
 
     def never(*arguments: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr("gist_ray.stages.training.train_clip", never)
-    monkeypatch.setattr("gist_ray.stages.embedding.embed_image_rows", never)
+    monkeypatch.setattr("gist_ray.study.training.train_clip", never)
+    monkeypatch.setattr("gist_ray.study.embedding.embed_image_rows", never)
     run_pipeline(config, plan_only=False, until="evaluate")
 
 

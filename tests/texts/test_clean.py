@@ -1,6 +1,7 @@
 import pytest
 
 from gist_ray.errors import UserError
+from gist_ray.llm.tables import ANSWERS
 from gist_ray.schema import TEXTS, table
 from gist_ray.texts.clean import (
     CHECK_NAMES,
@@ -9,7 +10,6 @@ from gist_ray.texts.clean import (
     rejection_counts,
     texts_from_answers,
 )
-from gist_ray.texts.tables import ANSWERS
 
 
 def answers(*raws, finish_reason="stop"):

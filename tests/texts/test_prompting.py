@@ -4,9 +4,9 @@ import re
 import pytest
 
 from gist_ray.errors import UserError
+from gist_ray.llm.tables import PROMPTS
 from gist_ray.texts.prompt_set import Constraint, Example, Prompt, PromptSet, load_prompt_set
 from gist_ray.texts.prompting import build_prompts
-from gist_ray.texts.tables import PROMPTS
 
 CLASSES = [(0, "robin"), (1, "crow")]
 

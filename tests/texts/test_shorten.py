@@ -3,9 +3,9 @@ import re
 
 import pytest
 
+from gist_ray.llm.tables import ANSWERS, PROMPTS
 from gist_ray.schema import TEXTS, table
 from gist_ray.texts.shorten import ShorteningConfig, build_shortening_prompts, join_short_texts
-from gist_ray.texts.tables import ANSWERS, PROMPTS
 
 LONG = "The male has a bright red breast with small white spots, and a very long dark tail."
 CONFIG = ShorteningConfig(max_words=10)

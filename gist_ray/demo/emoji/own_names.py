@@ -1,0 +1,91 @@
+"""Whether a picture's best text of its own class is its own name, as its CLIP came."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import binomtest
+
+from gist_ray.errors import UserError
+from gist_ray.matching.inputs import usable_texts
+from gist_ray.matching.vectors import find_vectors, stored_vectors
+from gist_ray.operate.retry_run import read_config
+from gist_ray.run.flow import Stage
+from gist_ray.store.artifacts import Artifact, ArtifactStore
+from gist_ray.study.graph import FROZEN, build_graph
+
+
+def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
+    """`own_names` of the pictures of a run whose texts and images are embedded.
+
+    Raises UserError if there is no such run, or it has not come so far.
+    """
+    config, store = read_config(root, run), ArtifactStore(root)
+    graph = build_graph(config, store)
+    frozen = next(draw for draw in graph.evaluations if draw[0] == FROZEN)
+    stage = next(stage for stage in graph.stages if stage.key == graph.evaluations[frozen])
+    texts = usable_texts(_stored(store, stage.inputs["texts"]).read())
+    images = stored_vectors(_stored(store, stage.inputs["image_embeddings"]), "image_id")
+    text_vectors = stored_vectors(_stored(store, stage.inputs["text_embeddings"]), "text_id")
+    known, image_features = find_vectors(images, graph.manifest["image_id"])
+    manifest = graph.manifest.filter(pa.array(known))
+    known, text_features = find_vectors(text_vectors, texts["text_id"])
+    return own_names(manifest, image_features, texts.filter(pa.array(known)), text_features)
+
+
+def own_names(
+    manifest: pa.Table, image_features: np.ndarray, texts: pa.Table, text_features: np.ndarray
+) -> list[dict[str, Any]]:
+    """A row per what pretraining saw, of test and of all other pictures: `right`, the share of the
+    pictures whose nearest text of their class is their name, with its Wilson interval `low`,
+    `high`; `by_chance`, what drawing a text of the class would give; `vendors`, `pictures`.
+
+    manifest: MANIFEST rows whose attributes have name, vendor and pretraining_saw. A picture whose
+    name is not among the texts of its class counts as wrong. image_features: (num_images, dim),
+    text_features: (num_texts, dim), in the order of their tables.
+    """
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(texts["class_name"].to_pylist()):
+        rows_of[name].append(row)
+    wording = np.array(texts["text"].to_pylist())
+    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    chances: dict[tuple[str, str], list[float]] = defaultdict(list)
+    vendors: dict[tuple[str, str], set[str]] = defaultdict(set)
+    columns = manifest.select(["class_name", "split", "attributes"]).to_pylist()
+    for image, row in zip(image_features, columns, strict=True):
+        about = json.loads(row["attributes"])
+        own_class = rows_of[row["class_name"]]
+        best = own_class[int((text_features[own_class] @ image).argmax())]
+        key = ("test" if row["split"] == "test" else "train, val", about["pretraining_saw"])
+        vendors[key].add(about["vendor"])
+        hits[key].append(wording[best].casefold() == about["name"].casefold())
+        chances[key].append(1 / len(own_class))
+    return [
+        {
+            "split": key[0],
+            "vendors": ", ".join(sorted(vendors[key])),
+            "pretraining_saw": key[1],
+            **_summary(hits[key], chances[key]),
+        }
+        for key in sorted(hits)
+    ]
+
+
+def _summary(hits: list[bool], chances: list[float]) -> dict[str, float]:
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    return {
+        "right": sum(hits) / len(hits),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "by_chance": sum(chances) / len(chances),
+        "pictures": len(hits),
+    }
+
+
+def _stored(store: ArtifactStore, stage: Stage) -> Artifact:
+    found = store.find(stage.kind, stage.fingerprint)
+    if found is None:
+        raise UserError(f"{stage.key}: is not stored in {store.root}. Run the pipeline first.")
+    return found

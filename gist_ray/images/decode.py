@@ -1,0 +1,127 @@
+"""From a URI to RGB pixels, with every failure given a kind."""
+
+import errno
+import io
+import os
+import stat
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gist_ray.images.members import MemberError, is_member, read_member
+from gist_ray.store import storage
+from gist_ray.store.retry import PATIENCE_S, failure_kind
+from gist_ray.store.s3 import TooLargeError
+
+# `decode` has its own limit, and catch_warnings is not safe in threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+# What Pillow decodes by itself. Others start programs (EPS runs Ghostscript), or are decoded by
+# code that hardly anybody looks at.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.
+MAX_ASPECT_RATIO = 100
+
+# Errors of a local file system that say that a path leads nowhere.
+LEADS_NOWHERE = (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG)
+
+
+class ImageError(Exception):
+    """Why an image gives no pixels: `kind` is one of missing, forbidden, throttled, network,
+    too_large, empty or corrupt."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
+    """The bytes of an image file, or of a member of a larger file. Raises ImageError.
+
+    patience_s: how long a store that throttles or does not answer is asked again.
+    """
+    try:
+        read = read_member if is_member(uri) else _read_file
+        data = read(uri, max_bytes, patience_s)
+    except ImageError:
+        raise
+    except MemberError as error:
+        raise ImageError(error.kind, str(error)) from error
+    except TooLargeError as error:
+        message = f"{error.num_bytes:,} bytes; at most {max_bytes:,} are read"
+        raise ImageError("too_large", message) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("missing", f"no such file: {uri}") from error
+    except Exception as error:
+        if _leads_nowhere(uri, error):
+            raise ImageError("missing", f"{uri}: {error}") from error
+        kind = failure_kind(error) or "network"
+        raise ImageError(kind, f"{type(error).__name__}: {error}") from error
+    if not data:
+        raise ImageError("empty", "the file has no bytes")
+    return data
+
+
+def _read_file(uri: str, max_bytes: int, patience_s: float) -> bytes:
+    # to open a pipe waits for whoever writes into it, and a device never ends
+    if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.absolute(uri)).st_mode):
+        raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
+    return storage.read_bytes(uri, max_bytes, patience_s)
+
+
+def _leads_nowhere(uri: str, error: Exception) -> bool:
+    if isinstance(error, (ValueError, ImportError)):  # no such protocol; a path with a NUL in it
+        return True
+    return storage.is_local(uri) and getattr(error, "errno", None) in LEADS_NOWHERE
+
+
+def decode(data: bytes, max_pixels: int) -> Image.Image:
+    """RGB pixels of an encoded image. Raises ImageError.
+
+    Grey, CMYK, palette and 16-bit images become RGB; transparency is laid on white; the EXIF
+    orientation is applied; of an animation the first frame counts; what is not finite is black.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        size = f"{image.width:,} x {image.height:,} pixels"
+        if image.width * image.height > max_pixels:
+            raise ImageError("too_large", f"{size}; at most {max_pixels:,} are decoded")
+        if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+            raise ImageError("too_large", f"{size}: longer than {MAX_ASPECT_RATIO} times its width")
+        image.load()
+        return to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_large", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageError("corrupt", f"not an image in a format of {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ImageError("corrupt", f"{type(error).__name__}: {error}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF takes nothing from the pixels
+        return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB: 16 bits scaled to 8, transparency on white, what is not finite black."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float32)
+        values = np.where(np.isfinite(values), values, 0)
+        high = float(np.max(values))
+        top = 65535.0
+        if high <= 255:
+            top = 1.0 if image.mode == "F" and high <= 1 else 255.0
+        image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

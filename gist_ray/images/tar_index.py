@@ -1,0 +1,147 @@
+"""What is in a WebDataset tar: members of one key are one sample.
+
+Names in it are only ever keys: nothing is unpacked, so a name such as ../../x leads nowhere.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from gist_ray.datasets.reading import error_row
+from gist_ray.images.members import range_reference
+from gist_ray.store import storage
+
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
+TEXT_ENDINGS = ("cls", "txt", "json")
+MAX_TEXT_BYTES = 2**20
+BLOCK_BYTES = 4 * 2**20
+
+SAMPLES = pa.schema(
+    [
+        # the image's name in the tar, and its reference; "" where there is none
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("cls", pa.string(), nullable=False),
+        pa.field("txt", pa.string(), nullable=False),
+        # an object, or ""
+        pa.field("json", pa.string(), nullable=False),
+        # kind and message of an ERRORS row; "" for a sample that can be used
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Member:
+    key: str
+    ending: str
+    name: str
+    is_file: bool
+    offset: int
+    size: int
+
+
+@dataclass
+class _Sample:
+    key: str
+    images: list[_Member] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def index_tar(uri: str) -> pa.Table:
+    """SAMPLES of a tar, in its order, reading its headers and short texts."""
+    fs, path = storage.filesystem(uri)
+    rows: list[dict[str, str]] = []
+    with fs.open(path, "rb", block_size=BLOCK_BYTES) as file:
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for key, members in groupby(_members(tar), key=lambda member: member.key):
+                    rows.append(_row(uri, _sample(key, members, file)))
+                _check_end(tar, file)
+        except (tarfile.TarError, EOFError) as error:
+            message = (
+                f"{uri}: is damaged, or no tar without compression ({error}). What stands before "
+                "is used. Make it again."
+            )
+            rows.append(_failed(uri, "", "corrupt", message))
+    return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[_Member]:
+    for info in tar:
+        folder, slash, name = info.name.rpartition("/")
+        key, dot, ending = name.partition(".")
+        if info.isdir() or not dot:
+            continue
+        is_file = info.isreg() and not info.issparse()
+        yield _Member(
+            folder + slash + key, ending.lower(), info.name, is_file, info.offset_data, info.size
+        )
+
+
+def _check_end(tar: tarfile.TarFile, file: Any) -> None:
+    """tarfile takes a header that it cannot read for the end."""
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError(f"there is no header at byte {tar.offset:,}")
+
+
+def _sample(key: str, members: Iterable[_Member], file: Any) -> _Sample:
+    sample = _Sample(key)
+    for member in members:
+        if member.ending not in (*IMAGE_ENDINGS, *TEXT_ENDINGS):
+            continue
+        if not member.is_file:
+            sample.problems.append(f"{member.name!r} is a link or device and no file")
+        elif member.ending in IMAGE_ENDINGS:
+            sample.images.append(member)
+        elif member.size > MAX_TEXT_BYTES:
+            sample.problems.append(f"{member.name!r} has {member.size:,} bytes")
+        else:
+            _add_text(sample, member, file)
+    if len(sample.images) != 1:
+        names = ", ".join(repr(image.name) for image in sample.images)
+        sample.problems.append(f"has {names}, not one image" if names else "has no image")
+    return sample
+
+
+def _add_text(sample: _Sample, member: _Member, file: Any) -> None:
+    place = file.tell()
+    file.seek(member.offset)
+    data = file.read(member.size)
+    file.seek(place)
+    try:
+        text = data.decode("utf-8-sig").strip()
+        if member.ending == "json" and not isinstance(json.loads(text), dict):
+            raise ValueError("is not an object {...}")
+    except ValueError as error:
+        sample.problems.append(f"{member.name!r} cannot be read ({error})")
+    else:
+        sample.texts[member.ending] = text
+
+
+def _row(uri: str, sample: _Sample) -> dict[str, str]:
+    if sample.problems:
+        message = f"{uri}, key {sample.key!r}: {'; '.join(sample.problems)}. Mend the sample."
+        return _failed(uri, sample.key, "bad_member", message)
+    (image,) = sample.images
+    clean = error_row(image.name, "", "", "")["id"]
+    if clean != image.name:
+        message = f"{uri}, key {clean!r}: the name is not UTF-8. Rename it."
+        return _failed(uri, clean, "bad_name", message)
+    texts = {ending: sample.texts.get(ending, "") for ending in TEXT_ENDINGS}
+    reference = range_reference(uri, image.offset, image.size)
+    return {"name": image.name, "image": reference, **texts, "kind": "", "message": ""}
+
+
+def _failed(uri: str, key: str, kind: str, message: str) -> dict[str, str]:
+    row = error_row(key, uri, kind, message)
+    nothing = {"image": "", **dict.fromkeys(TEXT_ENDINGS, "")}
+    return {"name": row["id"], **nothing, "kind": kind, "message": row["message"]}

@@ -1,0 +1,180 @@
+"""Generation of texts: vLLM engines over a Ray Data set of prompts."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+
+from gist_ray.llm import smollm2
+from gist_ray.llm.config import LlmConfig, is_local_model, model_source
+from gist_ray.llm.tables import ANSWERS
+from gist_ray.run import cluster
+from gist_ray.run.progress import Progress
+from gist_ray.run.rows import run_rows
+from gist_ray.schema import table
+from gist_ray.store.artifacts import ArtifactWriter
+from gist_ray.texts.prompt_set import Sampling
+
+# vLLM's ways to say that a prompt does not fit into the context.
+TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNORECASE)
+
+# Rows are only put into another form before and after the engine. As whole CPUs these tasks would
+# wait, on a small machine, for what the engine and the writers have, and its answers with them.
+LIGHT_TASK = {"num_cpus": 0.1}
+
+OUTCOME = pa.schema(
+    [*ANSWERS, pa.field("error_kind", pa.string()), pa.field("error_message", pa.string())]
+)
+
+
+def generate(
+    prompts: pa.Table,
+    llm: LlmConfig,
+    sampling: Sampling,
+    chat: bool,
+    writer: ArtifactWriter,
+    progress: Progress,
+) -> None:
+    """Have every row of `prompts` (a PROMPTS table) answered once; ANSWERS rows go to `writer`.
+
+    A prompt that the engine refuses becomes an error row of kind "too_long", where it does not fit
+    into the context, or else "llm_error". Raises UserError if the model does not exist.
+    """
+    if llm.model == smollm2.NAME:
+        # Converted where an engine may come to run; elsewhere models are found by name or URI.
+        cluster.on_every_node(smollm2.convert)
+    # Each replica needs a few files' worth of prompts, or the last file is written by one alone.
+    share = -(-len(prompts) // (2 * llm.num_replicas))
+    run_rows(
+        prompts,
+        id_column="text_id",
+        transform=answering(llm, sampling, chat),
+        schema=ANSWERS,
+        writer=writer,
+        rows_per_part=max(1, min(llm.texts_per_file, share)),
+        unit="texts",
+        progress=progress,
+        tokens_column="num_tokens",
+    )
+
+
+def answering(
+    llm: LlmConfig, sampling: Sampling, chat: bool
+) -> Callable[[ray.data.Dataset], ray.data.Dataset]:
+    """The transform from rows of PROMPTS to rows of OUTCOME."""
+    parameters = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "stop": sampling.stop,
+    }
+    recorded = json.dumps({**parameters, "seed": llm.seed}, sort_keys=True)
+
+    def request(row: dict[str, Any]) -> dict[str, Any]:
+        # The engine overwrites `prompt` with what it was finally given.
+        prepared = {"request": row["prompt"], "sampling_params": dict(parameters)}
+        if row["constraint"] is not None:
+            prepared["sampling_params"]["structured_outputs"] = json.loads(row["constraint"])
+        if chat:
+            prepared["messages"] = json.loads(row["prompt"])
+        return prepared
+
+    def answer(row: dict[str, Any]) -> dict[str, Any]:
+        # A failed row has none of the answer's columns, or has them as None.
+        error = row.get("__inference_error__") or ""
+        asked = f"class {row['class_name']!r}, prompt {row['prompt_id']!r}: "
+        num_prompt_tokens = row.get("num_input_tokens") or 0
+        num_tokens = row.get("num_generated_tokens") or 0
+        # ray.data.llm (2.60) drops vLLM's finish_reason, so it is worked out.
+        was_cut = (
+            num_tokens >= sampling.max_tokens or num_prompt_tokens + num_tokens >= llm.max_model_len
+        )
+        return {
+            **{name: row.get(name) for name in ANSWERS.names},
+            "prompt": row["request"],
+            "raw": row.get("generated_text") or "",
+            "finish_reason": "length" if was_cut else "stop",
+            "num_prompt_tokens": num_prompt_tokens,
+            "num_tokens": num_tokens,
+            "model": llm.model,
+            "sampling_params": recorded,
+            "error_kind": _kind(error),
+            "error_message": asked + error if error else "",
+        }
+
+    def with_types(block: pa.Table) -> pa.Table:
+        # Rows of one block differ in their columns when some failed (ray#53529).
+        return table(block.to_pylist(), OUTCOME)
+
+    def transform(prompts: ray.data.Dataset) -> ray.data.Dataset:
+        logging.disable(logging.WARNING)  # remarks of vLLM and Ray on how they start
+        try:
+            processor = build_processor(
+                _processor_config(llm, chat), preprocess=request, preprocess_map_kwargs=LIGHT_TASK
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        answers = processor(prompts).map(answer, **LIGHT_TASK)
+        return answers.map_batches(with_types, batch_format="pyarrow", **LIGHT_TASK)
+
+    return transform
+
+
+def _kind(error: str) -> str:
+    """The kind of an engine's error: an attempt at a prompt that is too long is as long again."""
+    if not error:
+        return ""
+    return "too_long" if TOO_LONG.search(error) else "llm_error"
+
+
+def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:
+    gpus = llm.gpus_per_replica
+    if gpus == "auto":
+        gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    engine_kwargs: dict[str, Any] = {
+        "dtype": llm.dtype,
+        "max_model_len": llm.max_model_len,
+        # No seed per request: together with structured outputs it crashes the CPU engine of
+        # vLLM 0.32 ("CPU Generator does not use offset"), and even greedy answers depend on the
+        # batch (https://github.com/vllm-project/vllm/issues/5898).
+        "seed": llm.seed,
+    }
+    env_vars: dict[str, str] = {}
+    bundle: dict[str, float] = {"CPU": llm.cpus_per_replica}
+    if gpus:
+        bundle["GPU"] = min(gpus, 1)
+        engine_kwargs["tensor_parallel_size"] = max(1, int(gpus))
+        # vLLM takes 90 % of a GPU unless told that it has only a share of it.
+        engine_kwargs["gpu_memory_utilization"] = 0.9 * min(gpus, 1)
+    else:
+        engine_kwargs["enforce_eager"] = True
+        env_vars["VLLM_CPU_KVCACHE_SPACE"] = f"{llm.cpu_kv_cache_gib:g}"
+        # Binding to cores is for one engine that has the machine to itself; beside Ray's other
+        # workers the threads would fight over the same core (vllm#10971).
+        env_vars["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    if is_local_model(llm):
+        env_vars["HF_HUB_OFFLINE"] = "1"
+    return vLLMEngineProcessorConfig(
+        model_source=model_source(llm),
+        engine_kwargs={**engine_kwargs, **llm.engine_kwargs},
+        batch_size=llm.batch_size,
+        max_concurrent_batches=llm.max_concurrent_batches,
+        concurrency=(llm.num_replicas, llm.num_replicas),
+        should_continue_on_error=True,
+        runtime_env={"env_vars": env_vars},
+        accelerator_type=None,
+        # Without bundles Ray asks for a GPU even for a CPU engine.
+        placement_group_config={"bundles": [bundle] * max(1, int(gpus))},
+        # The engine tokenizes by itself; separate stages would cost a process each.
+        chat_template_stage=chat,
+        tokenize_stage=False,
+        detokenize_stage=False,
+        # Needs ray[serve].
+        log_engine_metrics=False,
+    )

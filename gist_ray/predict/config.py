@@ -1,0 +1,71 @@
+"""What of a run becomes a classifier, and what is predicted with it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gist_ray.encoders.config import EmbedConfig
+from gist_ray.settings.declare import settings
+from gist_ray.study.config import Shots
+
+HeadName = Literal["linear_probe", "zero_shot_name", "zero_shot_texts", "zero_shot_best_texts"]
+
+
+@settings
+class ExportConfig:
+    """From a finished run to a classifier that stands by itself."""
+
+    run: Annotated[str, Field(min_length=1)]
+    """Folder of the run: <root>/runs/<name>, local or s3://."""
+
+    out: Annotated[str, Field(min_length=1)]
+    """Where the classifier is written: a new folder, local or s3://."""
+
+    training: str = ""
+    """Which of the run's trainings: gist, class_name, ..., or frozen for the model as it came.
+    Empty: the one that the run is about."""
+
+    shots: Shots | None = None
+    """Which number of shots of the run; null takes its last."""
+
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """Which seed of the run; null takes its first. Never chosen by test."""
+
+    head: HeadName | Literal["best"] = "best"
+    """Which head; best takes the one with the highest val accuracy, of equal ones the lower
+    log-loss."""
+
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """A prediction is withheld below the probability above which this share of the val images is
+    right."""
+
+
+@settings
+class PredictConfig:
+    """A classifier over many images."""
+
+    classifier: Annotated[str, Field(min_length=1)]
+    """Folder of the classifier, as jobs/export.py wrote it; local or s3://."""
+
+    images: Annotated[str, Field(min_length=1)]
+    """What to classify: a folder or s3:// prefix (every picture below it), a packed set, or a table
+    (.csv, .parquet, .jsonl) with a column of paths or URIs."""
+
+    out: Annotated[str, Field(min_length=1)]
+    """Folder of the predictions, local or s3://: new, or of a prediction to go on with."""
+
+    image_column: str = "image"
+    """Of a table: the column with the picture's path (relative to the table's folder) or URI."""
+
+    id_column: str = ""
+    """Of a table: the column that becomes image_id. Empty: image_id is a hash of the path."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Predictions below this probability are marked as abstained; null takes the one that was
+    chosen on val when the classifier was exported."""
+
+    embed: EmbedConfig = Field(default_factory=EmbedConfig)
+    """How images are read and embedded."""
+
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Largest share of images that may fail before the job ends with exit code 1."""

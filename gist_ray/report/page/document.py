@@ -1,0 +1,57 @@
+"""One self-contained HTML page: no request leaves it, nothing that it shows is trusted."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gist_ray.report.page import wording
+
+FOLDER = Path(__file__).parent
+
+
+def document(
+    folder: Path,
+    template: str,
+    values: Mapping[str, Any],
+    filters: Mapping[str, Callable[..., Any]],
+) -> str:
+    """The page that `template`, a child of page.html, makes of `values`.
+
+    Templates and style sheets (*.css, added to the page's own) are those of `folder`, the filters
+    those of `wording` and the given ones. All strings are escaped; a content security policy
+    in the page forbids any request and any script but the table sorting.
+    """
+    sheets = [FOLDER / "page.css", *sorted(folder.glob("*.css"))]
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader([folder, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        confidence_level=wording.confidence_level,
+        count=wording.count,
+        duration=wording.duration,
+        percent=wording.percent,
+        points=wording.points,
+        shorten=wording.shorten,
+        **filters,
+    )
+    return environment.get_template(template).render(
+        values,
+        css=Markup("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)),
+        script=Markup(script),
+        script_hash=_csp_hash(script),
+        interval=wording.interval,
+    )
+
+
+def _csp_hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,119 @@
+"""What a sweep left in its folder, read as far as it got: a killed one has some of it only."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gist_ray.errors import UserError
+from gist_ray.store import storage
+
+STATUSES = ("ok", "stopped", "failed", "running", "not_run")
+SHOTS, SEEDS = "study.shots", "study.seeds"
+"""The keys of the trials' columns `shots` and `seed`. They repeat a configuration and make no other
+one."""
+WORLDS = "data.seed"
+"""The key of worlds: data sets drawn anew, species, texts, test images and all."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of trials.parquet. Scores are as in the table: accuracy from 0 to 1."""
+
+    trial_id: str
+    status: str
+    error: str
+    # dotted key -> value, always with `study.shots` and never with the seed or the unit
+    params: Mapping[str, Any]
+    seed: int
+    # the seed or the world: trials of different ones are independent of each other
+    unit: int
+    val: Mapping[str, float | None]
+    num_epochs: int
+    seconds: float
+    stages_made: int
+    stages_stored: int
+    seconds_by_family: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int
+    train_loss: float | None
+    val_score: float | None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All tables of a sweep; what is not there is empty."""
+
+    info: Mapping[str, Any]
+    trials: list[Trial]
+    # seed, or world where a sweep that measures test has several: what intervals are over
+    unit: str = "seed"
+    # trial_id -> its epochs, rising
+    epochs: Mapping[str, list[Epoch]] = field(default_factory=dict)
+    # METRICS rows with trial_id
+    test: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_sweep(folder: str) -> Sweep:
+    """Raises UserError if there is no sweep in `folder`, or a file of it cannot be read."""
+    info_uri = storage.join(folder, "sweep.json")
+    info = storage.read_json(info_uri) if storage.exists(info_uri) else {}
+    trials = _rows(folder, "trials.parquet")
+    if not info and not trials:
+        raise UserError(
+            f"{folder}: no sweep here, neither sweep.json nor trials.parquet. Give the folder "
+            "<root>/sweeps/<name> of a sweep that was started."
+        )
+    epochs: dict[str, list[Epoch]] = {}
+    for row in sorted(_rows(folder, "epochs.parquet"), key=lambda row: row["epoch"]):
+        found = Epoch(row["epoch"], row.get("train_loss"), row.get("val_score"))
+        epochs.setdefault(row["trial_id"], []).append(found)
+    made = [_trial(row) for row in trials]
+    worlds = {trial.params[WORLDS] for trial in made if isinstance(trial.params.get(WORLDS), int)}
+    unit = "seed"
+    if info.get("measure") == "test" and len(worlds) > 1:
+        unit, made = "world", [_in_its_world(trial) for trial in made]
+    return Sweep(info, made, unit, epochs, _rows(folder, "test.parquet"))
+
+
+def _rows(folder: str, name: str) -> list[dict[str, Any]]:
+    uri = storage.join(folder, name)
+    if not storage.exists(uri):
+        return []
+    try:
+        rows: list[dict[str, Any]] = storage.read_parquet(uri).to_pylist()
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{uri}: cannot be read ({error}). The sweep writes it anew when it goes on."
+        ) from error
+    return rows
+
+
+def _trial(row: Mapping[str, Any]) -> Trial:
+    params = json.loads(row["params"] or "{}")
+    shots = row.get("shots")
+    return Trial(
+        trial_id=row["trial_id"],
+        status=row["status"],
+        error=row.get("error") or "",
+        params={key: value for key, value in params.items() if key != SEEDS}
+        | {SHOTS: "full" if shots is None else shots},
+        # none: a trial that was never set up
+        seed=row.get("seed") or 0,
+        unit=row.get("seed") or 0,
+        val={name: value for name, value in row.items() if name.startswith("val_")},
+        num_epochs=row.get("num_epochs") or 0,
+        seconds=row.get("seconds") or 0.0,
+        stages_made=row.get("stages_made") or 0,
+        stages_stored=row.get("stages_stored") or 0,
+        seconds_by_family=json.loads(row.get("seconds_by_family") or "{}"),
+    )
+
+
+def _in_its_world(trial: Trial) -> Trial:
+    """Draws of one world share its texts and its test images: only worlds count as independent."""
+    params = {key: value for key, value in trial.params.items() if key != WORLDS}
+    return replace(trial, params=params, unit=trial.params.get(WORLDS, 0))

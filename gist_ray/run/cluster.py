@@ -1,0 +1,126 @@
+"""Connects to Ray: to a cluster where one is named, else to one of our own on this machine."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import ray
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from gist_ray.errors import UserError
+from gist_ray.run.progress import duration
+from gist_ray.store import storage
+
+# Ray Data needs room for its pools beside the trainers; with 2 CPUs they starve (spec of Ray 2.60).
+MIN_LOCAL_CPUS = 4
+
+# How long a stage waits for machines that died to come back.
+PATIENCE_S = 900
+
+# Small CPU training steps are several times steadier without page faults and spinning threads.
+STEADY_CPU = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "20000000000",
+    "MALLOC_TOP_PAD_": "536870912",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+Result = TypeVar("Result")
+
+
+def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
+    """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs.
+
+    A local one says of itself that it has at least `min_cpus`, and has a dashboard if asked for.
+    """
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What the C++ half prints to the driver's terminal are remarks on its own workings.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if not ray.is_initialized():
+        # Named, or Ray would join whatever cluster was last started on this machine.
+        own = {"address": "local", "num_cpus": max(_local_cpus(), math.ceil(min_cpus))}
+        local = {} if os.environ.get("RAY_ADDRESS") else own
+        ray.init(
+            include_dashboard=dashboard if local else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            # What the job's submission or its owner sets already stays; Ray would refuse both.
+            runtime_env={"env_vars": {k: v for k, v in STEADY_CPU.items() if k not in os.environ}},
+            **local,
+        )
+    return float(ray.cluster_resources().get("CPU", 1))
+
+
+def no_room(what: str) -> UserError:
+    """What its owner is told when `what` has waited PATIENCE_S for machines that are not there."""
+    has = ray.cluster_resources()
+    return UserError(
+        f"{what}: nothing went forward for {duration(PATIENCE_S)}. The cluster now has "
+        f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs: add machines or ask for "
+        "less, and the same command goes on from what is stored. If that is room enough, a worker "
+        "hangs: see the workers' logs."
+    )
+
+
+def cluster_resources() -> dict[str, float]:
+    """CPUs, GPUs and nodes of the cluster; nothing where none was needed."""
+    if not ray.is_initialized():
+        return {}
+    found = {name: ray.cluster_resources().get(name, 0.0) for name in ("CPU", "GPU")}
+    return {**found, "nodes": float(sum(node["Alive"] for node in ray.nodes()))}
+
+
+def on_every_node(work: Callable[[], Result]) -> list[tuple[str, Result]]:
+    """(node, what `work` returns there) for the nodes that are up now. It takes no node's CPU."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) == 1:
+        return [(nodes[0]["NodeName"], work())]
+    task = ray.remote(num_cpus=0)(work)
+    there = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    results = ray.get([task.options(scheduling_strategy=node).remote() for node in there])
+    return [(node["NodeName"], result) for node, result in zip(nodes, results, strict=True)]
+
+
+def require_shared(folders: Mapping[str, str]) -> None:
+    """Raise UserError for a local folder ({setting: folder}) that some node does not see."""
+    local = {what: storage.absolute(uri) for what, uri in folders.items() if storage.is_local(uri)}
+    if not local or sum(node["Alive"] for node in ray.nodes()) < 2:
+        return
+    seen = on_every_node(lambda: {what: os.path.exists(path) for what, path in local.items()})
+    problems = []
+    for what, path in local.items():
+        blind = [node for node, found in seen if not found[what]]
+        if blind:
+            problems.append(
+                f"{what}={path}: {len(blind)} of {len(seen)} nodes of the cluster do not see this "
+                f"folder ({', '.join(blind[:3])}). Put it on a filesystem that all nodes share, "
+                "or on s3://."
+            )
+    if problems:
+        raise UserError(problems)
+
+
+def relative_in_job(folders: Mapping[str, str]) -> list[str]:
+    """Problems of relative folders ({setting: folder}) in a submitted job."""
+    if RAY_JOB_CONFIG_JSON_ENV_VAR not in os.environ:
+        return []
+    return [
+        f"{what}={uri}: in a submitted job this is a place in a temporary copy of the code, which "
+        "goes with the job. Give s3://bucket/prefix, or the full path of a folder on a filesystem "
+        "that all nodes share."
+        for what, uri in folders.items()
+        if storage.is_local(uri) and not os.path.isabs(uri.removeprefix("file://"))
+    ]
+
+
+def cpus_without_connecting() -> float:
+    """CPUs of this machine, as far as this process may use them."""
+    return float(len(os.sched_getaffinity(0)))
+
+
+def _local_cpus() -> int:
+    return max(MIN_LOCAL_CPUS, int(cpus_without_connecting()))

@@ -1,0 +1,127 @@
+"""The records of runs, <root>/runs/<name>/: what is in them, and reading them."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from gist_ray.errors import UserError
+from gist_ray.store import folders, reachable, storage
+
+RUNS = "runs"
+CONFIG_FILE = "config.yaml"
+PLAN_FILE = "plan.json"
+STAGES_FILE = "stages.json"
+METRICS_FILE = "metrics.json"
+SIGN_FILE = "alive.json"
+
+Outcome = Literal["finished", "failed", "interrupted"]
+
+
+class PlannedStage(TypedDict):
+    """A stage of a run, before any work."""
+
+    key: str
+    kind: str
+    fingerprint: str
+    # name of the input -> its fingerprint
+    inputs: dict[str, str]
+    num_rows: int | None
+    # False where the run stops before it (--until)
+    wanted: bool
+
+
+class Plan(TypedDict):
+    """plan.json: when a run was last started, and what it set out to make."""
+
+    name: str
+    # seconds since 1970; the metrics.json with the same one tells how it ended
+    started: float
+    until: str | None
+    # the sign of life of the process that wrote it
+    process: dict[str, Any]
+    environment: dict[str, str]
+    stages: list[PlannedStage]
+
+
+class StageMetrics(TypedDict):
+    """What one stage of a run came to."""
+
+    key: str
+    kind: str
+    fingerprint: str
+    # stored (found), made, failed, stopped (by Ctrl-C), or missing (not reached)
+    state: str
+    rows_in: NotRequired[int]
+    rows_ok: NotRequired[int]
+    # kind of error -> rows
+    failed: NotRequired[dict[str, int]]
+    # of the run that made it
+    seconds: NotRequired[float]
+    # these only where this run did the work: units (images, texts, steps) and how many a second
+    unit: NotRequired[str]
+    done: NotRequired[int]
+    total: NotRequired[int | None]
+    rate: NotRequired[float | None]
+    tokens: NotRequired[int]
+    tokens_per_s: NotRequired[float]
+    # such as the last loss
+    values: NotRequired[dict[str, float]]
+
+
+class RunMetrics(TypedDict):
+    """metrics.json: how a run ended, and what it took."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    started: float
+    ended: float
+    seconds: float
+    peak_driver_mib: float
+    # CPU and GPU of the cluster; nothing where it was not needed
+    hardware: dict[str, float]
+    environment: dict[str, str]
+    stages: list[StageMetrics]
+
+
+def run_folder(root: str, name: str) -> str:
+    return storage.join(storage.absolute(root), RUNS, name)
+
+
+def check_root(root: str) -> None:
+    """Raise UserError if there is no such folder."""
+    if why := reachable.why_missing(root):
+        raise UserError(f"{root}: {why}.")
+
+
+def run_names(root: str) -> list[str]:
+    """The runs that are recorded below a root."""
+    folder = storage.join(storage.absolute(root), RUNS)
+    return folders.folders_in(folder)
+
+
+def read_plan(root: str, name: str) -> Plan | None:
+    """What the run set out to make; None for one of before plans were kept."""
+    plan: Plan | None = _read(storage.join(run_folder(root, name), PLAN_FILE))
+    return plan
+
+
+def read_metrics(root: str, name: str) -> RunMetrics | None:
+    metrics: RunMetrics | None = _read(storage.join(run_folder(root, name), METRICS_FILE))
+    return metrics
+
+
+def read_stages(root: str, name: str) -> list[dict[str, Any]] | None:
+    """stages.json of the last time that the run finished."""
+    stages: list[dict[str, Any]] | None = _read(storage.join(run_folder(root, name), STAGES_FILE))
+    return stages
+
+
+def _read(uri: str) -> Any:
+    try:
+        return storage.read_json(uri)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(
+            f"{uri}: is not valid JSON ({error}). Start the run again, which writes it anew, or "
+            "delete the run's folder."
+        ) from error

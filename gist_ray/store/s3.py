@@ -1,0 +1,144 @@
+"""S3 as we use it: how it is reached, and whole objects read, listed and deleted.
+
+Everything about the connection comes from the environment: AWS's own variables and profiles, and
+fsspec's (FSSPEC_S3_ANON=true, FSSPEC_S3_CONFIG_KWARGS='{"read_timeout": 60}').
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import fsspec
+from botocore.exceptions import ClientError, IncompleteReadError  # type: ignore[import-untyped]
+from fsspec.asyn import sync
+from s3fs.errors import translate_boto_error
+
+from gist_ray.store.retry import patience_for, patiently
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 15
+"""The longest silence of the server, before an answer and within it."""
+
+REQUEST_ATTEMPTS = 3
+"""Of every single request, by botocore, with up to 1 and 2 s between them."""
+
+MOST_DELETED_AT_ONCE = 1000
+
+CREDENTIALS = (
+    r"(?i)[a-z0-9+.-]+://([^/?#\s]*@"
+    r"|.*[?&](X-Amz-(Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig)=)"
+)
+"""A key, a token or a signature in a URI, as in s3://key:secret@bucket. It would be written down
+with the config, the manifest and the report. For `re` and for Arrow."""
+
+
+class TooLargeError(Exception):
+    """A file has more bytes than are to be read."""
+
+    def __init__(self, num_bytes: int) -> None:
+        super().__init__(f"{num_bytes:,} bytes")
+        self.num_bytes = num_bytes
+
+
+def is_s3(uri: str) -> bool:
+    return uri.startswith(("s3://", "s3a://"))
+
+
+def holds_credentials(text: str) -> bool:
+    return re.search(CREDENTIALS, text) is not None
+
+
+def options() -> dict[str, Any]:
+    """Arguments of s3fs; what the environment gives through fsspec goes before ours."""
+    given = fsspec.config.conf.get("s3", {})
+    connection = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+        "retries": {"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
+        "max_pool_connections": 32,
+    }
+    # Other processes write too, so a listing that was kept would soon be wrong.
+    chosen = {
+        "use_listings_cache": False,
+        "config_kwargs": {**connection, **given.get("config_kwargs", {})},
+    }
+    # botocore for Python does not know AWS_REGION, which all of AWS's other tools read.
+    if (region := os.environ.get("AWS_REGION")) and not os.environ.get("AWS_DEFAULT_REGION"):
+        chosen["client_kwargs"] = {"region_name": region, **given.get("client_kwargs", {})}
+    return chosen
+
+
+def filesystem() -> Any:
+    files = fsspec.get_filesystem_class("s3")(**options())
+    # botocore's attempts have jitter and know more errors; s3fs would multiply them by its five.
+    files.retries = 1
+    return files
+
+
+def read_object(
+    files: Any,
+    path: str,
+    max_bytes: int | None,
+    timeout_s: float,
+    span: tuple[int, int] | None = None,
+) -> bytes:
+    """A whole object, or its bytes of `span` (start, end), by one request, which also tells its
+    size.
+
+    Raises TooLargeError before the body is read, and IncompleteReadError for a body that is not as
+    long as its header says.
+    """
+    bucket, key, _ = files.split_path(path)
+    part = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
+    answer = files.call_s3("get_object", Bucket=bucket, Key=key, **part, timeout=timeout_s)
+    body = answer["Body"]
+    try:
+        num_bytes = answer.get("ContentLength", -1)
+        if max_bytes is not None and num_bytes > max_bytes:
+            raise TooLargeError(num_bytes)
+        # A size is no silence: a large object may take as long as it is large.
+        longest = max(timeout_s, patience_for(num_bytes)) if max_bytes is None else timeout_s
+        data: bytes = sync(files.loop, body.read, timeout=longest)
+    finally:
+        files.loop.call_soon_threadsafe(body.close)
+    if len(data) != num_bytes:
+        raise IncompleteReadError(actual_bytes=len(data), expected_bytes=num_bytes)
+    return data
+
+
+def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
+    """Keys below a folder, relative to it, that come after `after`, page by page in the bucket's
+    (UTF-8) order. Objects that only mark a folder are left out."""
+    bucket, key, _ = files.split_path(path)
+    prefix = f"{key.rstrip('/')}/" if key else ""
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    if after:
+        request["StartAfter"] = prefix + after
+    while True:
+        page = patiently(lambda s: files.call_s3("list_objects_v2", **request, timeout=s))
+        for found in page.get("Contents", ()):
+            if not found["Key"].endswith("/"):
+                yield found["Key"][len(prefix) :]
+        if not page.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def delete_objects(files: Any, path: str) -> None:
+    """The object at `path` and all below it. Names are taken as they are, without patterns."""
+    bucket, key, _ = files.split_path(path)
+    below = (f"{key}/{name}".lstrip("/") for name in list_keys(files, path))
+    names = [name for name in (key, *below) if name]
+    for at in range(0, len(names), MOST_DELETED_AT_ONCE):
+        objects = [{"Key": name} for name in names[at : at + MOST_DELETED_AT_ONCE]]
+        patiently(partial(_delete, files, bucket, objects))
+
+
+def _delete(files: Any, bucket: str, objects: list[dict[str, str]], timeout_s: float) -> None:
+    wanted = {"Objects": objects, "Quiet": True}
+    answer = files.call_s3("delete_objects", Bucket=bucket, Delete=wanted, timeout=timeout_s)
+    for failed in answer.get("Errors", ()):
+        # The request as a whole succeeded; each object has an answer of its own.
+        raise translate_boto_error(ClientError({"Error": failed}, "DeleteObjects"))

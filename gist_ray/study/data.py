@@ -1,0 +1,124 @@
+"""The data set of a run: its manifest, and its pictures where the run draws them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray.datasets.ingest import ingest
+from gist_ray.datasets.manifest import movable
+from gist_ray.demo.butterflies.collection import manifest_rows, picture_rows
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.demo.butterflies.notes import field_notes
+from gist_ray.demo.butterflies.species import Species, make_species
+from gist_ray.demo.draw import draw_pictures
+from gist_ray.errors import UserError
+from gist_ray.run.flow import Stage
+from gist_ray.run.progress import Progress
+from gist_ray.settings.declare import identity_of
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter, table_content
+from gist_ray.study.config import RunConfig
+from gist_ray.texts.prompting import Notes
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is known of the data set before any work."""
+
+    manifest: pa.Table
+    """MANIFEST, read anew by every run to lay out its graph. Stages read the stored one."""
+
+    notes: Notes | None
+    """Notes on the classes, where there are any."""
+
+    stage: Stage
+    """Stores the manifest, and stands for it in the fingerprints of what is made from it."""
+
+    @cached_property
+    def classes(self) -> list[tuple[int, str]]:
+        """(label, class name) of every class, by label."""
+        labelled = self.manifest.select(["label", "class_name"]).drop_null()
+        pairs = labelled.group_by(["label", "class_name"]).aggregate([]).to_pylist()
+        return sorted((row["label"], row["class_name"]) for row in pairs)
+
+
+def read_data(config: RunConfig, store: ArtifactStore) -> Data:
+    """Read the manifest; a drawn world's is known before its pictures are.
+
+    A data set counts by its manifest's content, so that a changed folder is a changed input; a
+    world by its settings, so that its pictures may lie in any store. Raises UserError for a broken
+    data set or broken notes.
+    """
+    if isinstance(config.data, WorldConfig):
+        return _world(config.data, store)
+    manifest, errors = ingest(config.data, storage.join(store.root, "indices"))
+    names = pc.unique(manifest.column("label").drop_null())
+    if len(names) < 2:
+        raise UserError(
+            f"{config.data.path}: has {len(names)} class; a classifier needs at least two."
+        )
+    content = {"rows": table_content(manifest), "errors": table_content(errors)}
+
+    def keep(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
+        writer.write(manifest)
+        writer.add_errors(errors)
+
+    return Data(
+        manifest, _read_notes(config.texts.notes), Stage("manifest", "manifest", content, keep)
+    )
+
+
+def _world(world: WorldConfig, store: ArtifactStore) -> Data:
+    species = make_species(world)
+    rows = picture_rows(world, species)
+    draw = Stage(
+        "draw pictures",
+        "pictures",
+        identity_of(world),
+        lambda inputs, writer, progress: _draw(rows, species, writer, progress),
+        cpus=2,
+        num_rows=len(rows),
+    )
+    manifest = manifest_rows(rows, store.location(draw.kind, draw.fingerprint))
+    keep = Stage(
+        "manifest",
+        "manifest",
+        {},
+        lambda inputs, writer, progress: writer.write(movable(manifest, store.root)),
+        {"pictures": draw},
+    )
+    return Data(manifest, field_notes(species), keep)
+
+
+def _draw(
+    rows: pa.Table, species: Sequence[Species], writer: ArtifactWriter, progress: Progress
+) -> None:
+    """Draw the pictures of a world; its field notes lie beside them."""
+    storage.write_json(writer.file("notes.json"), field_notes(species))
+    draw_pictures(rows, writer, progress)
+
+
+def _read_notes(uri: str) -> Notes | None:
+    """Notes on classes from the user's JSON file; None for ""."""
+    if not uri:
+        return None
+    try:
+        notes: Notes = storage.read_json(uri)
+    except json.JSONDecodeError as error:
+        raise UserError(f"texts.notes={uri}: line {error.lineno} is not valid JSON.") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"texts.notes={uri}: cannot be read as JSON ({error}).") from error
+    of_facts = isinstance(notes, dict) and all(
+        isinstance(axes, dict) and all(isinstance(facts, dict) for facts in axes.values())
+        for axes in notes.values()
+    )
+    if not of_facts:
+        raise UserError(
+            f"texts.notes={uri}: must be a JSON object {{class name: {{axis value: {{fact: value"
+            '}}}; the axis value "" stands for all.'
+        )
+    return notes

@@ -1,0 +1,137 @@
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from gist_ray.errors import UserError
+from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.methods import linear_probe
+from gist_ray.methods.linear_probe import COARSE_GRID, fit_probe, val_accuracy_and_loss
+from gist_ray.methods.probe import Probe, predict_proba, scaled, widened
+from gist_ray.methods.sgd_probe import fit_sgd_probe
+
+CONFIG = EvaluationConfig()
+
+
+def draw(
+    per_class: int, num_classes: int, seed: int, noise: float = 1.5
+) -> tuple[np.ndarray, np.ndarray]:
+    centres = np.random.default_rng(99).normal(size=(num_classes, 16))
+    labels = np.repeat(np.arange(num_classes), per_class)
+    rng = np.random.default_rng(seed)
+    features = centres[labels] + noise * rng.normal(size=(len(labels), 16))
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+EMPTY = (np.empty((0, 16), np.float32), np.empty(0, int))
+
+
+def test_test_labels_cannot_reach_the_search() -> None:
+    names = set(inspect.signature(fit_probe).parameters)
+    assert not [name for name in names if "test" in name]
+    assert not [name for name in inspect.signature(fit_sgd_probe).parameters if "test" in name]
+    assert {"train_labels", "val_labels"} < names
+
+
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_the_probe_is_scikit_learns_at_its_c(num_classes: int) -> None:
+    train, val, test = (draw(6, num_classes, seed) for seed in (0, 1, 2))
+    probe = fit_probe(*train, *val, num_classes, CONFIG)
+    model = LogisticRegression(C=probe.c, max_iter=1000).fit(scaled(train[0], 10.0), train[1])
+    np.testing.assert_allclose(
+        predict_proba(probe, test[0]), model.predict_proba(scaled(test[0], 10.0)), rtol=1e-6
+    )
+    assert (predict_proba(probe, test[0]).argmax(axis=1) == test[1]).mean() > 0.7
+
+
+def test_no_c_of_the_grid_is_better_on_val() -> None:
+    train, val = draw(3, 6, 0), draw(4, 6, 1)
+    accuracy, log_loss = val_accuracy_and_loss(fit_probe(*train, *val, 6, CONFIG), *val)
+    for c in COARSE_GRID:
+        model = LogisticRegression(C=c, max_iter=1000).fit(scaled(train[0], 10.0), train[1])
+        other = val_accuracy_and_loss(Probe(model.coef_, model.intercept_, 10.0, c), *val)
+        assert (accuracy, -log_loss) >= (other[0], -other[1] - 1e-9)
+
+
+def search_with(
+    monkeypatch: pytest.MonkeyPatch, results: dict[float, tuple[float, float]], steps: int = 0
+) -> tuple[float | None, list[float]]:
+    """The C that is chosen, and those tried, when val judges each C by `results` (accuracy,
+    log-loss), and (0, 1) where there is none."""
+    tried: list[float] = []
+
+    def judge(probe: Probe, *_: np.ndarray) -> tuple[float, float]:
+        assert probe.c is not None
+        tried.append(probe.c)
+        return results.get(probe.c, (0.0, 1.0))
+
+    monkeypatch.setattr(linear_probe, "val_accuracy_and_loss", judge)
+    config = EvaluationConfig(num_search_steps=steps, max_iter=5)
+    return fit_probe(*draw(2, 3, 0), *draw(1, 3, 1), 3, config).c, tried
+
+
+def test_equal_accuracy_is_decided_by_log_loss_then_the_smaller_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert search_with(monkeypatch, {1.0: (0.5, 0.9), 100.0: (0.5, 0.7)})[0] == 100.0
+    assert search_with(monkeypatch, {1.0: (0.5, 0.7), 100.0: (0.5, 0.7)})[0] == 1.0
+    assert search_with(monkeypatch, {1.0: (0.6, 9.0), 100.0: (0.5, 0.7)})[0] == 1.0
+
+
+def test_binary_search_halves_the_range_and_never_loses_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen, tried = search_with(monkeypatch, {1.0: (0.9, 0.1)}, steps=8)
+    assert chosen == 1.0
+    # both ends of the range, then the middle of what is left; the first middle is known already
+    np.testing.assert_allclose(np.log10(tried[:7]), [-6, -4, -2, 0, 2, 4, 6])
+    np.testing.assert_allclose(np.log10(tried[7:]), [1, -1, *(-(2.0 ** -np.arange(1, 7)))])
+
+
+def test_without_val_images_c_is_one() -> None:
+    probe = fit_probe(*draw(3, 4, 0), *EMPTY, 4, CONFIG)
+    assert probe.c == 1.0
+    assert (predict_proba(probe, draw(5, 4, 1)[0]).argmax(axis=1) == draw(5, 4, 1)[1]).mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", ["logistic", "sgd"])
+def test_a_class_that_training_lacks_has_probability_zero(kind: str) -> None:
+    features, labels = draw(4, 5, 0)
+    val = draw(2, 5, 1)
+    for lacking in ([2], [0, 2, 4], [0, 1, 2, 4]):
+        keep = ~np.isin(labels, lacking)
+        train = (features[keep], labels[keep])
+        if kind == "sgd":
+            config = EvaluationConfig(sgd_num_epochs=3)
+            probe = fit_sgd_probe(*train, *val, 5, config, 0)
+        else:
+            probe = fit_probe(*train, *val, 5, CONFIG)
+        probabilities = predict_proba(probe, val[0])
+        assert (probabilities[:, lacking] == 0).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_the_order_of_training_images_does_not_matter() -> None:
+    features, labels = draw(4, 4, 0)
+    order = np.random.default_rng(0).permutation(len(labels))
+    straight = fit_probe(features, labels, *draw(2, 4, 1), 4, CONFIG)
+    shuffled = fit_probe(features[order], labels[order], *draw(2, 4, 1), 4, CONFIG)
+    assert straight.c is not None
+    np.testing.assert_allclose(
+        predict_proba(shuffled, features), predict_proba(straight, features), atol=1e-3
+    )
+
+
+def test_no_training_image_is_an_error() -> None:
+    with pytest.raises(UserError, match="no training image"):
+        fit_probe(*EMPTY, *EMPTY, 3, CONFIG)
+    with pytest.raises(UserError, match="no training image"):
+        fit_sgd_probe(*EMPTY, *EMPTY, 3, CONFIG, 0)
+
+
+def test_features_are_scaled_to_one_length() -> None:
+    lengths = np.linalg.norm(scaled(np.array([[3.0, 4.0], [0.0, 0.1]]), 10.0), axis=1)
+    np.testing.assert_allclose(lengths, 10)
+    probe = widened(np.eye(2), np.zeros(2), np.array([0, 2]), 3, 10.0, None)
+    assert probe.bias.tolist() == [0, -np.inf, 0]

@@ -1,0 +1,107 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gist_ray.encoders.clip import Clip, embed_texts, load_clip, open_clip_name
+from gist_ray.encoders.config import ClipConfig
+from gist_ray.errors import UserError
+from gist_ray.images.decode import ImageError
+from gist_ray.methods.heads import BestTexts, ClassTexts
+from gist_ray.methods.probe import Probe
+from gist_ray.predict.classifier import Classifier, predict_features
+from gist_ray.predict.folder import load_classifier, save_classifier
+
+NAMES = ["red one", "green one", "blue one"]
+TEXTS = ["red wings", "a small red body", "green wings", "blue wings"]
+LABELS = np.array([0, 0, 1, 2])
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    return load_clip(ClipConfig())
+
+
+@pytest.fixture
+def by_texts(clip: Clip) -> Classifier:
+    texts = ClassTexts(TEXTS, embed_texts(clip, TEXTS), LABELS)
+    head = BestTexts(texts.features, LABELS, 3, 1, clip.logit_scale)
+    return Classifier(clip, head, NAMES, texts, 1.0, 0.0, {"run": "by hand"})
+
+
+def in_folder(classifier: Classifier, folder: Path) -> str:
+    """As jobs/export.py leaves it."""
+    save_classifier(classifier, open_clip_name(ClipConfig()), str(folder))
+    return str(folder)
+
+
+def picture(colour: str) -> Image.Image:
+    return Image.new("RGB", (80, 60), colour)
+
+
+def test_features_of_a_text_get_its_class_and_the_text_itself(by_texts: Classifier) -> None:
+    found = predict_features(by_texts, by_texts.class_texts.features)  # type: ignore[union-attr]
+    assert [one.label for one in found] == LABELS.tolist()
+    assert [one.explanation for one in found] == TEXTS
+    assert found[0].similarity == pytest.approx(1, abs=1e-5)
+    assert found[0].class_name == "red one"
+    assert found[0].top5[0] == ("red one", found[0].probability)
+    assert sum(chance for _, chance in found[0].top5) == pytest.approx(1)
+
+
+def test_a_stored_classifier_says_the_same(by_texts: Classifier, tmp_path: Path) -> None:
+    picture("red").save(tmp_path / "red.png")
+    loaded = load_classifier(in_folder(by_texts, tmp_path))
+    assert loaded.predict(tmp_path / "red.png") == by_texts.predict(picture("red"))
+    assert loaded.about == {"run": "by hand"}
+
+
+def test_a_linear_head_is_stored_with_its_unseen_classes(
+    by_texts: Classifier, tmp_path: Path
+) -> None:
+    dim = by_texts.head.features.shape[1]  # type: ignore[union-attr]
+    weight = np.random.default_rng(0).normal(size=(3, dim))
+    linear = replace(by_texts, head=Probe(weight, np.array([0.0, -np.inf, 0.5]), 10.0, 2.0))
+    found = load_classifier(in_folder(linear, tmp_path)).predict(picture("green"))
+    assert found == linear.predict(picture("green"))
+    assert dict(found.top5)["green one"] == 0
+
+
+def test_below_the_threshold_is_withheld(by_texts: Classifier) -> None:
+    chance = by_texts.predict(picture("red")).probability
+    assert not replace(by_texts, threshold=chance).predict(picture("red")).abstained
+    assert replace(by_texts, threshold=chance + 1e-6).predict(picture("red")).abstained
+
+
+def test_a_class_without_texts_has_no_explanation(by_texts: Classifier) -> None:
+    texts = by_texts.class_texts
+    assert texts is not None
+    few = ClassTexts(TEXTS[2:], texts.features[2:], LABELS[2:])
+    found = predict_features(replace(by_texts, class_texts=few), texts.features)
+    assert [one.explanation for one in found] == [None, None, *TEXTS[2:]]
+
+
+def test_an_image_without_pixels_is_an_image_error(by_texts: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="not an image"):
+        by_texts.predict(tmp_path / "broken.png")
+
+
+def test_folders_that_are_no_classifier_are_said(by_texts: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no classifier\.json"):
+        load_classifier(str(tmp_path))
+    folder = in_folder(by_texts, tmp_path)
+    file = tmp_path / "classifier.json"
+    description = json.loads(file.read_text())
+    file.write_text(json.dumps({**description, "class_names": NAMES, "texts": []}))
+    with pytest.raises(UserError, match="is not the head of"):
+        load_classifier(folder)
+    file.write_text(json.dumps({**description, "temperature": 0}))
+    with pytest.raises(UserError, match="temperature Input should be greater than 0"):
+        load_classifier(folder)
+    file.write_text("{")
+    with pytest.raises(UserError, match="Expecting property name"):
+        load_classifier(folder)

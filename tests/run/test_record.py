@@ -1,0 +1,180 @@
+"""What a run leaves in its folder while it goes on and when it ends."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from gist_ray.operate.pulse import PROGRESS_FILE, Pulse
+from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.progress import Progress
+from gist_ray.run.record import recorded
+from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
+
+
+@dataclass
+class FakeConfig:
+    name: str = "tiny"
+
+
+Work = Callable[[ArtifactWriter, Progress], None]
+
+
+def stage(key: str, work: Work | None = None, *sources: Stage) -> Stage:
+    def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+        if work:
+            work(writer, progress)
+        writer.write(pa.table({"n": [1, 2, 3]}))
+
+    return Stage(key, "fake", {"key": key}, run, {source.key: source for source in sources})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(str(tmp_path))
+
+
+def run(store: ArtifactStore, *stages: Stage, **options: Any) -> None:
+    progress = Progress()
+    with recorded("tiny", FakeConfig(), store, stages, progress, **options) as pulse:
+        run_flow(stages, store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+
+
+def in_folder(store: ArtifactStore, name: str) -> Any:
+    return storage.read_json(f"{store.root}/runs/tiny/{name}")
+
+
+def test_the_record_is_there_from_the_start(store: ArtifactStore) -> None:
+    seen: dict[str, Any] = {}
+
+    def look(writer: ArtifactWriter, progress: Progress) -> None:
+        seen["plan"] = in_folder(store, "plan.json")
+        seen["sign"] = in_folder(store, "alive.json")
+        seen["config"] = storage.read_text(f"{store.root}/runs/tiny/config.yaml")
+        seen["held"] = storage.read_json(writer.file(PROGRESS_FILE))
+
+    first, second = stage("first", look), stage("not wanted")
+    progress = Progress()
+    with recorded(
+        "tiny", FakeConfig(), store, [first, second], progress, wanted={"first"}, until="first"
+    ) as pulse:
+        run_flow([first], store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+    assert seen["config"] == "name: tiny\n"
+    assert [(row["key"], row["wanted"]) for row in seen["plan"]["stages"]] == [
+        ("first", True),
+        ("not wanted", False),
+    ]
+    assert seen["plan"]["stages"][0]["fingerprint"] == first.fingerprint
+    assert seen["plan"]["until"] == "first"
+    assert seen["held"]["key"] == "first"
+    assert seen["held"]["pid"] == seen["sign"]["pid"]
+    # signs of life end with the life
+    left = set(storage.list_files(store.root))
+    assert not any(name.endswith((PROGRESS_FILE, "alive.json")) for name in left)
+
+
+def test_metrics_of_a_finished_run(store: ArtifactStore) -> None:
+    def work(writer: ArtifactWriter, progress: Progress) -> None:
+        meter = progress.rows(writer.stage, 3, "texts")
+        meter.add(3, {}, {"loss": 0.5}, tokens=30)
+
+    a = stage("a")
+    run(store, a)
+    run(store, a, stage("b", work, a), hardware=lambda: {"CPU": 4.0})
+    metrics = in_folder(store, "metrics.json")
+    assert metrics["outcome"] == "finished"
+    assert metrics["started"] == in_folder(store, "plan.json")["started"]
+    assert metrics["ended"] >= metrics["started"]
+    assert metrics["peak_driver_mib"] > 10
+    assert metrics["hardware"] == {"CPU": 4.0}
+    assert metrics["environment"]["python"]
+    found, made = metrics["stages"]
+    assert (found["key"], found["state"], found["rows_ok"]) == ("a", "stored", 3)
+    assert (made["key"], made["state"], made["unit"]) == ("b", "made", "texts")
+    assert made["tokens"] == 30
+    assert made["tokens_per_s"] == pytest.approx(10 * made["rate"], rel=1e-3)
+    assert made["values"] == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "message"),
+    [
+        (ConnectionError("gone"), "failed", "ConnectionError: gone"),
+        (KeyboardInterrupt(), "interrupted", ""),
+        (SystemExit(15), "interrupted", ""),
+    ],
+)
+def test_metrics_of_a_run_that_broke(
+    store: ArtifactStore, error: BaseException, outcome: str, message: str
+) -> None:
+    def work(writer: ArtifactWriter, progress: Progress) -> None:
+        progress.rows(writer.stage, 10, "images").add(4, {"network": 1})
+        raise error
+
+    a = stage("a")
+    b = stage("b", work, a)
+    with pytest.raises(type(error)):
+        run(store, a, b, stage("c", None, b))
+    metrics = in_folder(store, "metrics.json")
+    assert (metrics["outcome"], metrics["message"]) == (outcome, message)
+    assert [row["state"] for row in metrics["stages"]] == ["made", "failed", "missing"]
+    assert metrics["stages"][1]["failed"] == {"network": 1}
+    assert metrics["stages"][1]["done"] == 4
+
+
+def test_the_pulse_beats_while_a_stage_works_and_outlives_a_store_that_fails(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A beat that fails is said once; the next one that succeeds tells the newest."""
+    heard: list[int] = []
+    progress = Progress()
+    write, broken = storage.write_bytes, [True, True, False]
+
+    def flaky(uri: str, data: bytes, **options: Any) -> None:
+        if uri.endswith("run.json") and broken and broken.pop(0):
+            raise OSError("503 SlowDown")
+        write(uri, data, **options)
+
+    monkeypatch.setattr(storage, "write_bytes", flaky)
+    sign, folder = f"{store.root}/run.json", f"{store.root}/a"
+    with Pulse(sign, progress, [lambda states: heard.append(states[0].done)], 0.01) as pulse:
+        with pulse.hold("a", folder), progress.running("a", "fake", folder):
+            meter = progress.rows("a", 1000, "rows")
+            while len(heard) < 8:
+                meter.add(1)
+            told = storage.read_json(f"{folder}/{PROGRESS_FILE}")
+        assert told["done"] >= 1
+        assert told["total"] == 1000
+    assert capsys.readouterr().out.count("503 SlowDown") == 1
+    assert list(storage.list_files(store.root)) == []
+
+
+def test_two_processes_do_not_make_the_same_artifact_at_once(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    """The second finds what the first has made by the time that it may begin."""
+    a = stage("a")
+    made = stage("a").run
+    writer = store.writer(a.kind, a.key, a.identity, {})
+    mark = writer.file(PROGRESS_FILE)
+    other = {"machine": "another", "updated": 9e12, "host": "far", "pid": 1}
+    storage.write_json(mark, other)
+    progress = Progress()
+    say = progress.say
+
+    def once_it_waits(key: str, message: str) -> None:
+        say(key, message)
+        if "process 1 on far" in message:
+            made({}, writer, Progress())
+            writer.publish(1.0)
+            storage.delete(mark)
+
+    progress.say = once_it_waits  # type: ignore[method-assign]
+    with Pulse(f"{store.root}/run.json", progress, (), 0.01) as pulse:
+        done = run_flow([a], store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+    assert done["a"].was_stored
+    assert progress.stages() == []

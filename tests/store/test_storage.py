@@ -1,0 +1,43 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gist_ray.store import storage
+
+STRANGE_NAME = "a::b #1 caf\u00e9 \u732b.txt"
+
+
+def test_strange_names_are_only_names(tmp_path: Path) -> None:
+    uri = storage.join(str(tmp_path), "new folder", STRANGE_NAME)
+    storage.write_text(uri, "hello")
+    assert storage.read_text(uri) == "hello"
+    assert list(storage.list_files(str(tmp_path))) == [f"new folder/{STRANGE_NAME}"]
+
+
+def test_memory_is_a_place_like_any_other() -> None:
+    root = "memory://test_storage"
+    storage.write_json(f"{root}/a b/#1.json", {"n": 1})
+    storage.write_text(f"{root}/z.txt", "z")
+    assert storage.read_json(f"{root}/a b/#1.json") == {"n": 1}
+    assert list(storage.list_files(root)) == ["a b/#1.json", "z.txt"]
+    storage.delete(root)
+    assert not storage.exists(f"{root}/z.txt")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = str(tmp_path / "file")
+    storage.write_text(uri, "old")
+
+    def fail(*args: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        storage.write_text(uri, "new")
+    with pytest.raises(OSError, match="disk full"):
+        storage.put_file(uri, str(tmp_path / "copy"))
+    assert storage.read_text(uri) == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

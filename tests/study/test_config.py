@@ -1,0 +1,83 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gist_ray.errors import UserError
+from gist_ray.study.config import RunConfig, build
+
+SOUND: dict[str, Any] = {
+    "prompts": {"prompts": [{"id": "p", "template": "Describe {{ name }}."}]},
+    "finetune": {"num_steps": 2},
+}
+
+
+def problems(values: dict[str, Any]) -> list[str]:
+    with pytest.raises(UserError) as raised:
+        build(RunConfig, {**SOUND, **values})
+    return raised.value.problems
+
+
+def test_defaults_make_a_run() -> None:
+    config = build(RunConfig, SOUND)
+    assert config.data.layout == "butterflies"
+    assert config.study.trainings == ["class_name", "random", "gist"]
+
+
+def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
+    found = problems(
+        {
+            "nmae": "x",
+            "matching": {"k": 0, "temprature": 1},
+            "embed": {"batch_size": "many"},
+            "study": {"shots": [0], "seeds": [1, 1]},
+            "data": {"layout": "cub", "path": f"{tmp_path}/none", "num_genera": 3},
+            "texts": {"import_from": f"{tmp_path}/texts.json", "notes": str(tmp_path)},
+            "finetune": {"num_steps": 2, "num_epochs": 2},
+        }
+    )
+    assert sorted(found) == sorted(
+        [
+            "nmae: there is no such setting. Did you mean name?",
+            "matching.k=0: Input should be greater than or equal to 1.",
+            "matching.temprature: there is no such setting. Did you mean temperature?",
+            "embed.batch_size='many': Input should be a valid integer, unable to parse string as "
+            "an integer.",
+            "study.shots.0=0: Input should be greater than or equal to 1, or: Input should be "
+            "'full'.",
+            "study.seeds=[1, 1]: 1 stands there more than once.",
+            "data.num_genera: there is no such setting. It belongs to another choice of data.",
+            f"data.path={tmp_path}/none: there is no such file or folder.",
+            f"texts.import_from={tmp_path}/texts.json: there is no such file or folder.",
+            f"texts.notes={tmp_path}: is a folder and has to be a file.",
+            "finetune: set exactly one of num_steps and num_epochs; the other is null.",
+        ]
+    )
+
+
+def test_a_group_that_is_not_chosen_is_named() -> None:
+    with pytest.raises(UserError, match=r"finetune: is not set\. Choose its group, such as fine"):
+        build(RunConfig, {"prompts": SOUND["prompts"]})
+
+
+def test_a_name_is_no_path() -> None:
+    assert problems({"name": "../x"})[0].startswith("name='../x': String should match pattern")
+
+
+def test_an_unknown_layout_lists_the_known_ones() -> None:
+    assert "'image_folder'" in problems({"data": {"layout": "images", "path": "x"}})[0]
+
+
+def test_credentials_in_a_value_are_told_alone_and_not_shown() -> None:
+    found = problems(
+        {
+            "nmae": "x",
+            "root": "s3://AKIA123:geheim@bucket/root",
+            "data": {"layout": "manifest", "path": "https://h/a.csv?X-Amz-Signature=geheim"},
+            "study": {"shots": 0},
+        }
+    )
+    assert [problem.split(":")[0] for problem in found] == ["root", "data.path"]
+    assert all("holds credentials" in problem and "AWS_PROFILE" in problem for problem in found)
+    assert "geheim" not in str(found)
+    assert "AKIA" not in str(found)

@@ -1,0 +1,285 @@
+"""What is in a stage's fingerprint: everything that changes its result, and nothing else."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from gist_ray.settings.commandline import compose_values
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.study.config import RunConfig, build
+from gist_ray.study.graph import RunGraph, build_graph
+
+TINY = [
+    "data.num_genera=1",
+    "data.species_per_genus=2",
+    "data.train_per_species=2",
+    "data.val_per_species=1",
+    "data.test_per_species=1",
+    "study.shots=[1]",
+    "study.seeds=[1]",
+]
+
+
+def graph(*overrides: str, root: str = "memory://nowhere") -> RunGraph:
+    config: RunConfig = build(RunConfig, compose_values("config", [*TINY, *overrides]))
+    return build_graph(config, ArtifactStore(root))
+
+
+def fingerprints(*overrides: str, root: str = "memory://nowhere") -> dict[str, str]:
+    """{key of a stage: its fingerprint}."""
+    return {stage.key: stage.fingerprint for stage in graph(*overrides, root=root).stages}
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    return fingerprints()
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """First words of the keys whose artifact has to be made anew."""
+    assert before.keys() == after.keys()
+    return {key.split()[0] for key in before if before[key] != after[key]}
+
+
+def test_stages_follow_their_inputs_and_have_unique_keys() -> None:
+    stages = graph("study.shots=[1,full]", "study.seeds=[1,2]").stages
+    seen: set[str] = set()
+    for stage in stages:
+        assert {source.key for source in stage.inputs.values()} <= seen
+        assert stage.key not in seen
+        seen.add(stage.key)
+    assert {"sample all images", "match gist", "match random seed 2"} <= seen
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "name=other",
+        "max_failed_fraction=0.5",
+        "embed.batch_size=8",
+        "embed.max_workers=9",
+        "embed.rows_per_part=3",
+        "embed.max_decoders=5",
+        "llm.batch_size=4",
+        "llm.num_replicas=3",
+        "llm.cpus_per_replica=2",
+        "llm.texts_per_file=7",
+        "finetune.cpus_per_worker=2",
+        "finetune.cache_mib=0",
+        "finetune.max_failures=0",
+        "study.trainings=[gist,random,class_name]",
+    ],
+)
+def test_what_only_changes_speed_or_names_changes_no_artifact(
+    override: str, before: dict[str, str]
+) -> None:
+    assert changed(before, fingerprints(override)) == set()
+
+
+def test_a_drawn_world_may_lie_in_any_store(before: dict[str, str], tmp_path: Path) -> None:
+    assert changed(before, fingerprints(root=str(tmp_path))) == set()
+    assert graph(root=str(tmp_path)).manifest.column("uri")[0].as_py().startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("override", "remade"),
+    [
+        ("matching.k=2", {"match", "statistics", "finetune", "embed", "evaluate"}),
+        ("finetune.batch_size=32", {"finetune", "embed", "evaluate"}),
+        ("evaluation.num_bootstrap=10", {"evaluate"}),
+        (
+            "prompts.caption_prefix='x:'",
+            {"clean", "match", "statistics", "finetune", "embed", "evaluate"},
+        ),
+        (
+            "prompts.zero_shot_templates=['a {}.']",
+            {"embed", "match", "statistics", "finetune", "evaluate"},
+        ),
+        (
+            "prompts.sampling.temperature=0.5",
+            {"generate", "clean", "embed", "match", "statistics", "finetune", "evaluate"},
+        ),
+        (
+            "texts.cleaning.near_duplicate=0.5",
+            {"clean", "embed", "match", "statistics", "finetune", "evaluate"},
+        ),
+    ],
+)
+def test_what_changes_a_result_remakes_it_and_what_follows(
+    override: str, remade: set[str], before: dict[str, str]
+) -> None:
+    assert changed(before, fingerprints(override)) == remade
+
+
+def test_stages_say_which_gpus_they_keep_busy() -> None:
+    words = ["embed=gpu", "finetune.gpus_per_worker=0.5", "finetune.num_workers=2"]
+    busy = {stage.key.split()[0]: stage.gpus for stage in graph(*words).stages}
+    wants = {"embed": 1, "finetune": 1, "generate": 1}
+    assert busy == {**dict.fromkeys(busy, 0), **wants}
+
+
+def test_another_k_embeds_nothing_of_the_untrained_model_anew(before: dict[str, str]) -> None:
+    after = fingerprints("matching.k=2")
+    for key in ("embed images frozen", "embed texts frozen", "finetune class_name 1-shot seed 1"):
+        assert before[key] == after[key]
+    assert before["finetune gist 1-shot seed 1"] != after["finetune gist 1-shot seed 1"]
+
+
+def test_other_templates_embed_no_image_anew(before: dict[str, str]) -> None:
+    after = fingerprints("prompts.zero_shot_templates=['a {}.']")
+    assert before["embed images frozen"] == after["embed images frozen"]
+    assert before["embed texts frozen"] != after["embed texts frozen"]
+
+
+def test_runs_that_differ_in_seeds_share_all_that_does_not_depend_on_them(
+    before: dict[str, str],
+) -> None:
+    more = fingerprints("study.seeds=[1,2]")
+    assert {key: more[key] for key in before} == before
+    other = fingerprints("study.seeds=[2]")
+    shared = set(before.values()) & set(other.values())
+    by_seed = {before[key] for key in before if "seed" in key}
+    assert shared == set(before.values()) - by_seed
+
+
+def test_a_class_name_match_is_the_class_name_training() -> None:
+    stages = {stage.key: stage for stage in graph("matching=class_name").stages}
+    gist, plain = (stages[f"finetune {name} 1-shot seed 1"] for name in ("gist", "class_name"))
+    assert gist.fingerprint == plain.fingerprint
+    assert "match gist" not in stages
+
+
+def test_a_second_round_matches_by_the_tuned_model_and_begins_from_the_weights_as_they_came() -> (
+    None
+):
+    stages = {stage.key: stage for stage in graph("matching.rounds=2").stages}
+    tuned, again = (stages[f"finetune gist 1-shot seed 1{name}"] for name in ("", " round 2"))
+    match = again.inputs["matches"]
+    assert match.key == "match gist 1-shot seed 1 round 2"
+    for embeddings in ("image_embeddings", "text_embeddings"):
+        assert match.inputs[embeddings].inputs["tuned"] is tuned
+    assert match.inputs["shots"] is tuned.inputs["shots"]
+    # nothing of the first round but the matches
+    assert again.identity == tuned.identity
+    assert "tuned" not in again.inputs
+    evaluation = stages["evaluate gist 1-shot seed 1"]
+    assert evaluation.inputs["image_embeddings"].inputs["tuned"] is again
+    assert "statistics of match gist 1-shot seed 1 round 2" in stages
+
+
+def test_rounds_share_what_came_before(before: dict[str, str]) -> None:
+    one_and_two = fingerprints("matching.rounds=2")
+    last = {"evaluate gist 1-shot seed 1", "statistics of match gist"}
+    assert {key: one_and_two.get(key) for key in before if key not in last} == {
+        key: before[key] for key in before if key not in last
+    }
+    assert one_and_two["evaluate gist 1-shot seed 1"] != before["evaluate gist 1-shot seed 1"]
+    three = fingerprints("matching.rounds=3")
+    assert one_and_two.keys() - three.keys() == {"statistics of match gist 1-shot seed 1 round 2"}
+    kept = {key for key in one_and_two.keys() & three.keys() if not key.startswith("evaluate gist")}
+    assert all(one_and_two[key] == three[key] for key in kept)
+
+
+def test_rounds_of_all_images_are_a_match_for_each_seed() -> None:
+    stages = graph("matching.rounds=2", "study.shots=[full]", "study.seeds=[1,2]").stages
+    again = [stage for stage in stages if stage.key.startswith("match gist all images")]
+    assert [stage.key for stage in again] == [
+        f"match gist all images seed {seed} round 2" for seed in (1, 2)
+    ]
+    assert len({stage.fingerprint for stage in again}) == 2
+
+
+def test_controls_have_one_round() -> None:
+    stages = graph("matching.rounds=2", "study.trainings=[gist,random,any_class]").stages
+    again = [stage.key for stage in stages if stage.key.endswith("round 2")]
+    assert len(again) == 5  # the match, the training, two embeddings and the statistics
+    assert all(" gist " in key for key in again)
+
+
+class FolderOfPictures:
+    """Two classes of pictures, and imported texts, as a user has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for split in ("train", "test"):
+            for name in ("wren", "robin"):
+                self.picture(f"{split}/{name}/1.png")
+        self.notes: dict[str, Any] = {"wren": {"": {"back": "brown"}}}
+        self.texts: dict[str, list[str]] = {"wren": ["Small."], "robin": ["Red."]}
+
+    def picture(self, path: str) -> None:
+        target = self.folder / "images" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(target)
+
+    def fingerprints(self, *overrides: str) -> dict[str, str]:
+        storage.write_json(str(self.folder / "notes.json"), self.notes)
+        storage.write_json(str(self.folder / "texts.json"), self.texts)
+        values = compose_values(
+            "config",
+            [
+                "data=image_folder",
+                f"data.path={self.folder}/images",
+                "prompts=generic",
+                "study.shots=[1]",
+                "study.seeds=[1]",
+                f"texts.notes={self.folder}/notes.json",
+                *overrides,
+            ],
+        )
+        stages = build_graph(build(RunConfig, values), ArtifactStore(str(self.folder / "r"))).stages
+        return {stage.key: stage.fingerprint for stage in stages}
+
+
+def test_changed_files_are_changed_inputs(tmp_path: Path) -> None:
+    own = FolderOfPictures(tmp_path)
+    imported = f"texts.import_from={tmp_path}/texts.json"
+    first, first_imported = own.fingerprints(), own.fingerprints(imported)
+    own.texts["wren"] = ["Tiny."]
+    assert "import" in changed(first_imported, own.fingerprints(imported))
+    assert changed(first, own.fingerprints()) == set()
+    own.picture("train/wren/2.png")
+    remade = changed(first, own.fingerprints())
+    assert remade == {"manifest", "sample", "embed", "match", "statistics", "finetune", "evaluate"}
+
+
+def test_a_fact_that_no_prompt_has_still_decides_what_contradicts_the_notes(tmp_path: Path) -> None:
+    own = FolderOfPictures(tmp_path)
+    one_fact = (
+        "prompts.prompts=[{id: p, template: Notes}]",
+        "prompts.samples_per_prompt=1",
+        "prompts.facts_per_text=[1]",
+    )
+    own.notes["wren"][""] = {"back": "brown", "belly": "white"}
+    first = own.fingerprints(*one_fact)
+    remade = []
+    for fact in ("back", "belly"):
+        before = own.notes["wren"][""][fact]
+        own.notes["wren"][""][fact] = "grey"
+        remade.append(changed(first, own.fingerprints(*one_fact)))
+        own.notes["wren"][""][fact] = before
+    assert all("clean" in words for words in remade)
+    assert not all("generate" in words for words in remade)
+
+
+def test_other_weights_in_the_same_folder_are_another_model(tmp_path: Path) -> None:
+    from gist_ray.encoders.clip import embedded_folder
+
+    folder = tmp_path / "model"
+    shutil.copytree(embedded_folder(), folder)
+    before = fingerprints(f"clip.model=local-dir:{folder}")
+    weights = folder / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    remade = changed(before, fingerprints(f"clip.model=local-dir:{folder}"))
+    assert remade == {"clean", "embed", "match", "statistics", "finetune", "evaluate"}
+
+
+def test_manifest_of_a_world_has_its_pictures_below_the_root() -> None:
+    manifest: pa.Table = graph(root="s3://bucket/root").manifest
+    assert manifest.num_rows == 8
+    assert manifest.column("uri")[0].as_py().startswith("s3://bucket/root/artifacts/pictures/")
