@@ -7,7 +7,7 @@ import argparse
 from rich.filesize import decimal
 
 from gist_ray.errors import printable
-from gist_ray.operate.clean import Rubbish, find_rubbish, remove
+from gist_ray.operate.clean import Garbage, find_garbage, remove
 from gist_ray.run.runs import check_root, run_folder
 from gist_ray.settings.commandline import exit_codes
 from gist_ray.store import storage
@@ -25,22 +25,22 @@ def main() -> None:
     arguments = parser.parse_args()
     with exit_codes():
         check_root(arguments.root)
-        rubbish = find_rubbish(arguments.root, forget=arguments.run)
-        _print(arguments.root, rubbish)
+        garbage = find_garbage(arguments.root, forget=arguments.run)
+        _print(arguments.root, garbage)
         if arguments.dry_run:
             print("Nothing was deleted.")
             return
-        remove(arguments.root, rubbish)
+        remove(arguments.root, garbage)
         if arguments.run is not None:
             storage.delete(run_folder(arguments.root, arguments.run))
-        print(f"Deleted {decimal(sum(one.num_bytes for one in rubbish))}.")
+        print(f"Deleted {decimal(sum(one.num_bytes for one in garbage))}.")
 
 
-def _print(root: str, rubbish: list[Rubbish]) -> None:
-    if not rubbish:
+def _print(root: str, garbage: list[Garbage]) -> None:
+    if not garbage:
         print("There is nothing that no run refers to.")
     top = storage.absolute(root) + "/"
-    for one in rubbish:
+    for one in garbage:
         print(f"{decimal(one.num_bytes):>10}  {printable(one.uri.removeprefix(top))}  ({one.why})")
 
 

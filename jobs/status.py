@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.live import Live
 
 from gist_ray.errors import UserError
-from gist_ray.operate.life import BEAT_S
 from gist_ray.operate.status import RunStatus, read_status
 from gist_ray.operate.status_table import run_table, runs_table
+from gist_ray.run.lease import BEAT_S
 from gist_ray.run.runs import check_root, run_names
 from gist_ray.settings.commandline import exit_codes
 

@@ -35,7 +35,7 @@ from gist_ray.store.artifacts import ArtifactWriter
 
 POLL_S = 3.0
 
-# Ray Train waits so long for room for its workers, and then for ever again unless it is limited.
+# Ray Train waits so long for its workers to fit, and then for ever again unless it is limited.
 START_TIMEOUT_S = 60
 os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
 
@@ -140,13 +140,13 @@ def _known_error(
     error: ray.train.TrainingFailedError, stage: str, config: FinetuneConfig
 ) -> UserError | TrainingStoppedError | None:
     """That it was stopped, or what its owner can mend: the first UserError of a worker, or a
-    cluster without room."""
+    cluster without capacity."""
     for cause in causes(error):
         if isinstance(cause, UserError | TrainingStoppedError):
             return cause
     failure = getattr(error, "controller_failure", None)
     if type(failure).__name__ == "WorkerGroupStartupTimeoutError":
-        return cluster.no_room(
+        return cluster.no_capacity(
             f"{stage}, {config.num_workers} workers with {config.cpus_per_worker} CPUs and "
             f"{config.gpus_per_worker:g} GPUs each"
         )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from gist_ray.errors import UserError
 from gist_ray.operate.inventory import Place, places
-from gist_ray.operate.life import is_dead, read_sign, who
-from gist_ray.operate.pulse import PROGRESS_FILE
+from gist_ray.run.heartbeat import PROGRESS_FILE
+from gist_ray.run.lease import is_dead, read_lease, who
 from gist_ray.run.runs import (
     CONFIG_FILE,
-    SIGN_FILE,
+    LEASE_FILE,
     read_plan,
     read_stages,
     run_folder,
@@ -25,7 +25,7 @@ FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class Rubbish:
+class Garbage:
     """Something that can go: an artifact's folder, or a file in one that stays."""
 
     uri: str
@@ -35,7 +35,7 @@ class Rubbish:
     """None for a file."""
 
 
-def find_rubbish(root: str, forget: str | None = None) -> list[Rubbish]:
+def find_garbage(root: str, forget: str | None = None) -> list[Garbage]:
     """What below <root>/artifacts nobody refers to and nobody alive is making.
 
     forget: a run that is to count for none.
@@ -64,13 +64,13 @@ def find_rubbish(root: str, forget: str | None = None) -> list[Rubbish]:
         elif not _is_being_made(uri):
             is_whole = storage.exists(storage.join(uri, ARTIFACT_FILE))
             why = "no run refers to it" if is_whole else "begun, and no run refers to it"
-            found.append(Rubbish(uri, why, folders.num_bytes(uri), place))
+            found.append(Garbage(uri, why, folders.num_bytes(uri), place))
     return found
 
 
-def remove(root: str, rubbish: Collection[Rubbish]) -> None:
+def remove(root: str, garbage: Collection[Garbage]) -> None:
     store = ArtifactStore(root)
-    for one in rubbish:
+    for one in garbage:
         if one.place is None:
             storage.delete(one.uri)
         else:
@@ -105,19 +105,19 @@ def _check_forgettable(root: str, name: str, names: Collection[str]) -> None:
     if name not in names:
         known = ", ".join(names) or "none"
         raise UserError(f"--run {name}: there is no such run in {root}. There are: {known}.")
-    sign = read_sign(storage.join(run_folder(root, name), SIGN_FILE))
-    if sign and not is_dead(sign):
-        raise UserError(f"--run {name}: {who(sign)} is running it. End it first.")
+    lease = read_lease(storage.join(run_folder(root, name), LEASE_FILE))
+    if lease and not is_dead(lease):
+        raise UserError(f"--run {name}: {who(lease)} is running it. End it first.")
 
 
 def _is_being_made(uri: str) -> bool:
-    sign = read_sign(storage.join(uri, PROGRESS_FILE))
-    return sign is not None and not is_dead(sign)
+    lease = read_lease(storage.join(uri, PROGRESS_FILE))
+    return lease is not None and not is_dead(lease)
 
 
-def _abandoned_files(uri: str) -> list[Rubbish]:
+def _abandoned_files(uri: str) -> list[Garbage]:
     return [
-        Rubbish(str(file), "begun, and never finished", file.stat().st_size, None)
+        Garbage(str(file), "begun, and never finished", file.stat().st_size, None)
         for file in folders.abandoned_files(uri)
     ]
 

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.operate.inventory import Place, made_from
-from gist_ray.operate.life import is_dead, is_own, read_sign, who
-from gist_ray.operate.pulse import Pulse
 from gist_ray.run.flow import Stage, writer_of
+from gist_ray.run.heartbeat import Heartbeat
+from gist_ray.run.lease import is_dead, is_own, read_lease, who
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import FAILED, forget_failed
-from gist_ray.run.runs import SIGN_FILE, read_plan, run_folder, run_names
+from gist_ray.run.runs import LEASE_FILE, read_plan, run_folder, run_names
 from gist_ray.store import folders, storage
 from gist_ray.store.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 
@@ -68,7 +68,9 @@ def candidates(
     return found
 
 
-def retry(candidate: Candidate, store: ArtifactStore, progress: Progress, pulse: Pulse) -> int:
+def retry(
+    candidate: Candidate, store: ArtifactStore, progress: Progress, heartbeat: Heartbeat
+) -> int:
     """Try the rows of a stage again; returns how many came well.
 
     Raises UserError if another process that is alive works with what would have to be deleted.
@@ -83,7 +85,7 @@ def retry(candidate: Candidate, store: ArtifactStore, progress: Progress, pulse:
         return 0
     refuse_if_in_use(store.root, [(stage.kind, stage.fingerprint), *candidate.made_from_it])
     progress.say(stage.key, f"tries {len(candidate.ids):,} failed rows again")
-    with pulse.hold(stage.key, writer.uri), progress.running(stage.key, stage.kind, writer.uri):
+    with heartbeat.hold(stage.key, writer.uri), progress.running(stage.key, stage.kind, writer.uri):
         start = time.monotonic()
         forget_failed(writer, candidate.ids)
         stage.run({name: found for name, found in inputs.items() if found}, writer, progress)
@@ -109,12 +111,12 @@ def refuse_if_in_use(root: str, wanted: Collection[Place]) -> None:
     these artifacts."""
     names = {name for _, name in wanted}
     for run in run_names(root):
-        sign = read_sign(storage.join(run_folder(root, run), SIGN_FILE))
+        lease = read_lease(storage.join(run_folder(root, run), LEASE_FILE))
         plan = read_plan(root, run)
-        if not sign or plan is None or is_own(sign) or is_dead(sign):
+        if not lease or plan is None or is_own(lease) or is_dead(lease):
             continue
         if names & {stage["fingerprint"] for stage in plan["stages"]}:
             raise UserError(
-                f"{run_folder(root, run)}: {who(sign)} is running it with artifacts that would be "
+                f"{run_folder(root, run)}: {who(lease)} is running it with artifacts that would be "
                 "made anew. Wait for its end, or end it."
             )

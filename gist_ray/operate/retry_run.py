@@ -45,14 +45,14 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
         progress,
         listeners=[RayMetrics(name)],
         hardware=cluster_resources,
-    ) as pulse:
+    ) as heartbeat:
         if found:
             connect()
         for candidate in found:
             # It may have been made from what came well just now, and be gone.
             if store.find(candidate.stage.kind, candidate.stage.fingerprint):
-                retry(candidate, store, progress, pulse)
-        run_stages(config, store, graph, graph.stages, progress, pulse)
+                retry(candidate, store, progress, heartbeat)
+        run_stages(config, store, graph, graph.stages, progress, heartbeat)
 
 
 def read_config(root: str, name: str) -> RunConfig:

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gist_ray.operate.life import Sign, is_dead, read_sign, silent_for
-from gist_ray.operate.pulse import PROGRESS_FILE
 from gist_ray.run.flow import family
+from gist_ray.run.heartbeat import PROGRESS_FILE
+from gist_ray.run.lease import Lease, is_dead, read_lease, silent_for
 from gist_ray.run.metrics import THREADS, find_all
 from gist_ray.run.runs import (
-    SIGN_FILE,
+    LEASE_FILE,
     Plan,
     PlannedStage,
     RunMetrics,
@@ -46,7 +46,7 @@ class StageStatus:
     rate: float | None = None
     eta_s: float | None = None
     silent_s: float | None = None
-    """Since its last sign of life."""
+    """Since its last heartbeat."""
     seconds: float | None = None
     """What a stored one took."""
     values: Mapping[str, float] = field(default_factory=dict)
@@ -80,8 +80,8 @@ def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus 
     metrics = read_metrics(root, name)
     if metrics is not None and metrics["started"] != plan["started"]:
         metrics = None  # of an earlier start
-    sign = read_sign(storage.join(run_folder(root, name), SIGN_FILE)) or plan["process"]
-    state = _run_state(metrics, sign)
+    lease = read_lease(storage.join(run_folder(root, name), LEASE_FILE)) or plan["process"]
+    state = _run_state(metrics, lease)
     stages = _stages(store, plan, metrics, state) if with_stages else []
     eta_s, unforeseen = _eta(stages) if state == "running" else (None, [])
     return RunStatus(
@@ -90,7 +90,7 @@ def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus 
         message=metrics["message"] if metrics else "",
         started=plan["started"],
         ended=metrics["ended"] if metrics else None,
-        silent_s=None if metrics else silent_for(sign),
+        silent_s=None if metrics else silent_for(lease),
         stages=stages,
         eta_s=eta_s,
         unforeseen=unforeseen,
@@ -116,10 +116,10 @@ def _of_before_plans(root: str, name: str) -> RunStatus | None:
     return RunStatus(name, "finished", "", None, None, None, stages)
 
 
-def _run_state(metrics: RunMetrics | None, sign: Sign) -> RunState:
+def _run_state(metrics: RunMetrics | None, lease: Lease) -> RunState:
     if metrics is not None:
         return metrics["outcome"]
-    return "dead" if is_dead(sign) else "running"
+    return "dead" if is_dead(lease) else "running"
 
 
 def _stages(
@@ -128,18 +128,18 @@ def _stages(
     planned = plan["stages"]
     artifacts = find_all(store, planned)
 
-    def sign_of(stage: PlannedStage, artifact: Artifact | None) -> Sign | None:
+    def lease_of(stage: PlannedStage, artifact: Artifact | None) -> Lease | None:
         if artifact:
             return None
         folder = store.location(stage["kind"], stage["fingerprint"])
-        return read_sign(storage.join(folder, PROGRESS_FILE))
+        return read_lease(storage.join(folder, PROGRESS_FILE))
 
     with ThreadPoolExecutor(THREADS) as threads:
-        signs = list(threads.map(sign_of, planned, artifacts))
+        leases = list(threads.map(lease_of, planned, artifacts))
     ended = {row["key"]: row for row in metrics["stages"]} if metrics else {}
     return [
-        _stored(stage, artifact) if artifact else _unfinished(stage, sign, ended, run)
-        for stage, artifact, sign in zip(planned, artifacts, signs, strict=True)
+        _stored(stage, artifact) if artifact else _unfinished(stage, lease, ended, run)
+        for stage, artifact, lease in zip(planned, artifacts, leases, strict=True)
     ]
 
 
@@ -157,7 +157,7 @@ def _stored(stage: PlannedStage, artifact: Artifact) -> StageStatus:
 
 
 def _unfinished(
-    stage: PlannedStage, sign: Sign | None, ended: Mapping[str, StageMetrics], run: RunState
+    stage: PlannedStage, lease: Lease | None, ended: Mapping[str, StageMetrics], run: RunState
 ) -> StageStatus:
     key, kind = stage["key"], stage["kind"]
     last = ended.get(key)
@@ -172,14 +172,14 @@ def _unfinished(
             failed=last.get("failed", {}),
             seconds=last.get("seconds"),
         )
-    if not sign:
+    if not lease:
         was_there = last is not None and last["state"] in ("stored", "made")
         state: StageState = "waiting" if stage["wanted"] else "not asked for"
         state = "deleted" if was_there else state
         return StageStatus(key, kind, state, total=stage["num_rows"])
-    is_alive = not is_dead(sign)
-    done, total, rate = sign.get("done", 0), sign.get("total"), sign.get("rate")
-    silent_s = silent_for(sign)
+    is_alive = not is_dead(lease)
+    done, total, rate = lease.get("done", 0), lease.get("total"), lease.get("rate")
+    silent_s = silent_for(lease)
     left_s = (total - done) / rate if total and rate else None
     return StageStatus(
         key,
@@ -187,13 +187,13 @@ def _unfinished(
         "running" if is_alive else "dead" if run != "running" else "waiting",
         done=done,
         total=total if total is not None else stage["num_rows"],
-        unit=sign.get("unit", "rows"),
-        failed=sign.get("failed", {}),
+        unit=lease.get("unit", "rows"),
+        failed=lease.get("failed", {}),
         rate=rate if is_alive else None,
         eta_s=max(0.0, left_s - silent_s) if is_alive and left_s is not None else None,
         silent_s=silent_s,
-        seconds=time.time() - sign["started"] if is_alive and "started" in sign else None,
-        values=sign.get("values", {}),
+        seconds=time.time() - lease["started"] if is_alive and "started" in lease else None,
+        values=lease.get("values", {}),
     )
 
 

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gist_ray.errors import printable
-from gist_ray.operate.life import SILENT_S
 from gist_ray.operate.status import RunStatus, StageStatus
 from gist_ray.run.flow import family
+from gist_ray.run.lease import SILENT_S
 from gist_ray.run.progress import duration
 
 COLOURS = {
@@ -47,14 +47,14 @@ def headline(run: RunStatus) -> str:
         lasts = datetime.now().timestamp() - run.started
         words += f" for {duration(lasts)}"
         if run.silent_s > SILENT_S:
-            words += f", no sign of life for {duration(run.silent_s)}"
+            words += f", no heartbeat for {duration(run.silent_s)}"
         if run.eta_s is not None:
             words += f", about {duration(run.eta_s)} left"
         if run.unforeseen:
             besides = " besides" if run.eta_s is not None else ""
             words += f"; not known{besides}: {', '.join(run.unforeseen)}, of which none has run yet"
     elif run.state == "dead" and run.silent_s is not None:
-        words += f", no sign of life for {duration(run.silent_s)}"
+        words += f", no heartbeat for {duration(run.silent_s)}"
         words += ". Start it again: it goes on from what is stored"
     elif run.ended is not None and run.started is not None:
         words += f" {_when(run.ended)} after {duration(run.ended - run.started)}"

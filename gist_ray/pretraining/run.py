@@ -84,7 +84,7 @@ def run_pretraining(config: PretrainConfig) -> None:
         progress,
         listeners=[RayMetrics(name)],
         hardware=cluster_resources,
-    ) as pulse:
+    ) as heartbeat:
         num_cpus = connect()
         require_shared({what: uri for what, uri in places.items() if what != "out"})
         done = run_flow(
@@ -93,7 +93,7 @@ def run_pretraining(config: PretrainConfig) -> None:
             progress,
             num_cpus=num_cpus,
             max_failed_fraction=0.0,
-            hold=pulse.hold,
+            leases=heartbeat,
         )
     artifact = done["pretrain"].artifact
     model = artifact.file(MODEL_FOLDER)

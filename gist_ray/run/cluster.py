@@ -14,7 +14,7 @@ from gist_ray.errors import UserError
 from gist_ray.run.progress import duration
 from gist_ray.store import storage
 
-# Ray Data needs room for its pools beside the trainers; with 2 CPUs they starve (spec of Ray 2.60).
+# Ray Data needs CPUs for its pools beside the trainers; with 2 CPUs they starve (spec of Ray 2.60).
 MIN_LOCAL_CPUS = 4
 
 # How long a stage waits for machines that died to come back.
@@ -55,13 +55,13 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
     return float(ray.cluster_resources().get("CPU", 1))
 
 
-def no_room(what: str) -> UserError:
+def no_capacity(what: str) -> UserError:
     """What its owner is told when `what` has waited PATIENCE_S for machines that are not there."""
     has = ray.cluster_resources()
     return UserError(
         f"{what}: nothing went forward for {duration(PATIENCE_S)}. The cluster now has "
         f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs: add machines or ask for "
-        "less, and the same command goes on from what is stored. If that is room enough, a worker "
+        "less, and the same command goes on from what is stored. If that is enough, a worker "
         "hangs: see the workers' logs."
     )
 

@@ -11,20 +11,34 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, Protocol
 
+from gist_ray.run.acquire import LeaseLostError
 from gist_ray.run.progress import Progress, duration
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, fingerprint
 
 Run = Callable[[Mapping[str, Artifact], ArtifactWriter, Progress], None]
 
-Hold = Callable[[str, str], AbstractContextManager[None]]
-"""Entered with a stage's key and the folder of its artifact while it is made; waits where another
-process makes the same."""
+
+class Leases(Protocol):
+    """Keep two processes from making the same artifact at once."""
+
+    lost: "Future[None]"
+    """Raises once this process has lost the lease of what it works on."""
+
+    def hold(self, key: str, uri: str) -> AbstractContextManager[None]:
+        """Entered with a stage's key and the folder of its artifact while it is made; waits where
+        another process makes the same."""
 
 
-def no_hold(key: str, uri: str) -> AbstractContextManager[None]:
-    return nullcontext()
+class NoLeases:
+    """For a store that no other process writes to."""
+
+    def __init__(self) -> None:
+        self.lost: Future[None] = Future()
+
+    def hold(self, key: str, uri: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -104,15 +118,18 @@ def run_flow(
     num_cpus: float,
     max_failed_fraction: float,
     num_gpus: float = 0,
-    hold: Hold = no_hold,
+    leases: Leases | None = None,
 ) -> dict[str, Done]:
     """Run what is not stored, inputs first; returns what was made or found, by stage key.
 
     num_cpus, num_gpus: what stages share. Without a GPU nobody waits for one.
+    leases: held while a stage is made.
 
     Raises TooManyFailedRowsError, or whatever a stage raises, once the stages that were running
-    have ended. Ctrl-C does not wait for them: what they have written is whole.
+    have ended. Ctrl-C does not wait for them: what they have written is whole. Nor does the
+    LeaseLostError of `leases`, for another process is at what they do.
     """
+    leases = leases or NoLeases()
     by_key = {stage.key: stage for stage in stages}
     order = TopologicalSorter(
         {key: [source.key for source in stage.inputs.values()] for key, stage in by_key.items()}
@@ -130,13 +147,19 @@ def run_flow(
                     continue
                 ready.remove(stage)
                 inputs = {name: done[source.key].artifact for name, source in stage.inputs.items()}
-                running[threads.submit(_obtain, stage, inputs, store, progress, hold)] = stage
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                running[threads.submit(_obtain, stage, inputs, store, progress, leases)] = stage
+            awaited: list[Future[Any]] = [*running, leases.lost]
+            wait(awaited, return_when=FIRST_COMPLETED)
+            if leases.lost.done():
+                leases.lost.result()
+            finished = [future for future in running if future.done()]
             for future in finished:
                 stage = running.pop(future)
                 done[stage.key] = future.result()
                 _check_failures(done[stage.key], max_failed_fraction)
                 order.done(stage.key)
+    except LeaseLostError:
+        raise
     except Exception:
         if running:
             progress.say(stage.key, f"failed; waiting for {len(running)} running stages to end")
@@ -168,12 +191,12 @@ def _obtain(
     inputs: Mapping[str, Artifact],
     store: ArtifactStore,
     progress: Progress,
-    hold: Hold,
+    leases: Leases,
 ) -> Done:
     if stored := store.find(stage.kind, stage.fingerprint):
         return Done(stage, stored, was_stored=True)
     writer = writer_of(stage, store)
-    with hold(stage.key, writer.uri):
+    with leases.hold(stage.key, writer.uri):
         if stored := store.find(stage.kind, stage.fingerprint):  # by another process meanwhile
             return Done(stage, stored, was_stored=True)
         return _make(stage, inputs, writer, store, progress)

@@ -10,17 +10,18 @@ from dataclasses import asdict
 import yaml
 
 from gist_ray.errors import UserError
-from gist_ray.operate.life import PATIENCE_S, claim, sign, who
-from gist_ray.operate.pulse import Listener, Pulse
+from gist_ray.run.acquire import PATIENCE_S, acquire
 from gist_ray.run.environment import environment
 from gist_ray.run.flow import Stage, TooManyFailedRowsError
+from gist_ray.run.heartbeat import Heartbeat, Listener
+from gist_ray.run.lease import process_lease, who
 from gist_ray.run.metrics import stage_metrics
 from gist_ray.run.progress import Progress
 from gist_ray.run.runs import (
     CONFIG_FILE,
+    LEASE_FILE,
     METRICS_FILE,
     PLAN_FILE,
-    SIGN_FILE,
     Outcome,
     Plan,
     RunMetrics,
@@ -42,8 +43,8 @@ def recorded(
     until: str | None = None,
     listeners: Sequence[Listener] = (),
     hardware: Callable[[], Mapping[str, float]] = dict,
-) -> Iterator[Pulse]:
-    """While the run goes on. Leaves its record, and signs of life through the Pulse.
+) -> Iterator[Heartbeat]:
+    """While the run goes on. Leaves its record, and heartbeats in its lease.
 
     Args:
         config: a settings object.
@@ -51,29 +52,35 @@ def recorded(
         wanted: keys of those that it will make; None for all.
         hardware: what the cluster has, asked at the end.
 
-    Raises UserError if another process runs the same, and goes on living.
+    Raises UserError if another living process runs the same, and LeaseLostError if one has taken
+    the run over meanwhile, to which its record then belongs.
     """
     folder = run_folder(store.root, name)
-    own_sign = storage.join(folder, SIGN_FILE)
-    died = claim(own_sign, sign(), lambda message: progress.say("run", message), PATIENCE_S)
-    if died:
+    lease = acquire(
+        storage.join(folder, LEASE_FILE),
+        lambda message: progress.say("run", message),
+        patience_s=PATIENCE_S,
+    )
+    if died := lease.replaced:
         progress.say("run", f"{who(died)} died in this run; goes on from what it stored")
-    config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)  # type: ignore[call-overload]
-    storage.write_text(storage.join(folder, CONFIG_FILE), config_yaml)
-    plan = _plan(name, stages, wanted, until)
-    storage.write_json(storage.join(folder, PLAN_FILE), plan)
     outcome: Outcome = "finished"
     message = ""
-    with Pulse(own_sign, progress, listeners) as pulse:
+    with Heartbeat(progress, run=lease, listeners=listeners) as heartbeat:
+        config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)  # type: ignore[call-overload]
+        storage.write_text(storage.join(folder, CONFIG_FILE), config_yaml)
+        plan = _plan(name, stages, wanted, until)
+        storage.write_json(storage.join(folder, PLAN_FILE), plan)
         try:
-            yield pulse
+            yield heartbeat
+            heartbeat.check()
         except BaseException as error:
             outcome, message = _outcome(error)
             raise
         finally:
             try:
-                metrics = _metrics(plan, outcome, message, store, progress, hardware)
-                storage.write_json(storage.join(folder, METRICS_FILE), metrics)
+                if not heartbeat.has_lost_run:
+                    metrics = _metrics(plan, outcome, message, store, progress, hardware)
+                    storage.write_json(storage.join(folder, METRICS_FILE), metrics)
             except Exception as error:
                 if outcome == "finished":
                     raise
@@ -88,7 +95,7 @@ def _plan(
         "name": name,
         "started": time.time(),
         "until": until,
-        "process": sign(),
+        "process": process_lease(),
         "environment": environment(),
         "stages": [
             {

@@ -113,7 +113,7 @@ def _on_cluster(
     try:
         yield from written.iter_rows()
     except ray.data.exceptions.ExecutionTimeoutError as error:
-        raise cluster.no_room(of_writer[1]) from error
+        raise cluster.no_capacity(of_writer[1]) from error
 
 
 class _PartWriter:

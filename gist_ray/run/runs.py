@@ -10,7 +10,7 @@ CONFIG_FILE = "config.yaml"
 PLAN_FILE = "plan.json"
 STAGES_FILE = "stages.json"
 METRICS_FILE = "metrics.json"
-SIGN_FILE = "alive.json"
+LEASE_FILE = "alive.json"
 
 Outcome = Literal["finished", "failed", "interrupted"]
 
@@ -35,7 +35,7 @@ class Plan(TypedDict):
     # seconds since 1970; the metrics.json with the same one tells how it ended
     started: float
     until: str | None
-    # the sign of life of the process that wrote it
+    # the process that wrote it, as in its lease
     process: dict[str, Any]
     environment: dict[str, str]
     stages: list[PlannedStage]

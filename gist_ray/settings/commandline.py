@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gist_ray.errors import UserError, full_disk, printable
+from gist_ray.run.acquire import LeaseLostError
 from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.settings.help import settings_help
 from gist_ray.store.s3 import holds_credentials
@@ -84,6 +85,9 @@ def exit_codes() -> Iterator[None]:
     """Whatever ends a job in here ends it with its exit code, and a message for people."""
     try:
         yield
+    except LeaseLostError as error:
+        _print_problems(error)
+        _exit_at_once(EXIT_USER_ERROR)
     except UserError as error:
         _exit_with_problems(error)
     except TooManyFailedRowsError as error:
@@ -91,22 +95,30 @@ def exit_codes() -> Iterator[None]:
         sys.exit(EXIT_FAILED_ROWS)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from what is stored.", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not sys.exit, which would wait for the threads of the stages that were running.
-        os._exit(EXIT_INTERRUPTED)
+        _exit_at_once(EXIT_INTERRUPTED)
     except Exception as error:
         if problem := full_disk(error):
             _exit_with_problems(problem)
         raise
 
 
+def _exit_at_once(code: int) -> NoReturn:
+    """Unlike sys.exit, which waits for the threads of the stages that were running."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _exit_with_problems(error: UserError) -> NoReturn:
+    _print_problems(error)
+    sys.exit(EXIT_USER_ERROR)
+
+
+def _print_problems(error: UserError) -> None:
     number = len(error.problems)
     print(f"\n{number} problem{'s' if number > 1 else ''}:", file=sys.stderr)
     for problem in error.problems:
         print(f"  - {printable(problem)}", file=sys.stderr)
-    sys.exit(EXIT_USER_ERROR)
 
 
 def compose_values(

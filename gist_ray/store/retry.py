@@ -40,6 +40,8 @@ KIND_OF_CODE = {
     "429": "throttled",
     "SlowDown": "throttled",
     "RequestLimitExceeded": "throttled",
+    # two exclusive writes at a time; tried again, one of them finds the other's file
+    "ConditionalRequestConflict": "throttled",
     # S3 says 400 to what was damaged or cut off on its way
     "RequestTimeout": "network",
     "IncompleteBody": "network",

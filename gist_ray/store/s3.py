@@ -126,6 +126,15 @@ def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
         request["ContinuationToken"] = page["NextContinuationToken"]
 
 
+def names_starting_with(files: Any, path: str, timeout_s: float) -> list[str]:
+    """Last parts of the first thousand keys that begin with `path` and have no / behind it."""
+    bucket, key, _ = files.split_path(path)
+    page = files.call_s3(
+        "list_objects_v2", Bucket=bucket, Prefix=key, Delimiter="/", timeout=timeout_s
+    )
+    return [found["Key"].rpartition("/")[2] for found in page.get("Contents", ())]
+
+
 def delete_objects(files: Any, path: str) -> None:
     """The object at `path` and all below it. Names are taken as they are, without patterns."""
     bucket, key, _ = files.split_path(path)

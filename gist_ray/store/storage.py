@@ -9,6 +9,7 @@ config.
 import json
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from gist_ray.store import s3
 from gist_ray.store.retry import PATIENCE_S, patience_for, patiently
 
 UNFINISHED = ".tmp"
+
+_CREATING = threading.Lock()
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
@@ -147,15 +150,20 @@ def write_bytes(uri: str, data: bytes, patience_s: float | None = None) -> None:
 
 def write_new(uri: str, data: bytes) -> bool:
     """Write a small file unless there is one; False where there is. Of several that try at once,
-    one succeeds, as far as the endpoint honours If-None-Match (AWS S3 does)."""
+    one succeeds, as far as the endpoint honours If-None-Match (AWS S3 does); in memory, of several
+    threads."""
     fs, path = filesystem(uri)
     try:
         if is_local(uri):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "xb") as file:
                 file.write(data)
-        else:
+        elif s3.is_s3(uri):
             call(fs, "pipe_file", path, data, mode="create")
+        else:
+            # fsspec's memory looks for the file first and writes it then
+            with _CREATING:
+                call(fs, "pipe_file", path, data, mode="create")
     except FileExistsError:
         return False
     return True
@@ -237,6 +245,21 @@ def names_in(uri: str) -> list[str]:
     """Names of the files and folders directly in a folder."""
     fs, path = filesystem(uri)
     return sorted(found.rstrip("/").split("/")[-1] for found in call(fs, "ls", path, False))
+
+
+def names_starting_with(uri: str, patience_s: float = PATIENCE_S) -> list[str]:
+    """Names of the files and folders whose URI begins with `uri`, in one request on S3 (which names
+    no folders, and at most a thousand files)."""
+    fs, path = filesystem(uri)
+    folder, _, start = path.rpartition("/")
+    if s3.is_s3(uri):
+        return patiently(lambda s: s3.names_starting_with(fs, path, s), patience_s)
+    try:
+        found = call(fs, "ls", folder, False, patience_s=patience_s)
+    except FileNotFoundError:
+        return []
+    names = (one.rstrip("/").split("/")[-1] for one in found)
+    return [name for name in names if name.startswith(start)]
 
 
 def list_files(uri: str, after: str = "") -> Iterator[str]:

@@ -14,7 +14,6 @@ from gist_ray.datasets.config import DataConfig
 from gist_ray.encoders.clip import check_clip
 from gist_ray.errors import UserError
 from gist_ray.llm.config import model_problems
-from gist_ray.operate.pulse import Pulse
 from gist_ray.run.cluster import (
     cluster_resources,
     connect,
@@ -23,6 +22,7 @@ from gist_ray.run.cluster import (
     require_shared,
 )
 from gist_ray.run.flow import Stage, family, run_flow
+from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
@@ -56,8 +56,8 @@ def run_pipeline(config: RunConfig, *, plan_only: bool, until: str | None) -> No
         until=until,
         listeners=[RayMetrics(config.name)],
         hardware=cluster_resources,
-    ) as pulse:
-        run_stages(config, store, graph, stages, progress, pulse)
+    ) as heartbeat:
+        run_stages(config, store, graph, stages, progress, heartbeat)
 
 
 def run_stages(
@@ -66,7 +66,7 @@ def run_stages(
     graph: RunGraph,
     stages: Sequence[Stage],
     progress: Progress,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 ) -> None:
     """Make what is missing of `stages`, and the results where these are all of the run."""
     missing = [s for s in stages if not store.find(s.kind, s.fingerprint)]
@@ -80,7 +80,7 @@ def run_stages(
         num_cpus=min(num_cpus, cpus_without_connecting()) if _is_local() else num_cpus,
         num_gpus=cluster_resources().get("GPU", 0),
         max_failed_fraction=config.max_failed_fraction,
-        hold=pulse.hold,
+        leases=heartbeat,
     )
     if len(stages) == len(graph.stages):
         folder = write_results(config, store, graph, done)

@@ -48,7 +48,7 @@ class SweepConfig:
     """Only for asha: one of so many goes on at every rung."""
 
     max_concurrent_trials: Annotated[int, Field(ge=1)] | None = None
-    """Trials at a time; null: as many as have room for their workers."""
+    """Trials at a time; null: as many as there is capacity for."""
 
     time_budget_minutes: Annotated[float, Field(gt=0)] | None = None
     """No trial is begun, and those that run are stopped, after so long; the same command goes

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import HISTORY_FILE, TrainingStoppedError
-from gist_ray.operate.pulse import Pulse
 from gist_ray.run.flow import Done, TooManyFailedRowsError, family, run_flow
+from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress, StageProgress
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact
 from gist_ray.study.graph import FROZEN
-from gist_ray.sweep.room import side_by_side
-from gist_ray.sweep.tables import ROWS, Row, read_row, write_row
+from gist_ray.sweep.capacity import side_by_side
+from gist_ray.sweep.tables import Row, read_row, write_row
 from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial
 
 Measured = Callable[[StageProgress], None]
@@ -79,9 +79,8 @@ def _of_plan(planned: Planned) -> Row:
 
 
 def _run(task: Task, planned: Planned, progress: Progress) -> Mapping[str, Done]:
-    sign = storage.join(task.folder, ROWS, f"{planned.trial.trial_id}.alive.json")
     num_cpus, num_gpus = side_by_side(planned.config)
-    with Pulse(sign, progress) as pulse:
+    with Heartbeat(progress) as heartbeat:
         return run_flow(
             planned.stages,
             task.store,
@@ -89,7 +88,7 @@ def _run(task: Task, planned: Planned, progress: Progress) -> Mapping[str, Done]
             num_cpus=num_cpus,
             num_gpus=num_gpus,
             max_failed_fraction=planned.config.max_failed_fraction,
-            hold=pulse.hold,
+            leases=heartbeat,
         )
 
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from gist_ray.errors import UserError
 from gist_ray.run.flow import family
+from gist_ray.sweep.capacity import Need, is_local, need_of, num_on_this_machine
 from gist_ray.sweep.perform import empty_row, stored_row
-from gist_ray.sweep.room import Need, is_local, need_of, num_on_this_machine
 from gist_ray.sweep.shared import place, shared_places
 from gist_ray.sweep.space import grid_points, split_axes
 from gist_ray.sweep.tables import Row, by_status, read_rows
@@ -59,7 +59,7 @@ class SweepPlan:
 
 def plan_sweep(task: Task) -> SweepPlan:
     """Check every trial. Raises UserError with all problems if none can run, if the machine has no
-    room for as many at once as the config wants, or if trackers are not to be had."""
+    capacity for as many at once as the config wants, or if trackers are not to be had."""
     forget_data()
     is_optuna = task.sweep.search == "optuna"
     trials = _begun_trials(task) if is_optuna else known_trials(task.sweep)
@@ -86,9 +86,9 @@ def plan_sweep(task: Task) -> SweepPlan:
         fitting = num_on_this_machine(found.need)
         if wanted > fitting:
             problems.append(
-                f"sweep.max_concurrent_trials={wanted}: {_room(found.need)}, and this machine has "
-                f"room for {fitting} at once. Ask for less, leave it null, or set RAY_ADDRESS to a "
-                "cluster."
+                f"sweep.max_concurrent_trials={wanted}: {_capacity(found.need)}, and this machine "
+                f"has capacity for {fitting} at once. Ask for less, leave it null, or set "
+                "RAY_ADDRESS to a cluster."
             )
     problems += tracker_problems(task)
     if is_optuna and find_spec("optuna") is None:
@@ -105,7 +105,7 @@ def _begun_trials(task: Task) -> list[Trial]:
     return [make_trial(row["params"]) for row in rows]
 
 
-def _room(need: Need) -> str:
+def _capacity(need: Need) -> str:
     gpus = f" and {need.gpus:g} GPUs" if need.gpus else ""
     return f"a trial trains on {need.num_workers * need.worker_cpus:g} CPUs{gpus}"
 
@@ -118,7 +118,7 @@ def print_sweep(plan: SweepPlan) -> None:
     console.print(
         f"\nSweep {task.base['name']}: {plan.num_trials} trials ({sweep.search}, measured on "
         f"{sweep.measure}), {counts.get('failed', 0)} of them with problems, "
-        f"{len(plan.rows) - counts.get('failed', 0)} done before; {_room(plan.need)}"
+        f"{len(plan.rows) - counts.get('failed', 0)} done before; {_capacity(plan.need)}"
         f"{f', {num_on_this_machine(plan.need)} at once' if is_local() else ''}; {task.folder}"
     )
     table = Table(title="Stages of all trials", title_justify="left")

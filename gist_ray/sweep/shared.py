@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gist_ray.errors import UserError
-from gist_ray.run.flow import Hold, Stage, TooManyFailedRowsError, family, run_flow
+from gist_ray.run.acquire import LeaseLostError
+from gist_ray.run.flow import Leases, Stage, TooManyFailedRowsError, family, run_flow
 from gist_ray.run.progress import Progress
 from gist_ray.sweep.tables import Row
 from gist_ray.sweep.trials import Planned, Task
@@ -35,7 +36,7 @@ def make_shared(
     *,
     num_cpus: float,
     num_gpus: float,
-    hold: Hold,
+    leases: Leases,
 ) -> Row:
     """Make what is missing; returns how many of what.
 
@@ -57,8 +58,10 @@ def make_shared(
                 num_cpus=num_cpus,
                 num_gpus=num_gpus,
                 max_failed_fraction=allowed,
-                hold=hold,
+                leases=leases,
             )
+        except LeaseLostError:
+            raise  # it is the sweep's, not the trial's
         except (UserError, TooManyFailedRowsError) as error:
             progress.say(f"trial {one.trial.trial_id}", f"cannot have what it needs: {error}")
             continue

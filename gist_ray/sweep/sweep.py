@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 
 from gist_ray.errors import UserError
-from gist_ray.operate.pulse import Pulse
 from gist_ray.report.sweep.page import write_sweep_report
 from gist_ray.run.cluster import cluster_resources, connect, cpus_without_connecting, require_shared
 from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
@@ -20,16 +20,16 @@ from gist_ray.study.graph import in_order
 from gist_ray.study.pipeline import plan
 from gist_ray.study.shared_folders import shared_folders
 from gist_ray.sweep.board import Board
-from gist_ray.sweep.choice import choose, experiment_file, groups_of, with_replicates
-from gist_ray.sweep.config import SweepRun
-from gist_ray.sweep.plan import SweepPlan, plan_sweep, print_sweep
-from gist_ray.sweep.room import (
+from gist_ray.sweep.capacity import (
     Machine,
     is_local,
     machines_of_cluster,
     num_fitting,
     num_on_this_machine,
 )
+from gist_ray.sweep.choice import choose, experiment_file, groups_of, with_replicates
+from gist_ray.sweep.config import SweepRun
+from gist_ray.sweep.plan import SweepPlan, plan_sweep, print_sweep
 from gist_ray.sweep.shared import make_shared, place, shared_places
 from gist_ray.sweep.space import Params, with_params
 from gist_ray.sweep.suggest import suggested
@@ -70,16 +70,16 @@ def run_sweep(
         progress,
         listeners=[RayMetrics(run.name)],
         hardware=cluster_resources,
-    ) as pulse:
+    ) as heartbeat:
         board = Board(task, plan.trials, plan.num_trials, progress)
         for row in plan.rows.values():
             board.put(row)
-        is_over = _run_trials(task, plan, board, progress, pulse)
-        _conclude(task, board, choices, progress, pulse, is_over=is_over)
+        is_over = _run_trials(task, plan, board, progress, heartbeat)
+        _conclude(task, board, choices, progress, heartbeat, is_over=is_over)
 
 
 def _run_trials(
-    task: Task, plan: SweepPlan, board: Board, progress: Progress, pulse: Pulse
+    task: Task, plan: SweepPlan, board: Board, progress: Progress, heartbeat: Heartbeat
 ) -> bool:
     """Returns whether no trial is left."""
     if plan.num_left <= 0:
@@ -97,7 +97,7 @@ def _run_trials(
     cpus = cpus_without_connecting() if is_local() else sum(cpu for cpu, _ in machines)
     gpus = sum(gpu for _, gpu in machines)
     board.note_shared(
-        make_shared(task, plan.pending, progress, num_cpus=cpus, num_gpus=gpus, hold=pulse.hold)
+        make_shared(task, plan.pending, progress, num_cpus=cpus, num_gpus=gpus, leases=heartbeat)
     )
     progress.say("sweep", f"{plan.num_left} trials, {at_once} at once")
     share: Machine = (sum(cpu for cpu, _ in machines) / at_once, gpus / at_once)
@@ -107,7 +107,12 @@ def _run_trials(
         # what ASHA has seen before it sees again, so that it goes on by the same measure
         is_asha = task.sweep.scheduler == "asha"
         how = listed([p.trial for p in (plan.planned if is_asha else plan.pending)])
-    return tune_trials(task, how, at_once, share, board.ended, tracker_callbacks(task))
+
+    def ended(row: Row) -> None:
+        heartbeat.check()
+        board.ended(row)
+
+    return tune_trials(task, how, at_once, share, ended, tracker_callbacks(task))
 
 
 def _conclude(
@@ -115,11 +120,12 @@ def _conclude(
     board: Board,
     choices: Mapping[str, str],
     progress: Progress,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     *,
     is_over: bool,
 ) -> None:
     """Choose, write the choice down, only then look at test; and the report."""
+    heartbeat.check()
     board.close()
     is_over = is_over and not any(r["status"] in ("not_run", "running") for r in board.rows)
     board.write(is_over=is_over)
@@ -130,12 +136,12 @@ def _conclude(
     if not is_over:
         progress.say("sweep", "is not over, so nothing is chosen; the same command goes on")
     elif task.sweep.measure == "val":
-        _choose(task, board, choices, progress, pulse)
+        _choose(task, board, choices, progress, heartbeat)
     Console().print(f"\nReport: {write_sweep_report(task.folder)}", soft_wrap=True)
 
 
 def _choose(
-    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, pulse: Pulse
+    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, heartbeat: Heartbeat
 ) -> None:
     found = choose(task.sweep, board.rows)
     if found is None:
@@ -151,7 +157,7 @@ def _choose(
     text = experiment_file(config, task.sweep, name, file, {**choices, **of_axes}, best, num)
     storage.write_text(file, text)
     board.write(chosen=params)
-    _read_test(task, config, params, best, progress, pulse)
+    _read_test(task, config, params, best, progress, heartbeat)
     board.write(chosen=params, is_over=True)
     shown = ", ".join(f"{key}={value}" for key, value in params.items())
     Console().print(f"\nChosen: {shown}\n{file}", soft_wrap=True)
@@ -163,7 +169,7 @@ def _read_test(
     params: Params,
     best: Sequence[Row],
     progress: Progress,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 ) -> None:
     """The test metrics of what was chosen, with every swept seed and number of shots."""
     graph = plan(config, task.store)
@@ -180,7 +186,7 @@ def _read_test(
         num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
         num_gpus=cluster_resources().get("GPU", 0),
         max_failed_fraction=config.max_failed_fraction,
-        hold=pulse.hold,
+        leases=heartbeat,
     )
     trials = {(row["shots"], row["seed"]): row["trial_id"] for row in best}
     tested = []

@@ -81,7 +81,7 @@ class Row(TypedDict, total=False):
     test: list[dict[str, Any]]
     # of all that decides the result: a row with another one is of another config
     fingerprint: str
-    # of every stage, so that none is taken for rubbish
+    # of every stage, so that none is taken for garbage
     artifacts: list[str]
 
 

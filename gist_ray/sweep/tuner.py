@@ -16,8 +16,8 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from gist_ray.finetune.job import STOP_FILE
 from gist_ray.run.progress import StageProgress
 from gist_ray.store import storage
+from gist_ray.sweep.capacity import LEADER_CPUS, Machine
 from gist_ray.sweep.perform import empty_row, perform
-from gist_ray.sweep.room import LEADER_CPUS, Machine
 from gist_ray.sweep.suggest import params_of
 from gist_ray.sweep.tables import Row, read_row, write_row
 from gist_ray.sweep.trials import Task, Trial, make_trial

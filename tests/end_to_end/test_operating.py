@@ -14,7 +14,7 @@ import pytest
 
 from gist_ray.demo.butterflies.collection import write_collection
 from gist_ray.demo.butterflies.config import WorldConfig
-from gist_ray.operate.clean import find_rubbish
+from gist_ray.operate.clean import find_garbage
 from gist_ray.operate.retry_run import read_config, retry_run
 from gist_ray.operate.status import read_status
 from gist_ray.settings.commandline import CONFIGS, compose_values
@@ -140,5 +140,5 @@ def test_killed_started_again_and_its_failed_rows_mended(
     made = {row["key"] for row in metrics["stages"] if row["state"] == "made"}
     assert made == {"embed images frozen", "evaluate frozen 2-shot seed 1"}
     assert metrics["hardware"]["CPU"] >= 4
-    assert find_rubbish(root) == []
+    assert find_garbage(root) == []
     assert read_config(root, "own").root == root

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray.operate.life import sign
-from gist_ray.operate.pulse import PROGRESS_FILE
 from gist_ray.run.flow import Stage
+from gist_ray.run.heartbeat import PROGRESS_FILE
+from gist_ray.run.lease import process_lease
 from gist_ray.run.progress import Progress
-from gist_ray.run.runs import METRICS_FILE, PLAN_FILE, SIGN_FILE, run_folder
+from gist_ray.run.runs import LEASE_FILE, METRICS_FILE, PLAN_FILE, run_folder
 from gist_ray.schema import ERRORS, table
 from gist_ray.settings.commandline import CONFIGS
 from gist_ray.store import storage
@@ -42,9 +42,9 @@ def errors_of(kinds: Mapping[str, int]) -> pa.Table:
 
 
 def far_away(silent_s: float, **more: Any) -> dict[str, Any]:
-    """A sign of life of a process on another machine, as it was `silent_s` ago."""
+    """The lease of a process on another machine, as it was `silent_s` ago."""
     there = {"machine": "another", "host": "far", "pid": 7, "updated": time.time() - silent_s}
-    return sign() | there | more
+    return process_lease() | there | more
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Store:
             "stages": rows,
         }
         storage.write_json(f"{folder}/{PLAN_FILE}", plan)
-        storage.write_json(f"{folder}/{SIGN_FILE}", far_away(silent_s))
+        storage.write_json(f"{folder}/{LEASE_FILE}", far_away(silent_s))
 
     def end(self, name: str, outcome: str, message: str = "", **of_stages: Any) -> None:
         folder = run_folder(self.root, name)
@@ -118,7 +118,7 @@ class Store:
             ],
         }
         storage.write_json(f"{folder}/{METRICS_FILE}", metrics)
-        storage.delete(f"{folder}/{SIGN_FILE}")
+        storage.delete(f"{folder}/{LEASE_FILE}")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.operate.clean import find_rubbish, remove
+from gist_ray.operate.clean import find_garbage, remove
 from gist_ray.operate.inventory import places
 from gist_ray.run.flow import Stage
 from gist_ray.store import folders, storage
@@ -17,7 +17,7 @@ from gist_ray.store import folders, storage
 
 def clean(root: str, forget: str | None = None) -> list[str]:
     """Clean, and say what went."""
-    found = find_rubbish(root, forget)
+    found = find_garbage(root, forget)
     remove(root, found)
     return sorted(one.why for one in found)
 
@@ -42,7 +42,7 @@ def test_what_runs_refer_to_stays_and_the_rest_goes(
     at.plan("dead", planned, silent_s=500)
     row = {"key": "ended", "stage": "fake", "fingerprint": ended.fingerprint}
     storage.write_json(f"{at.root}/runs/of before plans/stages.json", [row])
-    found = find_rubbish(at.root)
+    found = find_garbage(at.root)
     assert {one.place for one in found} == {
         ("fake", finished.fingerprint),
         ("fake", begun.fingerprint),
@@ -91,7 +91,7 @@ def test_nothing_goes_while_a_run_cannot_be_read(
     if broken:
         file.write_text(broken)
     with pytest.raises(UserError, match=r"runs/broken"):
-        find_rubbish(at.root)
+        find_garbage(at.root)
 
 
 def test_nothing_outside_the_store_is_touched(at: Any, used: Stage, tmp_path: Path) -> None:
@@ -130,4 +130,4 @@ def test_a_run_can_go_with_what_only_it_used(
 def test_a_run_that_is_alive_cannot_go(at: Any, used: Stage) -> None:
     at.plan("tiny", used, silent_s=1)
     with pytest.raises(UserError, match="process 7 on far is running it"):
-        find_rubbish(at.root, forget="tiny")
+        find_garbage(at.root, forget="tiny")

@@ -1,17 +1,17 @@
 """The same on S3, where there are neither renames nor folders."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from gist_ray.operate.clean import find_rubbish, remove
+from gist_ray.operate.clean import find_garbage, remove
 from gist_ray.operate.inventory import made_from, places
-from gist_ray.operate.life import claim, is_own, read_sign, sign
-from gist_ray.operate.pulse import PROGRESS_FILE, Pulse
 from gist_ray.operate.status import read_status
+from gist_ray.run.acquire import acquire
 from gist_ray.run.flow import Stage
+from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
+from gist_ray.run.lease import read_lease
 from gist_ray.run.progress import Progress
 from gist_ray.store import folders, s3, storage
 from tests.conftest import s3_environment
@@ -36,34 +36,17 @@ def on_s3(bucket: str, at: Any, request: pytest.FixtureRequest) -> Any:
     return at
 
 
-def test_one_of_many_gets_a_free_place(bucket: str) -> None:
-    uri = f"{bucket}/claim/alive.json"
-    with ThreadPoolExecutor(4) as threads:
-        won = list(threads.map(lambda n: storage.write_new(uri, b"%d" % n), range(4)))
-    assert sum(won) == 1
-    assert storage.read_text(uri) == str(won.index(True))
-
-
-def test_the_place_of_the_dead_is_taken(bucket: str) -> None:
-    uri = f"{bucket}/taken/alive.json"
-    dead = sign() | {"machine": "another", "updated": 0}
-    storage.write_json(uri, dead)
-    assert claim(uri, sign(), lambda message: None) == dead
-    found = read_sign(uri)
-    assert found is not None
-    assert is_own(found)
-
-
-def test_signs_of_life_come_and_go(on_s3: Any) -> None:
+def test_leases_come_and_go(on_s3: Any) -> None:
     progress = Progress()
     folder = f"{on_s3.root}/artifacts/fake/a"
+    run = acquire(f"{on_s3.root}/runs/a/alive.json", lambda message: None)
     with (
-        Pulse(f"{on_s3.root}/runs/a/alive.json", progress, (), 0.05) as pulse,
-        pulse.hold("a", folder),
+        Heartbeat(progress, run=run, interval_s=0.05) as heartbeat,
+        heartbeat.hold("a", folder),
         progress.running("a", "fake", folder),
     ):
         progress.rows("a", 10, "rows").add(4)
-        while (read_sign(f"{folder}/{PROGRESS_FILE}") or {}).get("done") != 4:
+        while (read_lease(f"{folder}/{PROGRESS_FILE}") or {}).get("done") != 4:
             pass
     assert list(storage.list_files(on_s3.root)) == []
 
@@ -79,7 +62,7 @@ def test_status_and_clean(on_s3: Any, make_stage: Callable[..., Stage]) -> None:
     assert status.state == "dead"
     assert [stage.state for stage in status.stages] == ["stored", "dead"]
     assert read_status(on_s3.root, "none") is None
-    (found,) = find_rubbish(on_s3.root)
+    (found,) = find_garbage(on_s3.root)
     assert found.place == ("fake", orphan.fingerprint)
     assert found.num_bytes > 100
     remove(on_s3.root, [found])

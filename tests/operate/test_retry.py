@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.operate.pulse import Pulse
 from gist_ray.operate.retry import candidates, retry
 from gist_ray.run.flow import Done, Stage, run_flow
+from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import _collect, _PartWriter, finished_ids
 from gist_ray.schema import TRANSIENT_KINDS
@@ -76,9 +76,9 @@ def flow(root: str, world: FakeWorld) -> dict[str, Done]:
 
 def try_again(root: str, world: FakeWorld, kinds: Any = TRANSIENT_KINDS) -> int:
     store, progress = ArtifactStore(root), Progress()
-    pulse = Pulse(f"{root}/runs/tiny/alive.json", progress)  # which does not beat
+    heartbeat = Heartbeat(progress)  # which does not beat
     found = candidates(world.stages(), store, kinds)
-    return sum(retry(candidate, store, progress, pulse) for candidate in found)
+    return sum(retry(candidate, store, progress, heartbeat) for candidate in found)
 
 
 def contents(root: str, world: FakeWorld) -> dict[str, Any]:

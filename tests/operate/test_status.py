@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gist_ray.operate.pulse import PROGRESS_FILE
 from gist_ray.operate.status import RunStatus, StageStatus, read_status
 from gist_ray.operate.status_table import headline, run_table
 from gist_ray.run.flow import Stage
+from gist_ray.run.heartbeat import PROGRESS_FILE
 from gist_ray.store import storage
 
 MakeStage = Callable[..., Stage]
@@ -70,7 +70,7 @@ def test_a_run_that_goes_on(at: Any, flow: dict[str, Stage]) -> None:
     assert run.eta_s == pytest.approx(18 + 2 * 79, abs=15)
     table = shown(run)
     assert "tiny: running for 1 min" in table
-    assert "no sign of life" not in table
+    assert "no heartbeat" not in table
     assert re.search(r"about [23] min \d+ s left", table)
     lines = table.splitlines()
     texts_line = next(line for line in lines if "generate texts" in line)
@@ -109,7 +109,7 @@ def test_a_dead_run(at: Any, flow: dict[str, Stage]) -> None:
     assert (of(run, first.key).done, of(run, first.key).total) == (4, 10)
     assert of(run, first.key).eta_s is None
     assert run.eta_s is None
-    assert "tiny: dead, no sign of life for 3 min" in headline(run)
+    assert "tiny: dead, no heartbeat for 3 min" in headline(run)
 
 
 def test_a_dead_run_that_was_started_again(at: Any, flow: dict[str, Stage]) -> None:

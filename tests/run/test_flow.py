@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from gist_ray.run.flow import Done, Stage, TooManyFailedRowsError, run_flow
+from gist_ray.run.acquire import LeaseLostError
+from gist_ray.run.flow import Done, NoLeases, Stage, TooManyFailedRowsError, run_flow
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
@@ -186,3 +187,16 @@ def test_too_many_failed_rows_end_the_run_fresh_or_stored(store: ArtifactStore) 
     done = flow(store, half, work.stage("after", half), allowed=0.5)
     assert done["half"].was_stored
     assert work.ran == ["after"]
+
+
+def test_a_lost_lease_ends_the_flow_and_waits_for_no_stage(store: ArtifactStore) -> None:
+    leases, ended = NoLeases(), threading.Event()
+
+    def work(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
+        leases.lost.set_exception(LeaseLostError("taken over"))
+        ended.wait()
+
+    stage = Stage("a", "fake", {}, work)
+    with pytest.raises(LeaseLostError, match="taken over"):
+        run_flow([stage], store, Progress(), num_cpus=1, max_failed_fraction=0, leases=leases)
+    ended.set()

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray.operate.pulse import PROGRESS_FILE, Pulse
+from gist_ray.run.acquire import LeaseLostError
 from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
+from gist_ray.run.lease import file_of
 from gist_ray.run.progress import Progress
 from gist_ray.run.record import recorded
 from gist_ray.store import storage
@@ -40,8 +42,8 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 def run(store: ArtifactStore, *stages: Stage, **options: Any) -> None:
     progress = Progress()
-    with recorded("tiny", FakeConfig(), store, stages, progress, **options) as pulse:
-        run_flow(stages, store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+    with recorded("tiny", FakeConfig(), store, stages, progress, **options) as heartbeat:
+        run_flow(stages, store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
 
 
 def in_folder(store: ArtifactStore, name: str) -> Any:
@@ -53,7 +55,7 @@ def test_the_record_is_there_from_the_start(store: ArtifactStore) -> None:
 
     def look(writer: ArtifactWriter, progress: Progress) -> None:
         seen["plan"] = in_folder(store, "plan.json")
-        seen["sign"] = in_folder(store, "alive.json")
+        seen["lease"] = in_folder(store, "alive.json")
         seen["config"] = storage.read_text(f"{store.root}/runs/tiny/config.yaml")
         seen["held"] = storage.read_json(writer.file(PROGRESS_FILE))
 
@@ -61,8 +63,8 @@ def test_the_record_is_there_from_the_start(store: ArtifactStore) -> None:
     progress = Progress()
     with recorded(
         "tiny", FakeConfig(), store, [first, second], progress, wanted={"first"}, until="first"
-    ) as pulse:
-        run_flow([first], store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+    ) as heartbeat:
+        run_flow([first], store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
     assert seen["config"] == "name: tiny\n"
     assert [(row["key"], row["wanted"]) for row in seen["plan"]["stages"]] == [
         ("first", True),
@@ -71,8 +73,8 @@ def test_the_record_is_there_from_the_start(store: ArtifactStore) -> None:
     assert seen["plan"]["stages"][0]["fingerprint"] == first.fingerprint
     assert seen["plan"]["until"] == "first"
     assert seen["held"]["key"] == "first"
-    assert seen["held"]["pid"] == seen["sign"]["pid"]
-    # signs of life end with the life
+    assert seen["held"]["pid"] == seen["lease"]["pid"]
+    # leases end with the run
     left = set(storage.list_files(store.root))
     assert not any(name.endswith((PROGRESS_FILE, "alive.json")) for name in left)
 
@@ -126,33 +128,6 @@ def test_metrics_of_a_run_that_broke(
     assert metrics["stages"][1]["done"] == 4
 
 
-def test_the_pulse_beats_while_a_stage_works_and_outlives_a_store_that_fails(
-    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A beat that fails is said once; the next one that succeeds tells the newest."""
-    heard: list[int] = []
-    progress = Progress()
-    write, broken = storage.write_bytes, [True, True, False]
-
-    def flaky(uri: str, data: bytes, **options: Any) -> None:
-        if uri.endswith("run.json") and broken and broken.pop(0):
-            raise OSError("503 SlowDown")
-        write(uri, data, **options)
-
-    monkeypatch.setattr(storage, "write_bytes", flaky)
-    sign, folder = f"{store.root}/run.json", f"{store.root}/a"
-    with Pulse(sign, progress, [lambda states: heard.append(states[0].done)], 0.01) as pulse:
-        with pulse.hold("a", folder), progress.running("a", "fake", folder):
-            meter = progress.rows("a", 1000, "rows")
-            while len(heard) < 8:
-                meter.add(1)
-            told = storage.read_json(f"{folder}/{PROGRESS_FILE}")
-        assert told["done"] >= 1
-        assert told["total"] == 1000
-    assert capsys.readouterr().out.count("503 SlowDown") == 1
-    assert list(storage.list_files(store.root)) == []
-
-
 def test_two_processes_do_not_make_the_same_artifact_at_once(
     store: ArtifactStore, tmp_path: Path
 ) -> None:
@@ -174,7 +149,28 @@ def test_two_processes_do_not_make_the_same_artifact_at_once(
             storage.delete(mark)
 
     progress.say = once_it_waits  # type: ignore[method-assign]
-    with Pulse(f"{store.root}/run.json", progress, (), 0.01) as pulse:
-        done = run_flow([a], store, progress, num_cpus=1, max_failed_fraction=0, hold=pulse.hold)
+    with Heartbeat(progress, interval_s=0.01) as heartbeat:
+        done = run_flow([a], store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
     assert done["a"].was_stored
     assert progress.stages() == []
+
+
+def test_the_record_of_a_run_that_was_taken_over_is_left_to_its_successor(
+    store: ArtifactStore,
+) -> None:
+    theirs = {"machine": "another", "updated": 9e12, "host": "far", "pid": 1}
+
+    def work(writer: ArtifactWriter, progress: Progress) -> None:
+        lease = f"{store.root}/runs/tiny/alive.json"
+        storage.write_json(file_of(lease, 2), theirs)
+
+    progress = Progress()
+    a = stage("a", work)
+    with (  # noqa: PT012
+        pytest.raises(LeaseLostError, match="process 1 on far has taken over"),
+        recorded("tiny", FakeConfig(), store, [a], progress, listeners=[]) as heartbeat,
+    ):
+        run_flow([a], store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
+        heartbeat.lost.exception()
+    left = set(storage.list_files(f"{store.root}/runs/tiny"))
+    assert left == {"config.yaml", "plan.json", "alive.json", "alive.2.json"}

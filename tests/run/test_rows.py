@@ -175,7 +175,7 @@ def rows_of(folder: Path, name: str) -> pa.Table:
     return next(table for table in tables if name in table["id"].to_pylist())
 
 
-def test_work_that_finds_no_room_is_given_up_with_a_reason(
+def test_work_that_finds_no_capacity_is_given_up_with_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gist_ray.run import cluster

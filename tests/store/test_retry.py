@@ -32,6 +32,7 @@ def answer(code: str, status: int) -> ClientError:
         ("PermanentRedirect", 301, "forbidden"),
         ("AuthorizationHeaderMalformed", 400, "forbidden"),
         ("SlowDown", 503, "throttled"),
+        ("ConditionalRequestConflict", 409, "throttled"),
         ("ServiceUnavailable", 503, "throttled"),
         ("TooManyRequests", 429, "throttled"),
         ("InternalError", 500, "network"),

@@ -85,6 +85,13 @@ def test_a_folder_is_not_its_namesakes() -> None:
     assert list(storage.list_files(ROOT)) == ["runs2/1"]
 
 
+def test_names_that_start_alike() -> None:
+    for name in ("alive.json", "alive.2.json", "alive", "alive.d/file", "b/alive.4.json"):
+        storage.write_text(f"{ROOT}/{name}", "")
+    assert storage.names_starting_with(f"{ROOT}/alive.") == ["alive.2.json", "alive.json"]
+    assert storage.names_starting_with(f"{ROOT}/nowhere/alive.") == []
+
+
 def test_listing_goes_on_page_by_page(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(7):
         storage.write_bytes(f"{ROOT}/{number}", b"")

@@ -41,3 +41,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         storage.put_file(uri, str(tmp_path / "copy"))
     assert storage.read_text(uri) == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("root", ["local", "memory://names"])
+def test_names_that_start_alike(root: str, tmp_path: Path) -> None:
+    folder = str(tmp_path) if root == "local" else root
+    for name in ("alive.json", "alive.2.json", "alive", "[a]live.3.json", "b/alive.4.json"):
+        storage.write_text(f"{folder}/{name}", "")
+    assert sorted(storage.names_starting_with(f"{folder}/alive.")) == ["alive.2.json", "alive.json"]
+    assert storage.names_starting_with(f"{folder}/nowhere/alive.") == []

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from gist_ray.errors import UserError
-from gist_ray.operate.clean import find_rubbish
+from gist_ray.operate.clean import find_garbage
 from gist_ray.settings.commandline import compose_values
 from gist_ray.study.config import RunConfig, build
 from gist_ray.sweep.choice import experiment_file, with_replicates
@@ -70,7 +70,9 @@ def test_more_at_once_than_there_is_room_for_is_refused(
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     words = [*tiny_words, "sweep.max_concurrent_trials=1000"]
-    with pytest.raises(UserError, match="a trial trains on 1 CPUs, and this machine has room for"):
+    with pytest.raises(
+        UserError, match="a trial trains on 1 CPUs, and this machine has capacity for"
+    ):
         plan_sweep(task_for(words, tmp_path))
 
 
@@ -143,8 +145,8 @@ def test_clean_keeps_what_trials_refer_to(tmp_path: Path) -> None:
     record = tmp_path / "runs" / "mine"
     record.mkdir(parents=True)
     (record / "plan.json").write_text('{"stages": []}')
-    [rubbish] = find_rubbish(str(tmp_path))
-    assert rubbish.place == ("finetuned", "fedcba9876543210")
+    [garbage] = find_garbage(str(tmp_path))
+    assert garbage.place == ("finetuned", "fedcba9876543210")
 
 
 def test_the_chosen_file_is_the_chosen_config(tiny_words: list[str], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.operate.clean import find_rubbish
+from gist_ray.operate.clean import find_garbage
 from gist_ray.operate.status import read_status
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
@@ -177,8 +177,8 @@ def test_epochs_are_kept_and_the_rest_of_the_program_knows_the_sweep(root: str) 
     assert status is not None
     assert status.state == "finished"
     assert all(stage.state == "stored" for stage in status.stages)
-    assert find_rubbish(root) == []
-    assert any(one.place for one in find_rubbish(root, forget="grid"))
+    assert find_garbage(root) == []
+    assert any(one.place for one in find_garbage(root, forget="grid"))
 
 
 def test_a_study_measures_every_trial_on_test(words: list[str], own: Path, root: str) -> None:

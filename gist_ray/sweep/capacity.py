@@ -1,4 +1,4 @@
-"""How many trials there is room for at once, such that none ever waits for what another holds
+"""How many trials there is capacity for at once, such that none ever waits for what another holds
 while that one waits for it.
 
 Each trial is counted with all that it may hold at a time: a process that leads it, and then either

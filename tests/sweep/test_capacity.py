@@ -2,7 +2,7 @@
 
 import pytest
 
-from gist_ray.sweep.room import BESIDE_ENCODER_CPUS, LEADER_CPUS, Need, num_fitting
+from gist_ray.sweep.capacity import BESIDE_ENCODER_CPUS, LEADER_CPUS, Need, num_fitting
 
 
 def need(num_workers: int = 1, cpus: float = 1, gpus: float = 0, encoder_cpus: float = 1) -> Need:

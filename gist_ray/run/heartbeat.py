@@ -1,0 +1,167 @@
+"""Heartbeats: every few seconds a running job tells the store that it lives, and how far it is."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from gist_ray.run.acquire import (
+    Attempt,
+    Held,
+    LeaseLostError,
+    acquire,
+    disown,
+    release,
+    renew,
+    taken_by,
+)
+from gist_ray.run.lease import BEAT_S
+from gist_ray.run.progress import Progress, StageProgress
+from gist_ray.store import storage
+
+PROGRESS_FILE = "progress.json"
+"""Beside an artifact that is being made: the lease of its maker, and how far it is."""
+
+END_TIMEOUT_S = 20.0
+
+Listener = Callable[[Sequence[StageProgress]], None]
+
+
+class Heartbeat:
+    """Renews the leases of a run and of its running stages from a thread of its own.
+
+    A store that cannot be reached is said once and tried again at the next heartbeat; it never
+    stops the work, which goes on without a lease if it has to. A lease that another process holds
+    does stop it, through `lost`.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        *,
+        run: Held | None = None,
+        listeners: Sequence[Listener] = (),
+        interval_s: float = BEAT_S,
+    ) -> None:
+        """run: the run's own lease, which ends with the heartbeats."""
+        self.lost: Future[None] = Future()
+        """Has a LeaseLostError once the run or a stage has lost its lease; never a result."""
+        self.has_lost_run = False
+        self._run = run
+        self._progress = progress
+        self._listeners = listeners
+        self._interval_s = interval_s
+        self._held: dict[str, Held] = {}
+        self._attempts: dict[str, Attempt] = {}
+        """For the leases of stages that work without, as the store could not be reached."""
+        self._released: list[Held] = []
+        self._lock = threading.Lock()
+        self._complained = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_ended, daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join(END_TIMEOUT_S)
+        if self._run:
+            disown(self._run)
+
+    @contextmanager
+    def hold(self, key: str, uri: str) -> Iterator[None]:
+        """While a stage makes its artifact at `uri`. Waits while another process does."""
+        lease = storage.join(uri, PROGRESS_FILE)
+        try:
+            held = acquire(lease, lambda message: self._progress.say(key, message), key=key)
+            self._held[key] = held
+        except Exception as error:
+            self._complain(error)
+            self._attempts[key] = Attempt(lease, key=key)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._attempts.pop(key, None)
+                if ended := self._held.pop(key, None):
+                    disown(ended)
+                    self._released.append(ended)
+
+    def check(self) -> None:
+        """Raise LeaseLostError if the run or a stage has lost its lease."""
+        if self.lost.done():
+            self.lost.result()
+
+    def _beat_until_ended(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._ended.wait(self._interval_s)
+            self._beat()
+        if self._run and not self.has_lost_run:
+            self._try(partial(release, self._run))
+
+    def _beat(self) -> None:
+        if self._run and not self.has_lost_run:
+            self._try(partial(self._renew_run, self._run))
+        states = {state.key: asdict(state) for state in self._progress.stages()}
+        for key, held in list(self._held.items()):
+            self._try(partial(self._renew_stage, key, held, states.get(key, {"key": key})))
+        for key, attempt in list(self._attempts.items()):
+            self._try(partial(self._attempt, key, attempt))
+        while self._released and self._try(partial(release, self._released[0])):
+            del self._released[0]
+        for listener in self._listeners:
+            self._try(partial(listener, self._progress.stages()))
+
+    def _try(self, task: Callable[[], None]) -> bool:
+        try:
+            task()
+        except Exception as error:
+            self._complain(error)
+            return False
+        return True
+
+    def _renew_run(self, held: Held) -> None:
+        try:
+            renew(held)
+        except LeaseLostError as error:
+            self.has_lost_run = True
+            self._lose(error)
+
+    def _renew_stage(self, key: str, held: Held, state: dict[str, Any]) -> None:
+        try:
+            renew(held, **state)
+        except LeaseLostError as error:
+            with self._lock:
+                if self._held.get(key) is not held:
+                    return  # the stage has ended meanwhile
+                del self._held[key]
+            disown(held)
+            self._lose(error)
+
+    def _attempt(self, key: str, attempt: Attempt) -> None:
+        held = attempt.once()
+        with self._lock:
+            is_running = self._attempts.get(key) is attempt
+            if held and is_running:
+                self._held[key] = held
+            elif held:
+                self._released.append(held)
+            if (held and is_running) or attempt.is_held_by_living:
+                self._attempts.pop(key, None)
+        if is_running and attempt.is_held_by_living:
+            self._lose(taken_by(attempt))
+
+    def _lose(self, error: LeaseLostError) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            self._progress.say("run", f"could not write down how far it is, goes on ({error})")
+        self._complained = True
