@@ -112,7 +112,11 @@ def _run_trials(
         heartbeat.check()
         board.ended(row)
 
-    return tune_trials(task, how, at_once, share, ended, tracker_callbacks(task))
+    try:
+        return tune_trials(task, how, at_once, share, ended, tracker_callbacks(task))
+    except Exception:
+        heartbeat.check()  # Tune (2.60) makes a TuneError of what a callback raises
+        raise
 
 
 def _conclude(
