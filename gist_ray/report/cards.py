@@ -8,13 +8,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.report.text_use import wording_of
+from gist_ray.report.text_use import short_texts, texts_by_id
 
 
 @dataclass(frozen=True)
 class CardText:
+    """A text and its similarity to the card's image. `short_text` is what training used in its
+    place; None where training used the text itself."""
+
     text: str
     similarity: float
+    short_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,24 +85,28 @@ def make_cards(
 
     text_ids = {row["text_id"] for row in matched.to_pylist()}
     text_ids |= {row["other_text_id"] for row in statistics.values() if row["other_text_id"]}
-    wording = wording_of(texts, text_ids)
+    long_texts, trained_on = texts_by_id(texts, text_ids), short_texts(texts, text_ids)
     cards = []
     for image_id in image_ids:
         if image_id not in images or image_id not in rows_of_image:
             continue
         row = statistics[image_id]
         other = None
-        if row["other_text_id"] in wording:
-            other = CardText(wording[row["other_text_id"]], row["other_similarity"])
+        if row["other_text_id"] in long_texts:
+            other = CardText(long_texts[row["other_text_id"]], row["other_similarity"])
         cards.append(
             Card(
                 image_id=image_id,
                 uri=images[image_id]["uri"],
                 class_name=images[image_id]["class_name"] or "",
                 matched=[
-                    CardText(wording[match["text_id"]], match["similarity"])
+                    CardText(
+                        long_texts[match["text_id"]],
+                        match["similarity"],
+                        trained_on.get(match["text_id"]),
+                    )
                     for match in rows_of_image[image_id]
-                    if match["text_id"] in wording
+                    if match["text_id"] in long_texts
                 ],
                 other_class=row["other_class_name"],
                 other=other,

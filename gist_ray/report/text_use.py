@@ -34,15 +34,21 @@ def rejected_by_check(texts: pa.Table, num_examples: int = 3) -> list[RejectedBy
     return sorted(groups, key=lambda group: (-group.num_texts, group.check))
 
 
-def wording_of(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
-    """text_id -> the wording that was embedded: the short text where there is one."""
-    wanted = texts.filter(pc.is_in(texts.column("text_id"), pa.array(text_ids, pa.string())))
-    wording = pc.coalesce(wanted.column("short_text"), wanted.column("text"))
-    return dict(zip(wanted.column("text_id").to_pylist(), wording.to_pylist(), strict=True))
+def texts_by_id(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
+    """text_id -> the text that was embedded, which every similarity is of."""
+    return _column_by_id(texts, text_ids, "text")
+
+
+def short_texts(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
+    """text_id -> the short text that training uses in place of the embedded one; only those whose
+    short text differs."""
+    differs = pc.not_equal(texts.column("short_text"), texts.column("text"))
+    return _column_by_id(texts.filter(differs), text_ids, "short_text")
 
 
 def most_used(text_statistics: pa.Table, texts: pa.Table, limit: int) -> list[dict[str, Any]]:
-    """TEXT_STATISTICS rows with `text`, those matched to most images first."""
+    """TEXT_STATISTICS rows, those matched to most images first, each with its `text` and the
+    `short_text` that training used in its place (None where it used the text)."""
     used = text_statistics.filter(pc.greater(text_statistics.column("num_used"), 0))
     order = [("num_used", "descending"), ("num_best", "descending"), ("text_id", "ascending")]
     return _with_text(used.sort_by(order).slice(0, limit), texts)
@@ -51,7 +57,8 @@ def most_used(text_statistics: pa.Table, texts: pa.Table, limit: int) -> list[di
 def not_label_preserving(
     text_statistics: pa.Table, texts: pa.Table, limit: int
 ) -> list[dict[str, Any]]:
-    """TEXT_STATISTICS rows with `text` that fit another class better, the worst first."""
+    """TEXT_STATISTICS rows of texts that fit another class better, the worst first; with `text`
+    and `short_text` as in `most_used`."""
     flagged = text_statistics.filter(pc.invert(text_statistics.column("label_preserving")))
     excess = pc.subtract(flagged.column("other_similarity"), flagged.column("own_similarity"))
     ordered = flagged.append_column("excess", excess).sort_by([("excess", "descending")])
@@ -69,5 +76,19 @@ def fewest_texts(class_statistics: pa.Table, limit: int) -> list[dict[str, Any]]
 
 
 def _with_text(rows: pa.Table, texts: pa.Table) -> list[dict[str, Any]]:
-    wording = wording_of(texts, rows.column("text_id").to_pylist())
-    return [{**row, "text": wording.get(row["text_id"], "")} for row in rows.to_pylist()]
+    text_ids = rows.column("text_id").to_pylist()
+    long_texts, trained_on = texts_by_id(texts, text_ids), short_texts(texts, text_ids)
+    return [
+        {
+            **row,
+            "text": long_texts.get(row["text_id"], ""),
+            "short_text": trained_on.get(row["text_id"]),
+        }
+        for row in rows.to_pylist()
+    ]
+
+
+def _column_by_id(texts: pa.Table, text_ids: Collection[str], column: str) -> dict[str, str]:
+    wanted = texts.filter(pc.is_in(texts.column("text_id"), pa.array(text_ids, pa.string())))
+    names, values = (wanted.column(name).to_pylist() for name in ("text_id", column))
+    return dict(zip(names, values, strict=True))

@@ -89,7 +89,11 @@ def test_card_holds_texts_best_first_and_the_other_class():
     # "b" has no row in the manifest
     rows = [("a", 0, 0.1), ("b", 0, 0.1)]
     [card] = make_cards(["a", "b"], statistics(rows), manifest, matches, texts)
-    assert [match.text for match in card.matched] == ["black and white", "stout"]
+    # the similarity is that of the embedded text, not of the short one
+    assert [(match.text, match.short_text) for match in card.matched] == [
+        ("black and white and long", "black and white"),
+        ("stout", None),
+    ]
     assert card.matched[0].similarity == pytest.approx(0.3)
     assert (card.class_name, card.other_class, card.other.text) == ("Auk", "Grebe", "crested")
     assert card.margin == pytest.approx(0.1)

@@ -42,6 +42,23 @@ def test_every_section_is_there(make_report_data):
         assert expected in text
 
 
+def test_a_similarity_stands_beside_the_text_that_was_matched_and_a_short_text_is_named(
+    make_report_data,
+):
+    data = make_report_data()
+    rows = [{**row, "text": f"Matched {i}.", "short_text": f"Trained {i}."}
+            for i, row in enumerate(data.texts.to_pylist())]  # fmt: skip
+    html = render(make_report_data(texts=table(rows, data.texts.schema)))
+    cards = html[html.index('<section id="cards">') : html.index('<section id="confusions">')]
+    num_similarities = cards.count('<span class="measure">')
+    matched = re.findall(r'<span class="text">Matched \d+\.</span>\s*<span class="measure">', cards)
+    assert len(matched) == num_similarities
+    short = re.findall(r"trained on:</span> (\w+)", cards)
+    # not for the best text of another class
+    assert short == ["Trained"] * (num_similarities - cards.count('<div class="other">'))
+    assert "trained on:" not in render(data)
+
+
 def test_nothing_is_asked_of_a_network(make_report_data):
     html = render(make_report_data())
     page = Page(html)

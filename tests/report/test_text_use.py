@@ -4,7 +4,8 @@ from gist_ray.report.text_use import (
     most_used,
     not_label_preserving,
     rejected_by_check,
-    wording_of,
+    short_texts,
+    texts_by_id,
 )
 from gist_ray.schema import TEXTS, table
 
@@ -62,9 +63,25 @@ def test_rejected_are_counted_by_check_with_the_raw_answer_if_nothing_is_left():
     assert rejected_by_check(texts([])) == []
 
 
-def test_wording_is_the_text_that_was_embedded():
-    rows = [("t0", "long", "short", None), ("t1", "whole", None, None)]
-    assert wording_of(texts(rows), ["t0", "t1", "gone"]) == {"t0": "short", "t1": "whole"}
+def test_a_text_is_the_embedded_one_and_its_short_text_stands_beside_it():
+    rows = [
+        ("t0", "long", "short", None),
+        ("t1", "whole", None, None),
+        ("t2", "brief", "brief", None),
+    ]
+    ids = ["t0", "t1", "t2", "gone"]
+    assert texts_by_id(texts(rows), ids) == {"t0": "long", "t1": "whole", "t2": "brief"}
+    assert short_texts(texts(rows), ids) == {"t0": "short"}
+
+
+def test_rows_of_texts_have_the_embedded_text_and_what_training_used():
+    statistics = table([use("t0", 4, own=0.1), use("t1", 1, own=0.15)], TEXT_STATISTICS)
+    rows = texts([("t0", "long", "short", None), ("t1", "whole", None, None)])
+    for found in (most_used(statistics, rows, 5), not_label_preserving(statistics, rows, 5)):
+        assert [(row["text"], row["short_text"]) for row in found] == [
+            ("long", "short"),
+            ("whole", None),
+        ]
 
 
 def test_most_used_leaves_unused_texts_out():
