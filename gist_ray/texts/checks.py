@@ -2,29 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, Literal, get_args
 
 from gist_ray.texts.names import normal_form
 from gist_ray.texts.tidy import LIST_MARKER
 
-# Below this many words a language detector guesses (it takes "reddish-purple discoloration" for
-# Italian), and even on longer noun phrases it is to be believed only when it is sure.
-MIN_WORDS_FOR_LANGUAGE = 8
-MIN_LANGUAGE_CONFIDENCE = 0.99
 # A short text may well say "a white bar" twice.
 MIN_WORDS_FOR_CIRCLES = 12
-# fmt: off
-Language = Literal[
-    "ar", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
-    "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh",
-]
-_ENGLISH_FUNCTION_WORDS = frozenset([
-    "a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "have", "in", "is", "it",
-    "its", "of", "on", "or", "that", "the", "their", "this", "to", "which", "with",
-])
-# fmt: on
-
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _URL = re.compile(r"https?://|\bwww\.|\b[\w-]+\.(?:com|org|net|edu|html?)\b", re.IGNORECASE)
 _FILLER_ANYWHERE = re.compile(
@@ -74,39 +57,6 @@ def is_repetitive(text: str) -> bool:
     found = words(text)
     runs = list(zip(found, found[1:], found[2:], strict=False))
     return len(found) >= MIN_WORDS_FOR_CIRCLES and 2 * len(set(runs)) < len(runs)
-
-
-def is_other_language(text: str, language: str) -> bool:
-    """The text is long enough to judge, and surely not in `language` (ISO 639-1)."""
-    found = words(text)
-    # Chinese, Japanese and Thai have no spaces between words, and are told by their letters.
-    if len(found) < MIN_WORDS_FOR_LANGUAGE and _is_alphabetic(text):
-        return False
-    # Saves most of the detector's millisecond: nothing but English has so many of these words.
-    if language == "en" and _share_of_function_words(found) >= 0.2:
-        return False
-    guess, confidence = _identifier().classify(text)
-    return guess != language and float(confidence) >= MIN_LANGUAGE_CONFIDENCE
-
-
-def _is_alphabetic(text: str) -> bool:
-    """Most letters are below the scripts that write without spaces."""
-    letters = [character for character in text if character.isalpha()]
-    return sum(character < "\u0e00" for character in letters) * 2 >= len(letters)
-
-
-def _share_of_function_words(found: list[str]) -> float:
-    return sum(word in _ENGLISH_FUNCTION_WORDS for word in found) / max(1, len(found))
-
-
-@cache
-def _identifier() -> Any:
-    # Takes a second to unpack its model, so only when a text needs it.
-    from langid.langid import LanguageIdentifier, model
-
-    identifier = LanguageIdentifier.from_modelstring(model, norm_probs=True)
-    identifier.set_languages(list(get_args(Language)))
-    return identifier
 
 
 def names_class(text: str, class_name: str) -> bool:

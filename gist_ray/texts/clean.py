@@ -15,6 +15,7 @@ from gist_ray.schema import TEXTS, table
 from gist_ray.settings.declare import settings
 from gist_ray.texts import checks
 from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
+from gist_ray.texts.language import Language, is_other_language
 from gist_ray.texts.prompting import Notes, facts_of
 from gist_ray.texts.tidy import MAX_ANSWER_CHARS, tidy
 
@@ -53,7 +54,7 @@ class CleaningConfig:
     skip: list[CheckName] = Field(default_factory=_skipped_by_default)
     """Checks that are left out. By default the class's name may stand in its texts."""
 
-    language: checks.Language = "en"
+    language: Language = "en"
     """Language the texts must be in, as an ISO 639-1 code."""
 
     near_duplicate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
@@ -169,7 +170,7 @@ def _checks(
         "chat_filler": each(checks.is_chat_filler),
         "list_remnant": list_remnant,
         "repetitive": each(checks.is_repetitive),
-        "wrong_language": each(lambda text: checks.is_other_language(text, config.language)),
+        "wrong_language": each(lambda text: is_other_language(text, config.language)),
         "class_name_leak": class_name_leak,
         "contradicts_notes": contradicts_notes,
         "duplicate": lambda found: duplicates(found.texts, found.class_names),

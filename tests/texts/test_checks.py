@@ -19,7 +19,6 @@ def test_good_texts_pass(text):
     assert not checks.has_url(text)
     assert not checks.is_chat_filler(text)
     assert not checks.is_list_remnant(text, text)
-    assert not checks.is_other_language(text, "en")
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "-"])
@@ -61,17 +60,6 @@ def test_chat_filler(text):
 )
 def test_list_remnant(text, raw):
     assert checks.is_list_remnant(text, raw)
-
-
-def test_another_language():
-    german = "Das Männchen hat eine rote Brust und einen langen dunklen Schwanz"
-    assert checks.is_other_language(german, "en")
-    assert not checks.is_other_language(german, "de")
-    assert checks.is_other_language("雄鸟的胸部是红色的，尾巴又长又黑。", "en")
-
-
-def test_few_words_are_not_judged():
-    assert not checks.is_other_language("rote Brust", "en")
 
 
 def test_a_class_name_in_another_spelling():
