@@ -30,7 +30,8 @@ def pairs_of_matches(
     ]
     if not rows:
         raise UserError(
-            "no image of the few-shot sample has a matched text: were all of its images unreadable?"
+            "no image of the few-shot sample has a matched text: were all of its images "
+            "unreadable, or does texts.import_from pair none of them?"
         )
     return table(rows, PAIRS)
 

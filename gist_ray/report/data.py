@@ -89,6 +89,9 @@ class ReportData:
     """TEXTS, rejected ones included."""
     matches: pa.Table = field(default_factory=MATCHES.empty_table)
     """MATCHES of the method that the report is about."""
+    pairs_imported: bool = False
+    """Whether these are the pairs of an imported file (texts.use_pairs), in the file's order,
+    instead of chosen by similarity."""
     text_statistics: pa.Table = field(default_factory=TEXT_STATISTICS.empty_table)
     """TEXT_STATISTICS of these matches (`gist_ray.matching.statistics`)."""
     class_statistics: pa.Table = field(default_factory=CLASS_STATISTICS.empty_table)

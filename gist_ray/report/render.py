@@ -59,7 +59,7 @@ def render(data: ReportData) -> str:
     values = {
         "data": data,
         "limits": LIMITS,
-        "meanings": wording.TRAINING_MEANINGS,
+        "meanings": wording.training_meanings(pairs_imported=data.pairs_imported),
         "thumbnail": cache(thumbnail),
         "headline": headline(data),
         "facts": _facts(data),

@@ -16,6 +16,7 @@ TRAINING_MEANINGS = {
     "any_class": "fine-tuned on the best texts of any class: labels are not kept",
     "gist": "fine-tuned on the texts of the image's class that match the image best",
 }
+IMPORTED_PAIRS = "fine-tuned on the captions that were imported with the image"
 HEADS = {
     "linear_probe": "linear probe",
     "zero_shot_name": "zero-shot by name",
@@ -41,6 +42,11 @@ def split_method(method: str) -> tuple[str, str]:
 
 def training_label(training: str) -> str:
     return TRAININGS.get(training, training)
+
+
+def training_meanings(*, pairs_imported: bool) -> dict[str, str]:
+    """{training: what it is}. pairs_imported: `gist` trained on the pairs of an imported file."""
+    return {**TRAINING_MEANINGS, **({"gist": IMPORTED_PAIRS} if pairs_imported else {})}
 
 
 def head_label(head: str) -> str:

@@ -3,10 +3,10 @@
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from gist_ray.datasets.config import DataConfig, Layout
 from gist_ray.datasets.shard_files import is_pattern
@@ -120,6 +120,23 @@ class RunConfig:
 
     study: StudyConfig = Field(default_factory=StudyConfig)
     """What is compared."""
+
+    @model_validator(mode="after")
+    def _pairs_are_not_matched_anew(self) -> "RunConfig":
+        if not self.texts.use_pairs:
+            return self
+        unused = [
+            f"matching.{name}={value}"
+            for name, value in asdict(self.matching).items()
+            if name != "k" and value != getattr(MatchingConfig(), name)
+        ]
+        if unused:
+            raise ValueError(
+                f"texts.use_pairs=true takes the matches from {self.texts.import_from}, and "
+                f"{', '.join(unused)} would match anew; leave that out, or set texts.use_pairs to "
+                "false"
+            )
+        return self
 
 
 def build(config_type: type, values: dict[str, Any]) -> Any:

@@ -82,6 +82,7 @@ def write_results(
         predictions_of=f"{shown}/{HEADS[0]}, {last.removeprefix(f'evaluate {shown} ')}",
         errors=pa.concat_tables([ERRORS.empty_table(), *errors]),
         headline=(f"{shown}/{HEADS[0]}", f"{FROZEN}/{HEADS[0]}"),
+        pairs_imported=config.texts.use_pairs and shown == "gist",
         **_matching_tables(graph.statistics, done),
     )
     storage.write_text(storage.join(folder, "report.html"), render(data))

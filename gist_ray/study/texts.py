@@ -1,18 +1,21 @@
 """The texts of a run: imported, or generated; then cleaned, and shortened if asked for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from gist_ray.datasets.manifest import read_manifest
 from gist_ray.encoders.clip import fits_context
+from gist_ray.errors import UserError
 from gist_ray.llm.config import LlmConfig
 from gist_ray.llm.generate import generate
 from gist_ray.llm.reuse import adopt_answers
 from gist_ray.run.flow import Stage
 from gist_ray.run.progress import Progress
 from gist_ray.settings.declare import identity_of
+from gist_ray.store import storage
 from gist_ray.store.artifacts import (
     Artifact,
     ArtifactWriter,
@@ -22,11 +25,18 @@ from gist_ray.store.artifacts import (
 )
 from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data
-from gist_ray.texts.clean import clean_texts, texts_from_answers
+from gist_ray.texts.clean import CHECK_NAMES, clean_texts, texts_from_answers
 from gist_ray.texts.import_texts import import_texts
 from gist_ray.texts.prompt_set import PromptSet, caption
 from gist_ray.texts.prompting import build_prompts
 from gist_ray.texts.shorten import ShorteningConfig, build_shortening_prompts, join_short_texts
+
+IMPORTED_PAIRS_FILE = "imported_pairs.parquet"
+"""In the folder of imported texts that keep their pairing: which image came with which text, as
+MATCHES without similarities."""
+
+CHECKS_OF_PAIRS = ("empty", "too_long")
+"""The checks that apply to imported pairs: what fails them cannot be trained on as it stands."""
 
 
 def texts_stage(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
@@ -34,7 +44,8 @@ def texts_stage(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage
 
     clip: the `clip_key` of the model whose text tower the texts have to fit.
 
-    Raises UserError if prompts cannot be made of the prompt set, the classes and their notes.
+    Raises UserError if prompts cannot be made of the prompt set, the classes and their notes, or if
+    texts.use_pairs is true and the imported file is broken or pairs no image with a caption.
     """
     if config.texts.import_from:
         return _import(config, data, clip)
@@ -61,9 +72,13 @@ def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
         ]
         return fits_context(config.clip, captions)
 
+    cleaning = config.texts.cleaning
+    if config.texts.use_pairs:
+        others = [name for name in CHECK_NAMES if name not in CHECKS_OF_PAIRS]
+        cleaning = replace(cleaning, skip=[*cleaning.skip, *others])
     return clean_texts(
         texts,
-        config.texts.cleaning,
+        cleaning,
         fits=fits,
         vocabulary=config.prompts.vocabulary,
         notes=data.notes,
@@ -72,13 +87,27 @@ def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
 
 def _import(config: RunConfig, data: Data, clip: Mapping[str, Any]) -> Stage:
     source, unknown_images = config.texts.import_from, config.texts.unknown_images
+    use_pairs = config.texts.use_pairs
+    if use_pairs and import_texts(source, data.manifest, unknown_images).matches is None:
+        raise UserError(
+            f"texts.use_pairs=true: {source} has texts of classes and pairs no image with a "
+            "caption. Give a JSON file {image: [captions]}, or set texts.use_pairs to false to "
+            "match its texts."
+        )
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        texts = import_texts(source, read_manifest(inputs["manifest"]), unknown_images).texts
-        writer.write(_cleaned(config, data, texts))
+        imported = import_texts(source, read_manifest(inputs["manifest"]), unknown_images)
+        if imported.num_unknown:
+            skipped = f"skipped {imported.num_unknown:,} images that are not in the data set"
+            progress.say(writer.stage, skipped)
+        if use_pairs:
+            storage.write_parquet(writer.file(IMPORTED_PAIRS_FILE), imported.matches)
+        writer.write(_cleaned(config, data, imported.texts))
 
     content = {"source": file_content(source), "unknown_images": unknown_images}
     key = {**_cleaning_key(config, data, clip), **content}
+    if use_pairs:
+        key["use_pairs"] = True
     return Stage("import texts", "texts", key, run, {"manifest": data.stage})
 
 

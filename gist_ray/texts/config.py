@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gist_ray.settings.declare import settings
 from gist_ray.texts.clean import CleaningConfig
@@ -18,6 +18,11 @@ class TextsConfig:
     unknown_images: Literal["error", "skip"] = "error"
     """What becomes of imported captions of images that the data set does not have."""
 
+    use_pairs: bool = False
+    """Whether the training `gist` takes the captions of each image as `import_from` pairs them,
+    {image: [captions, best first]}, instead of matching texts anew: the first `matching.k` of each
+    image. Of the cleaning only the checks empty and too_long apply then."""
+
     notes: str = ""
     """Notes on the classes as JSON, {class name: {axis value: {fact: value}}}, for prompts that
     word facts. The embedded set brings its own."""
@@ -28,3 +33,12 @@ class TextsConfig:
     shorten: ShorteningConfig | None = None
     """Have the language model shorten every accepted text in a second pass; the model is then
     trained on the short text, while the long one is matched. null: no second pass."""
+
+    @model_validator(mode="after")
+    def _pairs_come_from_a_file(self) -> "TextsConfig":
+        if self.use_pairs and not self.import_from:
+            raise ValueError(
+                "use_pairs=true trains on imported pairs, and import_from is empty; give a JSON "
+                "file {image: [captions]}, or set use_pairs to false"
+            )
+        return self

@@ -22,10 +22,12 @@ PROMPT_ID = "imported"
 @dataclass(frozen=True)
 class ImportedTexts:
     """A TEXTS table, and for captions of images which image came with which text (a MATCHES
-    table; similarities are NaN, since nobody measured them)."""
+    table; similarities are NaN, since nobody measured them). num_unknown: the images of the file
+    that were skipped because the manifest does not have them."""
 
     texts: pa.Table
     matches: pa.Table | None = None
+    num_unknown: int = 0
 
 
 def import_texts(
@@ -126,6 +128,14 @@ def _from_image_texts(
     unlabeled = [key for key, row in image_of_key.items() if images[row]["class_name"] is None]
     if unlabeled:
         problems.append(f"{uri}: {len(unlabeled)} images have no class: {_listed(unlabeled)}.")
+    keys_of: dict[int, list[str]] = {}
+    for key, row in image_of_key.items():
+        keys_of.setdefault(row, []).append(key)
+    problems += [
+        f"{uri}: {_listed(keys)} all mean the image {images[row]['uri']}."
+        for row, keys in keys_of.items()
+        if len(keys) > 1
+    ]
     if problems:
         raise UserError(problems)
 
@@ -151,7 +161,7 @@ def _from_image_texts(
             )
     _require_all_classes(uri, classes, set(samples))
     in_order = sorted(rows.values(), key=lambda row: (row["label"], row["sample"]))
-    return ImportedTexts(table(in_order, TEXTS), table(matches, MATCHES))
+    return ImportedTexts(table(in_order, TEXTS), table(matches, MATCHES), len(unknown))
 
 
 def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:

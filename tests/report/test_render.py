@@ -59,6 +59,13 @@ def test_a_similarity_stands_beside_the_text_that_was_matched_and_a_short_text_i
     assert "trained on:" not in render(data)
 
 
+def test_imported_pairs_are_called_so(make_report_data):
+    html = render(make_report_data(pairs_imported=True))
+    assert "fine-tuned on the captions that were imported with the image" in html
+    assert "Each image with the captions that were imported with it" in html
+    assert "match the image best" not in html
+
+
 def test_nothing_is_asked_of_a_network(make_report_data):
     html = render(make_report_data())
     page = Page(html)

@@ -55,6 +55,24 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_pairs_need_a_file() -> None:
+    assert problems({"texts": {"use_pairs": True}}) == [
+        "texts: use_pairs=true trains on imported pairs, and import_from is empty; give a JSON "
+        "file {image: [captions]}, or set use_pairs to false."
+    ]
+
+
+def test_pairs_are_not_matched_anew(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.json"
+    file.write_text("{}")
+    texts = {"import_from": str(file), "use_pairs": True}
+    assert build(RunConfig, {**SOUND, "texts": texts, "matching": {"k": 5}}).texts.use_pairs
+    assert problems({"texts": texts, "matching": {"variant": "mmr", "rounds": 2}}) == [
+        f"config: texts.use_pairs=true takes the matches from {file}, and matching.variant=mmr, "
+        "matching.rounds=2 would match anew; leave that out, or set texts.use_pairs to false."
+    ]
+
+
 def test_a_group_that_is_not_chosen_is_named() -> None:
     with pytest.raises(UserError, match=r"finetune: is not set\. Choose its group, such as fine"):
         build(RunConfig, {"prompts": SOUND["prompts"]})

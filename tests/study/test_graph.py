@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from gist_ray.errors import UserError
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
@@ -209,6 +210,11 @@ class FolderOfPictures:
         for split in ("train", "test"):
             for name in ("wren", "robin"):
                 self.picture(f"{split}/{name}/1.png")
+        self.pairs = {
+            f"{split}/{name}/1.png": ["Small.", "Brown."] if name == "wren" else ["Red."]
+            for split in ("train", "test")
+            for name in ("wren", "robin")
+        }
         self.notes: dict[str, Any] = {"wren": {"": {"back": "brown"}}}
         self.texts: dict[str, list[str]] = {"wren": ["Small."], "robin": ["Red."]}
 
@@ -220,6 +226,7 @@ class FolderOfPictures:
     def fingerprints(self, *overrides: str) -> dict[str, str]:
         storage.write_json(str(self.folder / "notes.json"), self.notes)
         storage.write_json(str(self.folder / "texts.json"), self.texts)
+        storage.write_json(str(self.folder / "pairs.json"), self.pairs)
         values = compose_values(
             "config",
             [
@@ -246,6 +253,37 @@ def test_changed_files_are_changed_inputs(tmp_path: Path) -> None:
     own.picture("train/wren/2.png")
     remade = changed(first, own.fingerprints())
     assert remade == {"manifest", "sample", "embed", "match", "statistics", "finetune", "evaluate"}
+
+
+def test_imported_pairs_are_other_matches_and_leave_what_does_not_use_them(tmp_path: Path) -> None:
+    own = FolderOfPictures(tmp_path)
+    imported = f"texts.import_from={tmp_path}/pairs.json"
+    matched, paired = own.fingerprints(imported), own.fingerprints(imported, "texts.use_pairs=true")
+    assert {"import", "match", "statistics", "finetune"} <= changed(matched, paired)
+    for key in ("embed images frozen", "finetune class_name 1-shot seed 1"):
+        assert matched[key] == paired[key]
+    fewer = own.fingerprints(imported, "texts.use_pairs=true", "matching.k=1")
+    assert paired["import texts"] == fewer["import texts"]
+    assert paired["match gist"] != fewer["match gist"]
+    own.pairs["train/wren/1.png"].reverse()
+    assert "match" in changed(paired, own.fingerprints(imported, "texts.use_pairs=true"))
+
+
+def test_texts_of_classes_have_no_pairs_to_train_on(tmp_path: Path) -> None:
+    own = FolderOfPictures(tmp_path)
+    with pytest.raises(
+        UserError, match=r"texts\.use_pairs=true: .*texts\.json has texts of classes"
+    ):
+        own.fingerprints(f"texts.import_from={tmp_path}/texts.json", "texts.use_pairs=true")
+
+
+def test_images_that_a_file_of_pairs_has_besides(tmp_path: Path) -> None:
+    own = FolderOfPictures(tmp_path)
+    own.pairs["train/wren/2.png"] = ["Gone."]
+    words = (f"texts.import_from={tmp_path}/pairs.json", "texts.use_pairs=true")
+    with pytest.raises(UserError, match=r"1 images are not in the manifest: 'train/wren/2\.png'"):
+        own.fingerprints(*words)
+    assert "match gist" in own.fingerprints(*words, "texts.unknown_images=skip")
 
 
 def test_a_fact_that_no_prompt_has_still_decides_what_contradicts_the_notes(tmp_path: Path) -> None:

@@ -129,7 +129,14 @@ def test_captions_of_unknown_images(tmp_path):
     path = write(tmp_path, captions)
     with pytest.raises(UserError, match=r"1 images are not in the manifest: 'x/none.jpg'"):
         import_texts(path, manifest())
-    assert import_texts(path, manifest(), unknown_images="skip").texts.num_rows == 2
+    skipped = import_texts(path, manifest(), unknown_images="skip")
+    assert (skipped.texts.num_rows, skipped.matches.num_rows, skipped.num_unknown) == (2, 2, 1)
+
+
+def test_two_keys_of_one_image(tmp_path):
+    captions = {"Black_0.jpg": ["a"], "x/Black_0.jpg": ["c"], "Brewe_0.jpg": ["b"]}
+    with pytest.raises(UserError, match=r"'Black_0.jpg', 'x/Black_0.jpg' all mean the image /data"):
+        import_texts(write(tmp_path, captions), manifest())
 
 
 def test_captions_that_leave_out_a_class(tmp_path):
