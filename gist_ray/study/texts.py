@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ from gist_ray.store.artifacts import (
 )
 from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data
-from gist_ray.texts.clean import CHECK_NAMES, clean_texts, texts_from_answers
+from gist_ray.texts.clean import CheckName, clean_texts, texts_from_answers
 from gist_ray.texts.import_texts import import_texts
 from gist_ray.texts.prompt_set import PromptSet, caption
 from gist_ray.texts.prompting import build_prompts
@@ -74,7 +74,7 @@ def _cleaned(config: RunConfig, data: Data, texts: pa.Table) -> pa.Table:
 
     cleaning = config.texts.cleaning
     if config.texts.use_pairs:
-        others = [name for name in CHECK_NAMES if name not in CHECKS_OF_PAIRS]
+        others = [name for name in get_args(CheckName) if name not in CHECKS_OF_PAIRS]
         cleaning = replace(cleaning, skip=[*cleaning.skip, *others])
     return clean_texts(
         texts,
