@@ -5,8 +5,7 @@ what is needed of them goes straight into one matrix, and who can work on a bloc
 never holds more.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -14,10 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.read_ahead import read_ahead
 from gist_ray.store.artifacts import Artifact
-
-READ_AHEAD = 8
-"""Parts that are read at the same time; on S3 most of that is waiting."""
 
 BLOCK_BYTES = 64 * 2**20
 """About how much memory the vectors of a block may take."""
@@ -46,7 +43,7 @@ class Vectors:
 
 def stored_vectors(artifact: Artifact, id_column: str) -> Vectors:
     """The rows of an embedding artifact. Raises UserError if it has none or a part is damaged."""
-    ids = artifact.read([id_column]).column(id_column).combine_chunks()
+    ids = artifact.read_ids(id_column)
     pieces = [
         (part["rows"], partial(artifact.read_part, part, ["embedding"]))
         for part in artifact.info["parts"]
@@ -111,7 +108,7 @@ def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
     if not found:  # one is read all the same, to know the length of a vector
         found = [(vectors.pieces[0][1], by_place, 0)]
     matrix = np.empty((0, 0), np.float32)
-    read_all = _ahead([read for read, _, _ in found])
+    read_all = read_ahead([read for read, _, _ in found])
     for table, (_, targets, start) in zip(read_all, found, strict=True):
         piece = embedding_matrix(table)
         if not matrix.size:
@@ -126,15 +123,3 @@ def embedding_matrix(embeddings: pa.Table) -> np.ndarray:
     column = embeddings.column("embedding")
     values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return values.reshape(-1, column.type.list_size)
-
-
-def _ahead(reads: Iterable[Callable[[], pa.Table]]) -> Iterator[pa.Table]:
-    """What each of `reads` gives, in order; a few run ahead."""
-    with ThreadPoolExecutor(READ_AHEAD) as threads:
-        waiting = []
-        for read in reads:
-            waiting.append(threads.submit(read))
-            if len(waiting) > READ_AHEAD:
-                yield waiting.pop(0).result()
-        for running in waiting:
-            yield running.result()

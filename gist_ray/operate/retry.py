@@ -24,10 +24,10 @@ from gist_ray.run.flow import Stage, writer_of
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.lease import is_dead, is_own, read_lease, who
 from gist_ray.run.progress import Progress
-from gist_ray.run.rows import FAILED, forget_failed
 from gist_ray.run.runs import LEASE_FILE, read_plan, run_folder, run_names
 from gist_ray.store import folders, storage
 from gist_ray.store.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
+from gist_ray.stored_rows import FAILED, forget_failed
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,17 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
 
 from gist_ray.errors import UserError
+from gist_ray.parts import StoredFile, read_ids_of, read_part
+from gist_ray.read_ahead import read_ahead
 from gist_ray.schema import ERRORS
 from gist_ray.store import folders, storage
-from gist_ray.store.retry import failure_kind
 
 ARTIFACT_FILE = "artifact.json"
 ERRORS_FILE = "errors.parquet"
@@ -88,18 +90,26 @@ class Artifact:
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """The artifact's rows. Raises UserError if it has none, or a part is missing or damaged."""
-        if not self.info["parts"]:
-            raise UserError(
-                f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
-            )
-        parts = [self.read_part(part, columns) for part in self.info["parts"]]
+        reads = [partial(self.read_part, part, columns) for part in self._parts()]
         try:
-            return pa.concat_tables(parts)
+            return pa.concat_tables(read_ahead(reads))
         except pa.ArrowInvalid as error:
             raise UserError(
                 f"{self.uri}: parts differ in their columns ({error}). Delete the folder and run "
                 "again."
             ) from error
+
+    def read_ids(self, id_column: str) -> pa.Array:
+        """The ids of the artifact's rows, in their order. Raises UserError as `read` does."""
+        reads = [partial(read_ids_of, self.uri, part, id_column) for part in self._parts()]
+        return pa.concat_arrays([chunk for ids in read_ahead(reads) for chunk in ids.chunks])
+
+    def _parts(self) -> list[dict[str, Any]]:
+        if not self.info["parts"]:
+            raise UserError(
+                f"{self.uri}: has no rows; {self.info['errors']} failed, see errors.parquet there."
+            )
+        return list(self.info["parts"])
 
     def read_part(self, part: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
         """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged."""
@@ -110,28 +120,6 @@ class Artifact:
         if not self.info["errors"]:
             return ERRORS.empty_table()
         return read_part(self.uri, ERRORS_FILE, num_rows=self.info["errors"])
-
-
-def read_part(
-    folder: str, name: str, columns: list[str] | None = None, num_rows: int | None = None
-) -> pa.Table:
-    """One Parquet file of an artifact's folder.
-
-    Raises UserError if it is missing or damaged, or has not `num_rows` rows.
-    """
-    uri = storage.join(folder, name)
-    mend = f"Delete the folder {folder} and run again."
-    try:
-        table = storage.read_parquet(uri, columns)
-    except (OSError, pa.ArrowException) as error:
-        if failure_kind(error) not in (None, "missing"):
-            raise  # a store that does not answer has damaged nothing
-        raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
-    if num_rows is not None and table.num_rows != num_rows:
-        raise UserError(
-            f"{uri}: has {table.num_rows} rows where artifact.json says {num_rows}. {mend}"
-        )
-    return table
 
 
 class ArtifactWriter:
@@ -155,6 +143,8 @@ class ArtifactWriter:
         self.parts: list[dict[str, Any]] = []
         self.errors = ERRORS.empty_table()
         self.extra: dict[str, Any] = {}
+        self.stored: dict[str, StoredFile] = {}
+        """What is known of the files that a stage over rows has stored, by name."""
         self.leftovers: set[str] = set()
         """Files that are not to count, and go once the artifact exists."""
 
@@ -166,9 +156,10 @@ class ArtifactWriter:
         storage.write_parquet(self.file(name), table)
         self.add_part(name, table.num_rows)
 
-    def add_part(self, name: str, num_rows: int) -> None:
-        """Count a part file in that was written elsewhere."""
-        self.parts.append({"file": name, "rows": num_rows})
+    def add_part(self, name: str, num_rows: int, index: str = "") -> None:
+        """Count a part file in that was written elsewhere. index: the file of its ids, if any."""
+        ids = {"ids": index} if index else {}
+        self.parts.append({"file": name, "rows": num_rows, **ids})
 
     def add_errors(self, errors: pa.Table) -> None:
         """Count failed rows in (an ERRORS table)."""
@@ -218,7 +209,8 @@ def why_not_of(info: Any, kind: str, key: str) -> str:
             return f"is of the {info['kind']} {info['fingerprint']}"
         if fingerprint(kind, info["identity"], info["inputs"], info["version"]) != key:
             return "has another identity or other inputs than its fingerprint says"
-        if any({"..", ""} & set(part["file"].split("/")) for part in parts):
+        files = [part[name] for part in parts for name in ("file", "ids") if name in part]
+        if any({"..", ""} & set(file.split("/")) for file in files):
             return "names part files outside its folder"
         if (counts["rows_ok"], sum(counts["failed"].values())) != (rows_ok, info["errors"]):
             return "counts other rows than its parts have"

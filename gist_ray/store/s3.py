@@ -1,4 +1,4 @@
-"""S3 as we use it: how it is reached, and whole objects read, listed and deleted.
+"""S3 as we use it: how it is reached, and objects read, listed and deleted.
 
 Everything about the connection comes from the environment: AWS's own variables and profiles, and
 fsspec's (FSSPEC_S3_ANON=true, FSSPEC_S3_CONFIG_KWARGS='{"read_timeout": 60}').
@@ -6,7 +6,8 @@ fsspec's (FSSPEC_S3_ANON=true, FSSPEC_S3_CONFIG_KWARGS='{"read_timeout": 60}').
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -77,11 +78,27 @@ def filesystem() -> Any:
     return files
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Bytes of an object."""
+
+    data: bytes
+    num_bytes: int
+    """Of the whole object."""
+    etag: str
+    """Of the version that the bytes are of."""
+
+
+class ChangedError(Exception):
+    """An object is of another version than the one that was begun to be read."""
+
+
 def read_object(
     files: Any,
     path: str,
-    max_bytes: int | None,
     timeout_s: float,
+    *,
+    max_bytes: int | None = None,
     span: tuple[int, int] | None = None,
 ) -> bytes:
     """A whole object, or its bytes of `span` (start, end), by one request, which also tells its
@@ -90,9 +107,47 @@ def read_object(
     Raises TooLargeError before the body is read, and IncompleteReadError for a body that is not as
     long as its header says.
     """
-    bucket, key, _ = files.split_path(path)
     part = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
-    answer = files.call_s3("get_object", Bucket=bucket, Key=key, **part, timeout=timeout_s)
+    return _get(files, path, timeout_s, max_bytes=max_bytes, request=part)[1]
+
+
+def read_tail(files: Any, path: str, timeout_s: float, *, num_bytes: int) -> Piece:
+    """The last `num_bytes` bytes of an object, all of a smaller one, by one request."""
+    try:
+        answer, data = _get(files, path, timeout_s, request={"Range": f"bytes=-{num_bytes}"})
+    except OSError as error:
+        if _code_of(error) != "InvalidRange":
+            raise
+        return Piece(b"", 0, "")  # an object of no bytes has no last ones
+    total = answer.get("ContentRange", "").rpartition("/")[2]
+    return Piece(data, int(total or len(data)), answer["ETag"])
+
+
+def read_of_version(
+    files: Any, path: str, timeout_s: float, *, span: tuple[int, int], etag: str
+) -> bytes:
+    """The bytes of `span` (start, end). Raises ChangedError if the object is of another version
+    than `etag` now."""
+    request = {"Range": f"bytes={span[0]}-{span[1] - 1}", "IfMatch": etag}
+    try:
+        return _get(files, path, timeout_s, request=request)[1]
+    except OSError as error:
+        if _code_of(error) not in ("PreconditionFailed", "412"):
+            raise
+        raise ChangedError(f"{path}: changed while it was read.") from None
+
+
+def _get(
+    files: Any,
+    path: str,
+    timeout_s: float,
+    *,
+    request: Mapping[str, str],
+    max_bytes: int | None = None,
+) -> tuple[dict[str, Any], bytes]:
+    """The answer to get_object and its body."""
+    bucket, key, _ = files.split_path(path)
+    answer = files.call_s3("get_object", Bucket=bucket, Key=key, **request, timeout=timeout_s)
     body = answer["Body"]
     try:
         num_bytes = answer.get("ContentLength", -1)
@@ -105,12 +160,27 @@ def read_object(
         files.loop.call_soon_threadsafe(body.close)
     if len(data) != num_bytes:
         raise IncompleteReadError(actual_bytes=len(data), expected_bytes=num_bytes)
-    return data
+    return answer, data
+
+
+def _code_of(error: BaseException) -> str:
+    """The code of S3's answer behind an exception of s3fs, "" where there is none."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ClientError):
+            return str(seen.response.get("Error", {}).get("Code", ""))
+        seen = seen.__cause__
+    return ""
 
 
 def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
     """Keys below a folder, relative to it, that come after `after`, page by page in the bucket's
     (UTF-8) order. Objects that only mark a folder are left out."""
+    return (key for key, _ in list_sizes(files, path, after))
+
+
+def list_sizes(files: Any, path: str, after: str = "") -> Iterator[tuple[str, int]]:
+    """As `list_keys`, with the number of bytes of each object."""
     bucket, key, _ = files.split_path(path)
     prefix = f"{key.rstrip('/')}/" if key else ""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
@@ -120,7 +190,7 @@ def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
         page = patiently(lambda s: files.call_s3("list_objects_v2", **request, timeout=s))
         for found in page.get("Contents", ()):
             if not found["Key"].endswith("/"):
-                yield found["Key"][len(prefix) :]
+                yield found["Key"][len(prefix) :], found["Size"]
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from gist_ray.ranged_file import RangedFile
 from gist_ray.store import s3
 from gist_ray.store.retry import PATIENCE_S, patience_for, patiently
 
@@ -94,7 +95,7 @@ def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIE
     """
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
-        return patiently(lambda s: s3.read_object(fs, path, max_bytes, s), patience_s)
+        return patiently(lambda s: s3.read_object(fs, path, s, max_bytes=max_bytes), patience_s)
     if max_bytes is not None:
         num_bytes = call(fs, "info", path, patience_s=patience_s)["size"] or 0
         if num_bytes > max_bytes:
@@ -113,7 +114,7 @@ def read_range(uri: str, start: int, end: int, patience_s: float = PATIENCE_S) -
     """The bytes from `start` to before `end`, fewer where the file ends earlier."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
-        return patiently(lambda s: s3.read_object(fs, path, None, s, (start, end)), patience_s)
+        return patiently(lambda s: s3.read_object(fs, path, s, span=(start, end)), patience_s)
     data: bytes = call(fs, "cat_file", path, start, end, patience_s=patience_s)
     return data
 
@@ -127,11 +128,24 @@ def read_json(uri: str) -> Any:
 
 
 def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a Parquet file, with the checksums of all pages read verified.
+
+    On S3 a whole file is one request. Of some columns only the footer and their bytes are read
+    (`RangedFile`), and all bytes are of one version of the file.
+    """
     if is_local(uri):
         with open(absolute(uri), "rb") as file:
-            return pq.read_table(file, columns=columns, page_checksum_verification=True)
-    data = pa.BufferReader(read_bytes(uri))
-    return pq.read_table(data, columns=columns, page_checksum_verification=True)
+            return _read_table(file, columns)
+    if columns is not None and s3.is_s3(uri):
+        try:
+            return _read_table(RangedFile(*filesystem(uri)), columns)
+        except s3.ChangedError:
+            pass  # a single request sees a single version
+    return _read_table(pa.BufferReader(read_bytes(uri)), columns)
+
+
+def _read_table(file: Any, columns: list[str] | None) -> pa.Table:
+    return pq.read_table(file, columns=columns, page_checksum_verification=True)
 
 
 def write_bytes(uri: str, data: bytes, patience_s: float | None = None) -> None:
@@ -235,10 +249,16 @@ def write_json(uri: str, value: Any) -> None:
 
 
 def write_parquet(uri: str, table: pa.Table) -> None:
+    write_bytes(uri, parquet_bytes(table))
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The content of a Parquet file of these rows."""
     sink = pa.BufferOutputStream()
     # Parquet has no checksum by default: a flipped bit would be another number.
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    write_bytes(uri, sink.getvalue().to_pybytes())
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def names_in(uri: str) -> list[str]:
@@ -273,6 +293,17 @@ def list_files(uri: str, after: str = "") -> Iterator[str]:
     for found in sorted(call(fs, "find", path)):
         if found[len(prefix) :] > after:
             yield found[len(prefix) :]
+
+
+def list_sizes(uri: str) -> dict[str, int]:
+    """The number of bytes of every file below a folder, by its path relative to it, in sorted
+    order."""
+    fs, path = filesystem(uri)
+    if s3.is_s3(uri):
+        return dict(s3.list_sizes(fs, path))
+    prefix = path.rstrip("/") + "/"
+    found = call(fs, "find", path, detail=True)
+    return {name[len(prefix) :]: int(found[name]["size"]) for name in sorted(found)}
 
 
 def delete(uri: str) -> None:

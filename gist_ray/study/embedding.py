@@ -160,5 +160,5 @@ def _tuned_clip(inputs: Inputs) -> ClipConfig:
 
 
 def _is_in(images: pa.Table, artifact: Artifact) -> pa.ChunkedArray:
-    ids = artifact.read(["image_id"]).column("image_id").combine_chunks()
+    ids = artifact.read_ids("image_id")
     return pc.is_in(images.column("image_id"), value_set=ids)

@@ -137,7 +137,7 @@ def finetune_stage(
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         shots = inputs["shots"].read()
-        readable = inputs["images"].read(["image_id"]).column("image_id").combine_chunks()
+        readable = inputs["images"].read_ids("image_id")
         images = read_manifest(inputs["manifest"])
         images = images.filter(pc.is_in(images.column("image_id"), readable))
         if "matches" in inputs:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from gist_ray.errors import UserError
@@ -15,7 +14,7 @@ from gist_ray.operate.retry import candidates, retry
 from gist_ray.run.flow import Done, Stage, run_flow
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress
-from gist_ray.run.rows import _collect, _PartWriter, finished_ids
+from gist_ray.run.rows import run_rows
 from gist_ray.schema import TRANSIENT_KINDS
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
@@ -57,16 +56,24 @@ class FakeWorld:
     def _run(
         self, writer: ArtifactWriter, rows: pa.Table, value: str, broken: Mapping[str, str]
     ) -> None:
-        done = finished_ids(writer, "id")
-        todo = rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=done)))
-        write = _PartWriter(writer.uri, writer.stage, "id", VALUES, None)
-        for at in range(0, len(todo), 2):
-            ids = todo.column("id").to_pylist()[at : at + 2]
+        def work(block: pa.Table) -> pa.Table:
+            ids = block.column("id").to_pylist()
             self.worked_on += ids
             kinds = [broken.get(one, "") for one in ids]
             columns = {"id": ids, "value": [value] * len(ids)}
-            write(pa.table({**columns, "error_kind": kinds, "error_message": kinds}))
-        _collect(writer, rows, "id")
+            return pa.table({**columns, "error_kind": kinds, "error_message": kinds})
+
+        run_rows(
+            rows,
+            id_column="id",
+            transform=lambda dataset: dataset,
+            schema=VALUES,
+            writer=writer,
+            rows_per_part=2,
+            unit="rows",
+            progress=Progress(),
+            here=work,
+        )
 
 
 def flow(root: str, world: FakeWorld) -> dict[str, Done]:

@@ -1,0 +1,106 @@
+"""The part files of an artifact, and the index of ids beside each.
+
+<artifact>/parts/<name>.parquet    rows; named by their ids
+<artifact>/ids/<name>.parquet      the ids of the part of that name, in its order, and its size
+
+An index is a shortcut and never evidence: a part counts because it is there. A part without an
+index, as older versions left them, is read by its column of ids.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from gist_ray.errors import UserError
+from gist_ray.schema import stable_id
+from gist_ray.store import storage
+from gist_ray.store.retry import failure_kind
+
+PARTS = "parts"
+IDS = "ids"
+PART_BYTES = b"part_bytes"
+"""In the metadata of an index: the size of its part."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A part, or a file of errors."""
+
+    name: str
+    num_bytes: int
+    ids: pa.Array
+    errors: pa.Table
+    """ERRORS of a file of errors; no rows of a part."""
+    index: str = ""
+    """The name of the index of a part, "" if it has none that can be used."""
+
+
+def read_part(
+    folder: str, name: str, columns: list[str] | None = None, num_rows: int | None = None
+) -> pa.Table:
+    """One Parquet file of an artifact's folder.
+
+    Raises UserError if it is missing or damaged, or has not `num_rows` rows.
+    """
+    uri = storage.join(folder, name)
+    mend = f"Delete the folder {folder} and run again."
+    try:
+        table = storage.read_parquet(uri, columns)
+    except (OSError, pa.ArrowException) as error:
+        if failure_kind(error) not in (None, "missing"):
+            raise  # a store that does not answer has damaged nothing
+        raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
+    if num_rows is not None and table.num_rows != num_rows:
+        raise UserError(
+            f"{uri}: has {table.num_rows} rows where artifact.json says {num_rows}. {mend}"
+        )
+    return table
+
+
+def read_ids_of(folder: str, part: Mapping[str, Any], id_column: str) -> pa.ChunkedArray:
+    """The ids of a part of an artifact.json. Raises UserError as `read_part` does."""
+    if "ids" in part:  # small, so that it is read whole by one request
+        return read_part(folder, part["ids"], num_rows=part["rows"]).column(id_column)
+    return read_part(folder, part["file"], [id_column], part["rows"]).column(id_column)
+
+
+def write_part(folder: str, rows: pa.Table, id_column: str) -> tuple[str, int]:
+    """Store rows as a part with its index; the part's name in the folder and its size.
+
+    The index is written first. A process that dies between the two leaves an index without a part,
+    which counts for nothing, and whoever makes these rows again overwrites it with the same ids.
+    """
+    name = file_name(rows.column(id_column))
+    data = storage.parquet_bytes(rows)
+    index = rows.select([id_column]).replace_schema_metadata({PART_BYTES: str(len(data))})
+    storage.write_parquet(storage.join(folder, IDS, name), index)
+    storage.write_bytes(storage.join(folder, PARTS, name), data)
+    return f"{PARTS}/{name}", len(data)
+
+
+def file_name(ids: pa.ChunkedArray) -> str:
+    """The same for the same ids in the same order."""
+    return f"{stable_id(json.dumps(ids.to_pylist()))}.parquet"
+
+
+def index_of(part: str) -> str:
+    """The name of the index of the part of this name."""
+    return f"{IDS}/{part.removeprefix(f'{PARTS}/')}"
+
+
+def indexed_ids(folder: str, part: str, *, part_bytes: int, id_column: str) -> pa.Array | None:
+    """The ids of a part by its index, or None if that is damaged or not of a part of `part_bytes`.
+
+    The sizes differ if the part was cut short, or if a task that ran a second time was killed
+    between writing the index and the part.
+    """
+    try:
+        index = read_part(folder, index_of(part))
+    except UserError:
+        return None
+    if (index.schema.metadata or {}).get(PART_BYTES) != str(part_bytes).encode():
+        return None
+    return index.column(id_column).combine_chunks()
