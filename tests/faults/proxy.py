@@ -85,6 +85,8 @@ class FaultyProxy:
         self.endpoint = urlsplit(endpoint).netloc
         self.rules: list[Rule] = []
         self.requests: list[Request] = []
+        self.bytes_sent = 0
+        """Of the bodies of answers that were not cut short."""
         self.closing = threading.Event()
         self._draw = random.Random(seed)
         self._lock = threading.Lock()
@@ -103,6 +105,7 @@ class FaultyProxy:
         """Forget what was seen, and do `rules` from now on."""
         with self._lock:
             self.requests = []
+            self.bytes_sent = 0
             self.rules = list(rules)
 
     def fault_of(self, method: str, path: str, is_signed: bool) -> Fault | None:
@@ -111,6 +114,10 @@ class FaultyProxy:
             fault = next(fitting, None)
             self.requests.append(Request(method, path, is_signed, fault))
             return fault
+
+    def count(self, num_bytes: int) -> None:
+        with self._lock:
+            self.bytes_sent += num_bytes
 
     def close(self) -> None:
         self.closing.set()
@@ -188,6 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("truncate", "stall_midway"):
             self.wfile.write(content[: len(content) // 2])
             return self._stall() if fault == "stall_midway" else self._hang_up()
+        self.proxy.count(len(content))
         self.wfile.write(content)
 
     def _send_head(self, answer: HTTPResponse, length: int) -> None:

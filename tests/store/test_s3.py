@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
 
+from gist_ray import ranged_file
+from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError, fetch
+from gist_ray.parts import read_part
+from gist_ray.ranged_file import TAIL_BYTES
+from gist_ray.run.progress import Progress
+from gist_ray.run.rows import run_rows
 from gist_ray.store import reachable, retry, s3, storage
+from gist_ray.store.artifacts import Artifact, ArtifactStore
 from gist_ray.store.reachable import why_missing, why_unwritable
 from tests.conftest import s3_environment
 from tests.faults.proxy import FaultyProxy, Rule, faulty_proxy
@@ -154,6 +163,140 @@ def test_a_large_file_comes_whole_in_parts(
     assert (tmp_path / "large").read_bytes() == data
     assert proxy.counts == {"truncate": 3}
     assert os.listdir(tmp_path) == ["large"]
+
+
+@pytest.fixture
+def stored_vectors() -> pa.Table:
+    """Stored at ROOT/t: a column of ids, and one of 4 MiB that does not compress."""
+    vectors = np.random.default_rng(0).standard_normal(2**20, np.float32)
+    columns = [[f"i{n}" for n in range(2048)], pa.FixedSizeListArray.from_arrays(vectors, 512)]
+    rows = pa.table(columns, ["id", "embedding"])
+    storage.write_parquet(f"{ROOT}/t", rows)
+    return rows
+
+
+def test_a_column_costs_its_bytes_and_the_footer(
+    stored_vectors: pa.Table, proxy: FaultyProxy
+) -> None:
+    proxy.reset()
+    assert storage.read_parquet(f"{ROOT}/t", ["id"]).equals(stored_vectors.select(["id"]))
+    assert len(proxy.requests) == 2
+    assert TAIL_BYTES < proxy.bytes_sent < 2 * TAIL_BYTES
+    proxy.reset()
+    assert storage.read_parquet(f"{ROOT}/t").equals(stored_vectors)
+    assert len(proxy.requests) == 1
+    proxy.reset()
+    storage.read_parquet(f"{ROOT}/t", ["embedding"])
+    assert len(proxy.requests) == 2
+
+
+def test_a_column_of_a_small_file_costs_one_request(proxy: FaultyProxy) -> None:
+    rows = pa.table({"a": range(1000), "b": range(1000)})
+    storage.write_parquet(f"{ROOT}/t", rows)
+    proxy.reset()
+    assert storage.read_parquet(f"{ROOT}/t", ["b"]).equals(rows.select(["b"]))
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["slow_down", "reset", "truncate", "stall_midway"])
+@pytest.mark.parametrize("skip", [0, 1], ids=["footer", "column"])
+def test_ranges_that_fail_are_read_again(
+    fault: Any, skip: int, stored_vectors: pa.Table, proxy: FaultyProxy
+) -> None:
+    proxy.reset(Rule(fault, skip=skip, most=2))
+    assert storage.read_parquet(f"{ROOT}/t", ["id"]).equals(stored_vectors.select(["id"]))
+    assert proxy.counts == {fault: 2}
+
+
+def test_a_file_that_is_replaced_between_two_ranges_is_read_as_it_is_then(
+    stored_vectors: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = stored_vectors.slice(1000)
+    read_of_version = s3.read_of_version
+
+    def replaced_before(*arguments: Any, **options: Any) -> bytes:
+        storage.write_parquet(f"{ROOT}/t", after)
+        return read_of_version(*arguments, **options)
+
+    monkeypatch.setattr(s3, "read_of_version", replaced_before)
+    assert storage.read_parquet(f"{ROOT}/t", ["id"]).equals(after.select(["id"]))
+
+
+@pytest.mark.parametrize("fault", ["slow_down", "forbid"])
+def test_a_range_that_is_refused_is_not_taken_for_damage(
+    fault: Any, stored_vectors: pa.Table, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged_file, "patiently", lambda call: retry.patiently(call, 1.0))
+    proxy.reset(Rule(fault, skip=1))
+    with pytest.raises((OSError, ClientError)):
+        read_part(ROOT, "t", ["id"])
+
+
+@pytest.mark.parametrize("change", [lambda d: d[:-40], lambda d: d[:4] + b"\xff" + d[5:]])
+def test_damage_is_seen_in_what_is_read_by_range(
+    change: Any, stored_vectors: pa.Table, proxy: FaultyProxy
+) -> None:
+    storage.write_bytes(f"{ROOT}/t", change(storage.read_bytes(f"{ROOT}/t")))
+    with pytest.raises(UserError, match="t: this part of an artifact is damaged"):
+        read_part(ROOT, "t", ["id"])
+
+
+def test_the_tail_of_an_object_of_no_bytes(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_bytes(f"{ROOT}/t", b"")
+    with pytest.raises(UserError, match="t: this part of an artifact is damaged"):
+        read_part(ROOT, "t", ["id"])
+
+    def refused(*arguments: Any, **options: Any) -> Any:  # as S3 does, unlike the server here
+        answer = ClientError({"Error": {"Code": "InvalidRange"}}, "GetObject")
+        raise translate_boto_error(answer)
+
+    monkeypatch.setattr(bucket, "call_s3", refused)
+    assert s3.read_tail(bucket, "bucket/t", 1.0, num_bytes=10).num_bytes == 0
+
+
+def test_sizes_are_listed_with_names() -> None:
+    storage.write_bytes(f"{ROOT}/b/c", bytes(3))
+    storage.write_bytes(f"{ROOT}/a", b"")
+    assert storage.list_sizes(ROOT) == {"a": 0, "b/c": 3}
+
+
+def test_the_ids_of_a_finished_stage_cost_a_small_part_of_its_bytes(
+    proxy: FaultyProxy, stored_vectors: pa.Table
+) -> None:
+    storage.delete(f"{ROOT}/t")
+    made = run_embedding(stored_vectors)
+    storage.delete(made.file("artifact.json"))
+    num_parts = len(made.info["parts"])
+    proxy.reset()
+    again = run_embedding(stored_vectors)
+    assert again.info["parts"] == made.info["parts"]
+    assert proxy.bytes_sent < stored_vectors.nbytes / 50
+    files = [request.path for request in proxy.requests if request.path.endswith(".parquet")]
+    assert len(files) == len(set(files)) == num_parts == 8
+    assert all("/ids/" in file for file in files)
+    proxy.reset()
+    assert sorted(again.read_ids("id").to_pylist()) == sorted(stored_vectors["id"].to_pylist())
+    assert len(proxy.requests) == num_parts
+
+
+def run_embedding(rows: pa.Table) -> Artifact:
+    def work(block: pa.Table) -> pa.Table:
+        well = pa.array([""] * len(block))
+        return block.append_column("error_kind", well).append_column("error_message", well)
+
+    writer = ArtifactStore(ROOT).writer("image_embeddings", "embed", {}, {})
+    run_rows(
+        rows,
+        id_column="id",
+        transform=lambda dataset: dataset,
+        schema=rows.schema,
+        writer=writer,
+        rows_per_part=256,
+        unit="images",
+        progress=Progress(),
+        here=work,
+    )
+    return writer.publish(0)
 
 
 def kind_of(uri: str, max_bytes: int = 100, patience_s: float = 3.0) -> str:
