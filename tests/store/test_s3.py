@@ -17,6 +17,8 @@ from s3fs.errors import translate_boto_error
 from gist_ray import ranged_file
 from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError, fetch
+from gist_ray.matching.vectors import embedding_matrix, find_vectors
+from gist_ray.matching.vectors import stored_vectors as stored_vectors_of
 from gist_ray.parts import read_part
 from gist_ray.ranged_file import TAIL_BYTES
 from gist_ray.run.progress import Progress
@@ -276,6 +278,12 @@ def test_the_ids_of_a_finished_stage_cost_a_small_part_of_its_bytes(
     assert all("/ids/" in file for file in files)
     proxy.reset()
     assert sorted(again.read_ids("id").to_pylist()) == sorted(stored_vectors["id"].to_pylist())
+    assert len(proxy.requests) == num_parts
+    vectors = stored_vectors_of(again, "id")
+    proxy.reset()
+    known, found = find_vectors(vectors, stored_vectors["id"])
+    assert known.all()
+    np.testing.assert_array_equal(found, embedding_matrix(stored_vectors))
     assert len(proxy.requests) == num_parts
 
 

@@ -8,6 +8,14 @@ from gist_ray.store import storage
 STRANGE_NAME = "a::b #1 caf\u00e9 \u732b.txt"
 
 
+@pytest.mark.parametrize("place", ["local", "memory"])
+def test_sizes_are_listed_with_names(place: str, tmp_path: Path) -> None:
+    root = str(tmp_path) if place == "local" else "memory://sizes"
+    storage.write_bytes(f"{root}/b/c", bytes(3))
+    storage.write_bytes(f"{root}/a", b"")
+    assert storage.list_sizes(root) == {"a": 0, "b/c": 3}
+
+
 def test_strange_names_are_only_names(tmp_path: Path) -> None:
     uri = storage.join(str(tmp_path), "new folder", STRANGE_NAME)
     storage.write_text(uri, "hello")
