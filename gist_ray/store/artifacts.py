@@ -102,7 +102,7 @@ class Artifact:
     def read_ids(self, id_column: str) -> pa.Array:
         """The ids of the artifact's rows, in their order. Raises UserError as `read` does."""
         reads = [partial(read_ids_of, self.uri, part, id_column) for part in self._parts()]
-        return pa.concat_arrays([chunk for ids in read_ahead(reads) for chunk in ids.chunks])
+        return pa.concat_arrays([ids.combine_chunks() for ids in read_ahead(reads)])
 
     def _parts(self) -> list[dict[str, Any]]:
         if not self.info["parts"]:
