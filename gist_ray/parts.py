@@ -39,16 +39,21 @@ class StoredFile:
 
 
 def read_part(
-    folder: str, name: str, columns: list[str] | None = None, num_rows: int | None = None
+    folder: str,
+    name: str,
+    columns: list[str] | None = None,
+    *,
+    num_rows: int | None = None,
+    by_range: bool = True,
 ) -> pa.Table:
-    """One Parquet file of an artifact's folder.
+    """One Parquet file of an artifact's folder. by_range: as for `storage.read_parquet`.
 
     Raises UserError if it is missing or damaged, or has not `num_rows` rows.
     """
     uri = storage.join(folder, name)
     mend = f"Delete the folder {folder} and run again."
     try:
-        table = storage.read_parquet(uri, columns)
+        table = storage.read_parquet(uri, columns, by_range=by_range)
     except (OSError, pa.ArrowException) as error:
         if failure_kind(error) not in (None, "missing"):
             raise  # a store that does not answer has damaged nothing
@@ -62,9 +67,10 @@ def read_part(
 
 def read_ids_of(folder: str, part: Mapping[str, Any], id_column: str) -> pa.ChunkedArray:
     """The ids of a part of an artifact.json. Raises UserError as `read_part` does."""
-    if "ids" in part:  # small, so that it is read whole by one request
-        return read_part(folder, part["ids"], num_rows=part["rows"]).column(id_column)
-    return read_part(folder, part["file"], [id_column], part["rows"]).column(id_column)
+    has_index = "ids" in part
+    name = part["ids"] if has_index else part["file"]
+    rows = read_part(folder, name, [id_column], num_rows=part["rows"], by_range=not has_index)
+    return rows.column(id_column)
 
 
 def write_part(folder: str, rows: pa.Table, id_column: str) -> tuple[str, int]:
@@ -98,7 +104,7 @@ def indexed_ids(folder: str, part: str, *, part_bytes: int, id_column: str) -> p
     between writing the index and the part.
     """
     try:
-        index = read_part(folder, index_of(part))
+        index = read_part(folder, index_of(part), [id_column], by_range=False)
     except UserError:
         return None
     if (index.schema.metadata or {}).get(PART_BYTES) != str(part_bytes).encode():

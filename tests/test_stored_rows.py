@@ -69,9 +69,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counts: Counter[str] = Counter()
     read = storage.read_parquet
 
-    def counted(uri: str, columns: Any = None) -> pa.Table:
+    def counted(uri: str, *arguments: Any, **options: Any) -> pa.Table:
         counts[Path(uri).parent.name] += 1
-        return read(uri, columns)
+        return read(uri, *arguments, **options)
 
     monkeypatch.setattr(storage, "read_parquet", counted)
     return counts

@@ -44,8 +44,11 @@ class Vectors:
 def stored_vectors(artifact: Artifact, id_column: str) -> Vectors:
     """The rows of an embedding artifact. Raises UserError if it has none or a part is damaged."""
     ids = artifact.read_ids(id_column)
-    # With all columns: ids are under a hundredth of a part, and a whole part is one request.
-    pieces = [(part["rows"], partial(artifact.read_part, part)) for part in artifact.info["parts"]]
+    # Vectors are nearly all of a part.
+    pieces = [
+        (part["rows"], partial(artifact.read_part, part, ["embedding"], by_range=False))
+        for part in artifact.info["parts"]
+    ]
     return Vectors(ids, pieces)
 
 

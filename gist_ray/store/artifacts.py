@@ -111,9 +111,14 @@ class Artifact:
             )
         return list(self.info["parts"])
 
-    def read_part(self, part: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
-        """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged."""
-        return read_part(self.uri, part["file"], columns, part["rows"])
+    def read_part(
+        self, part: Mapping[str, Any], columns: list[str] | None = None, *, by_range: bool = True
+    ) -> pa.Table:
+        """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged.
+
+        by_range: as for `storage.read_parquet`.
+        """
+        return read_part(self.uri, part["file"], columns, num_rows=part["rows"], by_range=by_range)
 
     def read_errors(self) -> pa.Table:
         """The rows that failed, as an ERRORS table."""

@@ -127,16 +127,18 @@ def read_json(uri: str) -> Any:
     return json.loads(read_text(uri))
 
 
-def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
+def read_parquet(uri: str, columns: list[str] | None = None, *, by_range: bool = True) -> pa.Table:
     """The rows of a Parquet file, with the checksums of all pages read verified.
 
     On S3 a whole file is one request. Of some columns only the footer and their bytes are read
     (`RangedFile`), and all bytes are of one version of the file.
+
+    by_range: False where the columns are nearly all of the file, so that one request is better.
     """
     if is_local(uri):
         with open(absolute(uri), "rb") as file:
             return _read_table(file, columns)
-    if columns is not None and s3.is_s3(uri):
+    if columns is not None and by_range and s3.is_s3(uri):
         try:
             return _read_table(RangedFile(*filesystem(uri)), columns)
         except s3.ChangedError:

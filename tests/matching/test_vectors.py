@@ -7,6 +7,7 @@ import pytest
 from gist_ray.errors import UserError
 from gist_ray.matching.vectors import find_places, find_vectors, read_blocks, stored_vectors
 from gist_ray.schema import embeddings
+from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
 
 DIM = 4
@@ -61,6 +62,13 @@ def test_only_parts_with_wanted_rows_are_read(stored: Artifact) -> None:
     assert find_vectors(vectors, pa.chunked_array([first]))[1].shape == (PER_PART, DIM)
     with pytest.raises(UserError, match=r"11\.parquet: this part of an artifact"):
         find_vectors(vectors, pa.chunked_array([vectors.ids[-1:]]))
+
+
+def test_a_part_without_vectors_is_damaged(stored: Artifact) -> None:
+    part = storage.join(stored.uri, stored.info["parts"][0]["file"])
+    storage.write_parquet(part, storage.read_parquet(part, ["image_id"]))
+    with pytest.raises(UserError, match=r"00\.parquet: this part of an artifact is damaged"):
+        _ = stored_vectors(stored, "image_id").dim
 
 
 @pytest.mark.parametrize(
