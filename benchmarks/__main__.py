@@ -19,6 +19,7 @@ RUNS = [
     ["finetuning"],
     ["startup"],
     ["matching"],
+    ["stored_ids", "--rows", "200000"],
 ]
 
 
