@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.record import say_table, spread
-from gist_ray.parts import PARTS
+from gist_ray.store.parts import PARTS
 
 Stamp = tuple[float, int]
 """When some work was done (seconds) and how much it was (rows or tokens)."""

@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks.embedding import draw_pictures
 from benchmarks.record import REPOSITORY, parser, record, say_table
-from gist_ray.parts import PARTS
+from gist_ray.store.parts import PARTS
 
 WATCH_S = 0.05
 LIMIT_S = 600

@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from benchmarks.packing import CREDENTIALS, s3_server
 from benchmarks.record import parser, record, say_table, spread
 from gist_ray import schema
-from gist_ray.read_ahead import read_ahead
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.store import s3, storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
-from gist_ray.stored_rows import collect, store_rows
+from gist_ray.store.read_ahead import read_ahead
+from gist_ray.store.stored_rows import collect, store_rows
 
 ID = "image_id"
 GOES_ON = "a stage goes on, all its rows are stored"

@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 
 from gist_ray.llm.tables import ANSWERS
-from gist_ray.parts import PARTS
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactWriter
-from gist_ray.stored_rows import finished_ids
+from gist_ray.store.parts import PARTS
+from gist_ray.store.stored_rows import finished_ids
 
 ADOPTED = f"{PARTS}/adopted.parquet"
 WHAT_WAS_ASKED = ["text_id", "prompt", "constraint"]

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.read_ahead import read_ahead
 from gist_ray.store.artifacts import Artifact
+from gist_ray.store.read_ahead import read_ahead
 
 BLOCK_BYTES = 64 * 2**20
 """About how much memory the vectors of a block may take."""

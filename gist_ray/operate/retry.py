@@ -27,7 +27,7 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.runs import LEASE_FILE, read_plan, run_folder, run_names
 from gist_ray.store import folders, storage
 from gist_ray.store.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
-from gist_ray.stored_rows import FAILED, forget_failed
+from gist_ray.store.stored_rows import FAILED, forget_failed
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from gist_ray.run import cluster
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table
 from gist_ray.store.artifacts import ArtifactWriter
-from gist_ray.stored_rows import StoredFile, collect, finished_ids, store_errors, store_rows
+from gist_ray.store.stored_rows import StoredFile, collect, finished_ids, store_errors, store_rows
 
 MAX_WRITERS = 8
 

@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from gist_ray.errors import UserError
-from gist_ray.parts import StoredFile, read_ids_of, read_part
-from gist_ray.read_ahead import read_ahead
 from gist_ray.schema import ERRORS
 from gist_ray.store import folders, storage
+from gist_ray.store.parts import StoredFile, read_ids_of, read_part
+from gist_ray.store.read_ahead import read_ahead
 
 ARTIFACT_FILE = "artifact.json"
 ERRORS_FILE = "errors.parquet"

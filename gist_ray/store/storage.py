@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from gist_ray.ranged_file import RangedFile
 from gist_ray.store import s3
+from gist_ray.store.ranged_file import RangedFile
 from gist_ray.store.retry import PATIENCE_S, patience_for, patiently
 
 UNFINISHED = ".tmp"

@@ -14,17 +14,16 @@ import pytest
 from botocore.exceptions import ClientError
 from s3fs.errors import translate_boto_error
 
-from gist_ray import ranged_file
 from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError, fetch
 from gist_ray.matching.vectors import embedding_matrix, find_vectors
 from gist_ray.matching.vectors import stored_vectors as stored_vectors_of
-from gist_ray.parts import read_part
-from gist_ray.ranged_file import TAIL_BYTES
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
-from gist_ray.store import reachable, retry, s3, storage
+from gist_ray.store import ranged_file, reachable, retry, s3, storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
+from gist_ray.store.parts import read_part
+from gist_ray.store.ranged_file import TAIL_BYTES
 from gist_ray.store.reachable import why_missing, why_unwritable
 from tests.conftest import s3_environment
 from tests.faults.proxy import FaultyProxy, Rule, faulty_proxy

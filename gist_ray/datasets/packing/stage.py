@@ -20,7 +20,6 @@ from gist_ray.datasets.packing.manifest import write_manifest
 from gist_ray.datasets.packing.shard import ROWS, pack_shard
 from gist_ray.datasets.packing.source import rows_file, write_source
 from gist_ray.errors import UserError
-from gist_ray.parts import PARTS
 from gist_ray.run.cluster import connect, relative_in_job, require_shared
 from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.run.progress import Progress, duration
@@ -29,6 +28,7 @@ from gist_ray.schema import ERRORS, TRANSIENT_KINDS
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactWriter
+from gist_ray.store.parts import PARTS
 from gist_ray.store.reachable import why_unwritable
 
 PACKED = pa.schema(

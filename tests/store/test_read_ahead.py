@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from gist_ray.read_ahead import read_ahead
+from gist_ray.store.read_ahead import read_ahead
 
 
 def test_results_come_in_the_order_of_the_reads_whatever_order_they_end_in() -> None:

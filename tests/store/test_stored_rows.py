@@ -14,7 +14,7 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, why_not_of
-from gist_ray.stored_rows import finished_ids, forget_failed
+from gist_ray.store.stored_rows import finished_ids, forget_failed
 
 ROWS = pa.table({"id": [f"n{n}" for n in range(20)], "n": range(20)})
 WELL = [name for name in ROWS["id"].to_pylist() if name != "n13"]

@@ -8,7 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
-from gist_ray.parts import (
+from gist_ray.schema import ERRORS
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactWriter
+from gist_ray.store.parts import (
     IDS,
     PARTS,
     StoredFile,
@@ -18,10 +21,7 @@ from gist_ray.parts import (
     read_part,
     write_part,
 )
-from gist_ray.read_ahead import read_ahead
-from gist_ray.schema import ERRORS
-from gist_ray.store import storage
-from gist_ray.store.artifacts import ArtifactWriter
+from gist_ray.store.read_ahead import read_ahead
 
 FAILED = "failed"
 
