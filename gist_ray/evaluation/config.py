@@ -30,6 +30,11 @@ class EvaluationConfig:
     max_iter: Annotated[int, Field(ge=1)] = 1000
     """Only for logistic: L-BFGS iterations for each C, 1 or more. CoOp's value."""
 
+    tol: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-6
+    """Only for logistic: a fit ends where no component of the gradient of C x summed log-loss +
+    |weights|^2 / 2 exceeds this (this times C for C below 1); above 0. The weights are then about
+    this close to their optimum, for any number of images and any C."""
+
     num_search_steps: Annotated[int, Field(ge=0)] = 8
     """Only for logistic: halvings of the range of log C around the best of the coarse grid, 0 or
     more. CoOp's value."""
