@@ -35,7 +35,7 @@ from benchmarks.record import REPOSITORY, parser, record
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import open_clip_name
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.finetune import trainer
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.run.cluster import STEADY_CPU, connect
@@ -122,7 +122,16 @@ def ours(pairs: pa.Table, model: str, config: FinetuneConfig) -> float:
         writer = ArtifactStore(root).writer("finetuned", "finetune", {}, {})
         val, progress = PAIRS.empty_table(), Progress()
         with patch.object(trainer, "_run_worker", timed_worker):
-            trainer.train_clip(pairs, val, ClipConfig(model=model), config, 0, writer, progress)
+            trainer.train_clip(
+                pairs,
+                val,
+                ClipConfig(model=model),
+                config,
+                0,
+                writer,
+                progress,
+                limits=ImageLimits(),
+            )
         times = json.loads(Path(writer.file("steps.json")).read_text())
     return steady_rate([(at, config.batch_size) for at in times], WARM_UP)
 

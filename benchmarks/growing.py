@@ -115,6 +115,7 @@ def load_pairs(rows: int, folder: Path) -> Work:
     import torch
 
     from gist_ray.encoders.clip import load_clip
+    from gist_ray.encoders.config import ImageLimits
     from gist_ray.finetune.config import FinetuneConfig
     from gist_ray.finetune.pairs import PairDataset, PairLoader
 
@@ -128,7 +129,9 @@ def load_pairs(rows: int, folder: Path) -> Work:
 
     def work() -> None:
         loader = PairLoader(
-            PairDataset(pairs, clip.tokenizer, clip.preprocess, config, 0), config, seed=0
+            PairDataset(pairs, clip.tokenizer, clip.preprocess, config, 0, limits=ImageLimits()),
+            config,
+            seed=0,
         )
         for _ in loader.on(torch.device("cpu")):
             pass

@@ -17,7 +17,7 @@ from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.encoders.config import ClipConfig, EmbedConfig, ImageLimits
 from gist_ray.methods.heads import ClassTexts
 from gist_ray.methods.probe import Probe
 from gist_ray.predict.classifier import Classifier
@@ -86,6 +86,7 @@ def _classifier(model: str) -> Classifier:
         ClassTexts(texts, features, labels),
         temperature=1.0,
         threshold=0.0,
+        limits=ImageLimits(),
         about={},
     )
 

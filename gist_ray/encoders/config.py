@@ -32,6 +32,22 @@ class ClipConfig:
 
 
 @settings
+class ImageLimits:
+    """Which pictures are read at all, by whatever part of a run reads them."""
+
+    max_image_mib: Annotated[float, Field(gt=0)] = 64
+    """Largest image file in MiB."""
+
+    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
+    """Most pixels of an image; at most Pillow's own limit."""
+
+    @property
+    def max_bytes(self) -> int:
+        """`max_image_mib` in bytes."""
+        return int(self.max_image_mib * 2**20)
+
+
+@settings
 class EmbedConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the towers. Embeddings are stored in fp32."""
@@ -55,9 +71,14 @@ class EmbedConfig:
     max_decoders: Annotated[int, Field(ge=1), Runtime] = 2
     """Most processes that fetch and decode images at once, one CPU each."""
 
-    max_image_mib: Annotated[float, Field(gt=0)] = 64
+    max_image_mib: Annotated[float, Field(gt=0)] = ImageLimits.max_image_mib
     """Image files above this many MiB become error rows."""
 
-    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
+    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = ImageLimits.max_image_pixels
     """Images with more pixels become error rows before they are decoded; at most Pillow's own
     limit."""
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The two limits as one value."""
+        return ImageLimits(max_image_mib=self.max_image_mib, max_image_pixels=self.max_image_pixels)

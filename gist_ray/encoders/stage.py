@@ -186,7 +186,7 @@ def decoded(dataset: ray.data.Dataset, preprocess: Any, config: EmbedConfig) -> 
 
 def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
     height, width = _size(preprocess)
-    max_bytes = int(config.max_image_mib * 2**20)
+    limits = config.limits
 
     def decode_batch(batch: Batch) -> Batch:
         transform = to_pixels(preprocess)
@@ -195,7 +195,7 @@ def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
         def one(uri: str) -> tuple[np.ndarray | None, str, str]:
             patience_s = min(PATIENCE_S, max(SHORT_PATIENCE_S, end - time.monotonic()))
             try:
-                image = decode(fetch(uri, max_bytes, patience_s), config.max_image_pixels)
+                image = decode(fetch(uri, limits.max_bytes, patience_s), limits.max_image_pixels)
                 return np.asarray(transform(image)), "", ""
             except ImageError as error:
                 return None, error.kind, error.message

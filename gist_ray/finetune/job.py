@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig
+from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.store import storage
@@ -32,6 +32,7 @@ class Job:
     clip: ClipConfig
     config: FinetuneConfig
     seed: int
+    limits: ImageLimits
     random_weights: bool
     half: bool
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.images.decode import ImageError, decode, fetch
@@ -23,9 +24,6 @@ from gist_ray.schema import TRANSIENT_KINDS
 
 Visit = tuple[int, int]  # (epoch, row)
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # images, tokens, labels
-
-MAX_IMAGE_BYTES = 64 * 2**20
-MAX_IMAGE_PIXELS = 100_000_000
 
 
 class PairDataset(torch.utils.data.Dataset):
@@ -39,6 +37,8 @@ class PairDataset(torch.utils.data.Dataset):
         preprocess: PreprocessCfg,
         config: FinetuneConfig,
         seed: int,
+        *,
+        limits: ImageLimits,
     ) -> None:
         self.uris = pairs.column("uri").to_pylist()
         self.captions = pairs.column("captions").to_pylist()
@@ -49,6 +49,7 @@ class PairDataset(torch.utils.data.Dataset):
         self.tokenizer = tokenizer
         self.transform = augmentation(preprocess, config)
         self.seed = seed
+        self.limits = limits
         self.cache: dict[int, bytes] = {}
         self.cache_bytes_left = config.cache_mib * 2**20
 
@@ -68,7 +69,7 @@ class PairDataset(torch.utils.data.Dataset):
 
     def _image(self, row: int) -> Image.Image:
         try:
-            return decode(self._bytes(row), MAX_IMAGE_PIXELS)
+            return decode(self._bytes(row), self.limits.max_image_pixels)
         except ImageError as error:
             fix = "Mend or remove it and run again."
             if error.kind in TRANSIENT_KINDS:
@@ -81,7 +82,7 @@ class PairDataset(torch.utils.data.Dataset):
     def _bytes(self, row: int) -> bytes:
         if row in self.cache:
             return self.cache[row]
-        data = fetch(self.uris[row], MAX_IMAGE_BYTES)
+        data = fetch(self.uris[row], self.limits.max_bytes)
         if len(data) <= self.cache_bytes_left:
             self.cache[row] = data
             self.cache_bytes_left -= len(data)

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from gist_ray.encoders.clip import Clip, embed_images, embed_texts, to_pixels
-from gist_ray.finetune.pairs import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch
 
 # L2-normalised features are small; without this a regularised classifier stays near uniform.
@@ -14,29 +14,28 @@ FEATURE_SCALE = 10.0
 BATCH_SIZE = 256
 
 
-def probe_score(clip: Clip, train: pa.Table, val: pa.Table) -> float:
+def probe_score(clip: Clip, train: pa.Table, val: pa.Table, *, limits: ImageLimits) -> float:
     """Minus the log-loss on val of a logistic regression (C=1) fitted on the training images.
 
     train, val: tables with uri and label. The log-loss tells epochs apart where the accuracy of a
     few val images cannot (our choice).
     """
-    features = FEATURE_SCALE * embed_uris(clip, train.column("uri").to_pylist())
+    features = FEATURE_SCALE * embed_uris(clip, train.column("uri").to_pylist(), limits)
     labels = train.column("label").to_numpy()
     probe = LogisticRegression(C=1.0, max_iter=1000).fit(features, labels)
     val_labels = val.column("label").to_numpy()
     known = np.isin(val_labels, probe.classes_)
-    probabilities = probe.predict_proba(
-        FEATURE_SCALE * embed_uris(clip, val.filter(pa.array(known)).column("uri").to_pylist())
-    )
+    val_uris = val.filter(pa.array(known)).column("uri").to_pylist()
+    probabilities = probe.predict_proba(FEATURE_SCALE * embed_uris(clip, val_uris, limits))
     return -float(log_loss(val_labels[known], probabilities, labels=probe.classes_))
 
 
-def retrieval_score(clip: Clip, val: pa.Table) -> float:
+def retrieval_score(clip: Clip, val: pa.Table, *, limits: ImageLimits) -> float:
     """Share of val pictures whose own first caption is nearest among all val captions.
 
     val: a PAIRS table.
     """
-    images = embed_uris(clip, val.column("uri").to_pylist())
+    images = embed_uris(clip, val.column("uri").to_pylist(), limits)
     captions = [captions[0] for captions in val.column("captions").to_pylist()]
     texts = np.concatenate(
         [
@@ -50,12 +49,13 @@ def retrieval_score(clip: Clip, val: pa.Table) -> float:
     )
 
 
-def embed_uris(clip: Clip, uris: list[str]) -> np.ndarray:
-    """Features of image files, (len(uris), dim), in this process."""
+def embed_uris(clip: Clip, uris: list[str], limits: ImageLimits) -> np.ndarray:
+    """Features of image files, (len(uris), dim), in this process. Raises ImageError."""
     transform = to_pixels(clip.preprocess)
 
     def pixels(uri: str) -> np.ndarray:
-        return np.asarray(transform(decode(fetch(uri, MAX_IMAGE_BYTES), MAX_IMAGE_PIXELS)))
+        image = decode(fetch(uri, limits.max_bytes), limits.max_image_pixels)
+        return np.asarray(transform(image))
 
     batches = [uris[at : at + BATCH_SIZE] for at in range(0, len(uris), BATCH_SIZE)]
     return np.concatenate([embed_images(clip, np.stack([pixels(u) for u in b])) for b in batches])

@@ -14,7 +14,7 @@ import pyarrow.fs
 import ray.train
 import ray.train.torch
 
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError, causes
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import (
@@ -49,6 +49,7 @@ def train_clip(
     writer: ArtifactWriter,
     progress: Progress,
     *,
+    limits: ImageLimits,
     random_weights: bool = False,
     half: bool = False,
 ) -> list[dict[str, float | None]]:
@@ -57,6 +58,7 @@ def train_clip(
     Args:
         pairs, val: PAIRS tables; for select_by="probe" the labels of both are used, for
             "retrieval" the captions of val, for "last" val may be empty.
+        limits: a picture beyond them is an error of the user's.
         random_weights: start from random weights (pretraining).
         half: store the model in fp16.
 
@@ -72,7 +74,7 @@ def train_clip(
     check_pairs(pairs, val, config, writer.stage)
     storage.write_parquet(writer.file(PAIRS_FILE), pairs)
     storage.write_parquet(writer.file(VAL_FILE), val)
-    job = Job(writer.uri, seen_from_anywhere(clip), config, seed, random_weights, half)
+    job = Job(writer.uri, seen_from_anywhere(clip), config, seed, limits, random_weights, half)
     trainer = ray.train.torch.TorchTrainer(
         _run_worker,
         train_loop_config={"job": job},

@@ -9,7 +9,6 @@ import torch
 
 from gist_ray.encoders.clip import Clip, load_clip, open_clip_name
 from gist_ray.finetune.checkpoint import export_model, load_state, save_state
-from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import HISTORY_FILE, MODEL_FOLDER, PAIRS_FILE, STATE_FILE, VAL_FILE, Job
 from gist_ray.finetune.loop import Training, start_training, total_steps, train_epoch
 from gist_ray.finetune.optimizer import interpolate
@@ -34,7 +33,9 @@ def train_worker(job: Job) -> None:
     load_state(training, f"{job.folder}/{STATE_FILE}")
     pairs = storage.read_parquet(f"{job.folder}/{PAIRS_FILE}")
     val = storage.read_parquet(f"{job.folder}/{VAL_FILE}")
-    dataset = PairDataset(pairs, clip.tokenizer, clip.preprocess, job.config, job.seed)
+    dataset = PairDataset(
+        pairs, clip.tokenizer, clip.preprocess, job.config, job.seed, limits=job.limits
+    )
     loader = PairLoader(dataset, job.config, seed=job.seed, rank=rank, world_size=world_size)
     num_steps = total_steps(job.config, len(dataset), world_size)
 
@@ -45,7 +46,7 @@ def train_worker(job: Job) -> None:
         due = training.step - validated >= job.config.validate_every_steps
         if due or training.step >= num_steps:
             if rank == 0:
-                _validate(training, clip, pairs, val, job.config, losses, num_steps)
+                _validate(training, clip, pairs, val, job, losses, num_steps)
                 save_state(training, f"{job.folder}/{STATE_FILE}")
                 storage.write_json(f"{job.folder}/{HISTORY_FILE}", training.history)
                 ray.train.report(training.history[-1])
@@ -63,16 +64,16 @@ def _validate(
     clip: Clip,
     pairs: pa.Table,
     val: pa.Table,
-    config: FinetuneConfig,
+    job: Job,
     losses: list[float],
     num_steps: int,
 ) -> None:
     training.model.eval()
     score: float | None
-    if config.select_by == "probe":
-        score = probe_score(clip, pairs, val)
-    elif config.select_by == "retrieval":
-        score = retrieval_score(clip, val)
+    if job.config.select_by == "probe":
+        score = probe_score(clip, pairs, val, limits=job.limits)
+    elif job.config.select_by == "retrieval":
+        score = retrieval_score(clip, val, limits=job.limits)
     else:
         score = None
     entry = {

@@ -15,14 +15,13 @@ import numpy as np
 from PIL import Image
 
 from gist_ray.encoders.clip import Clip, embed_images, to_pixels
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch, to_rgb
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
 from gist_ray.methods.heads import ClassTexts, Head, probabilities_of
 
 TOP = 5
-MAX_IMAGE_BYTES = 64 * 2**20
-MAX_IMAGE_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model with one head. class_texts: None explains nothing; about: where it comes from and
-    how it did on val."""
+    """A model with one head. class_texts: None explains nothing; limits: of the image files that
+    `predict` reads; about: where it comes from and how it did on val."""
 
     clip: Clip
     head: Head
@@ -55,6 +54,7 @@ class Classifier:
     class_texts: ClassTexts | None
     temperature: float
     threshold: float
+    limits: ImageLimits
     about: dict[str, Any]
 
     def predict(self, image: str | Path | Image.Image) -> Prediction:
@@ -65,7 +65,8 @@ class Classifier:
         if isinstance(image, Image.Image):
             picture = to_rgb(image)
         else:
-            picture = decode(fetch(str(image), MAX_IMAGE_BYTES), MAX_IMAGE_PIXELS)
+            limits = self.limits
+            picture = decode(fetch(str(image), limits.max_bytes), limits.max_image_pixels)
         pixels = np.array(to_pixels(self.clip.preprocess)(picture))
         return predict_features(self, embed_images(self.clip, pixels[None]))[0]
 

@@ -55,6 +55,7 @@ def export_classifier(config: ExportConfig) -> Classifier:
         features.class_texts,
         temperature,
         threshold,
+        run.embed.limits,
         about={
             "run": run.name,
             "training": training,

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from gist_ray.encoders.clip import load_clip
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.checkpoint import export_model
 from gist_ray.methods.heads import BestTexts, ClassTexts, Head
@@ -55,6 +55,9 @@ class Description:
 
     temperature: Annotated[float, Field(gt=0)]
     threshold: Annotated[float, Field(ge=0)]
+    limits: ImageLimits = Field(default_factory=ImageLimits)
+    """Of the run's `embed`."""
+
     about: dict[str, Any]
 
 
@@ -91,6 +94,7 @@ def _save_head(classifier: Classifier, folder: str) -> None:
         feature_scale=head.feature_scale if isinstance(head, Probe) else head.logit_scale,
         temperature=classifier.temperature,
         threshold=classifier.threshold,
+        limits=classifier.limits,
         about=classifier.about,
     )
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -121,6 +125,7 @@ def load_classifier(uri: str, *, device: str = "cpu", precision: str = "fp32") -
         texts,
         description.temperature,
         description.threshold,
+        description.limits,
         description.about,
     )
 

@@ -116,8 +116,7 @@ def _decides(config: PredictConfig, threshold: float) -> dict[str, Any]:
         "threshold": threshold,
         "images": storage.absolute(config.images),
         "precision": embed.precision,
-        "max_image_mib": embed.max_image_mib,
-        "max_image_pixels": embed.max_image_pixels,
+        **asdict(embed.limits),
     }
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 from gist_ray.demo.butterflies.attributes import Attributes
 from gist_ray.demo.butterflies.captions import attribute_answer, attribute_prompts
 from gist_ray.encoders.clip import Clip, embed_texts
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.finetune.selection import BATCH_SIZE, embed_uris
 
 
@@ -24,7 +25,7 @@ def retrieval(images: np.ndarray, texts: np.ndarray, own: np.ndarray) -> tuple[f
 def caption_quality(clip: Clip, test: pa.Table, groups: Sequence[str]) -> dict[str, float]:
     """R@1 and R@5 of each group of test pictures (a PAIRS table), every picture's first caption
     among all different ones of its group."""
-    images = embed_uris(clip, test.column("uri").to_pylist())
+    images = embed_uris(clip, test.column("uri").to_pylist(), ImageLimits())
     captions = [captions[0] for captions in test.column("captions").to_pylist()]
     quality: dict[str, float] = {}
     for group in dict.fromkeys(groups):
@@ -46,7 +47,7 @@ def butterfly_quality(clip: Clip, rows: pa.Table, uris: list[str]) -> dict[str, 
 
     rows: CORPUS_ROWS of the pictures; uris: where they lie, in the same order.
     """
-    images = embed_uris(clip, uris)
+    images = embed_uris(clip, uris, ImageLimits())
     descriptions = rows.column("description").to_pylist()
     number = {text: at for at, text in enumerate(dict.fromkeys(descriptions))}
     own = np.array([number[text] for text in descriptions])

@@ -13,7 +13,7 @@ from rich.table import Table
 from gist_ray.demo.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
 from gist_ray.demo.draw import draw_pictures
 from gist_ray.encoders.clip import Clip, load_clip
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
@@ -184,6 +184,7 @@ def _pretrain(
         config.seed,
         writer,
         progress,
+        limits=ImageLimits(),
         random_weights=True,
         half=True,
     )

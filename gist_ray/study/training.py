@@ -152,7 +152,16 @@ def finetune_stage(
             pairs = pairs_of_names(images, shots, prompts)
         val = sampled_images(images, shots, "val")
         val_pairs = table([{**row, "captions": []} for row in val.to_pylist()], PAIRS)
-        history = train_clip(pairs, val_pairs, config.clip, tune, sample.seed, writer, progress)
+        history = train_clip(
+            pairs,
+            val_pairs,
+            config.clip,
+            tune,
+            sample.seed,
+            writer,
+            progress,
+            limits=config.embed.limits,
+        )
         writer.extra["history"] = history
         writer.add_part(PAIRS_FILE, len(pairs))
 

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from gist_ray.encoders.clip import load_clip
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.finetune import checkpoint
 from gist_ray.finetune.checkpoint import export_model, load_state, save_state
 from gist_ray.finetune.loop import start_training, train_epoch
@@ -17,7 +18,9 @@ from gist_ray.store import storage
 def begin(clip_config, config, pairs):
     clip = load_clip(clip_config)
     training = start_training(clip.model, config, 1)
-    dataset = PairDataset(pairs, clip.tokenizer, clip.preprocess, config, seed=5)
+    dataset = PairDataset(
+        pairs, clip.tokenizer, clip.preprocess, config, seed=5, limits=ImageLimits()
+    )
     return training, PairLoader(dataset, config, seed=5)
 
 

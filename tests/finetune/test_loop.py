@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gist_ray.encoders.clip import load_clip
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.loop import start_training, total_steps, train_epoch, train_step
 from gist_ray.finetune.loss import make_loss
@@ -94,7 +95,9 @@ def test_frozen_towers_do_not_move(tiny_config, recipe, batch):
 def test_steps_and_epochs_are_counted(tiny, pairs, recipe):
     config = recipe(num_steps=3)
     training = start_training(tiny.model, config, 1)
-    dataset = PairDataset(pairs, tiny.tokenizer, tiny.preprocess, config, seed=0)
+    dataset = PairDataset(
+        pairs, tiny.tokenizer, tiny.preprocess, config, seed=0, limits=ImageLimits()
+    )
     loader = PairLoader(dataset, config, seed=0)
     assert len(train_epoch(training, loader, config, 3)) == 2
     assert (training.epoch, training.step) == (1, 2)
@@ -108,7 +111,9 @@ def test_steps_and_epochs_are_counted(tiny, pairs, recipe):
 def test_training_fits_the_pairs(tiny, pairs, recipe):
     config = recipe(num_steps=40, batch_size=16, learning_rate=3e-3)
     training = start_training(tiny.model, config, 1)
-    dataset = PairDataset(pairs, tiny.tokenizer, tiny.preprocess, config, seed=0)
+    dataset = PairDataset(
+        pairs, tiny.tokenizer, tiny.preprocess, config, seed=0, limits=ImageLimits()
+    )
     loader = PairLoader(dataset, config, seed=0)
     losses: list[float] = []
     while training.step < 40:

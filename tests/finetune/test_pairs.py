@@ -3,8 +3,11 @@ import pytest
 import torch
 from PIL import Image
 
+from gist_ray.encoders.config import EmbedConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.pairs import EpochBatches, PairDataset, PairLoader
+from gist_ray.finetune.selection import embed_uris
+from gist_ray.images.decode import ImageError
 
 FIRST_EPOCH, SECOND_EPOCH = 0, 1
 
@@ -47,7 +50,8 @@ def test_a_set_smaller_than_a_batch_is_one_batch_of_equal_shares():
 
 def test_a_visit_is_the_same_whoever_makes_it(tiny, pairs, recipe):
     first, second = (
-        PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3) for _ in range(2)
+        PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits())
+        for _ in range(2)
     )
     torch.manual_seed(0)
     for row in (5, 2):
@@ -63,12 +67,16 @@ def test_a_visit_is_the_same_whoever_makes_it(tiny, pairs, recipe):
         assert (image.shape, image.dtype) == ((3, 32, 32), torch.float32)
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(first[(0, 0)][0], first[(1, 0)][0])
-    other = PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=4)
+    other = PairDataset(
+        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=4, limits=ImageLimits()
+    )
     assert not torch.equal(first[(0, 0)][0], other[(0, 0)][0])
 
 
 def test_all_captions_of_an_image_are_drawn_over_the_epochs(tiny, pairs, recipe):
-    dataset = PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3)
+    dataset = PairDataset(
+        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
+    )
     wanted = {tuple(tiny.tokenizer([c])[0].tolist()) for c in dataset.captions[4]}
     drawn = [tuple(dataset[(epoch, 4)][1].tolist()) for epoch in range(20)]
     assert set(drawn) == wanted
@@ -79,7 +87,9 @@ def test_pixels_are_normalised_as_the_model_wants(tiny, pairs, recipe, tmp_path)
     white = tmp_path / "white.png"
     Image.new("RGB", (40, 40), "white").save(white)
     table = pairs.slice(0, 2).set_column(1, "uri", [[str(white), str(white)]])
-    dataset = PairDataset(table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3)
+    dataset = PairDataset(
+        table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
+    )
     pixels = dataset[(0, 0)][0].mean(dim=(1, 2))
     wanted = (1 - np.array(tiny.preprocess.mean)) / np.array(tiny.preprocess.std)
     assert np.allclose(pixels, wanted, atol=1e-5)
@@ -89,8 +99,12 @@ def test_pictures_are_read_once_as_far_as_the_cache_reaches(tiny, pairs, recipe,
     copy = tmp_path / "copy.png"
     Image.new("RGB", (40, 40), "red").save(copy)
     table = pairs.slice(0, 2).set_column(1, "uri", [[str(copy), str(copy)]])
-    cached = PairDataset(table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3)
-    uncached = PairDataset(table, tiny.tokenizer, tiny.preprocess, recipe(cache_mib=0), seed=3)
+    cached = PairDataset(
+        table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
+    )
+    uncached = PairDataset(
+        table, tiny.tokenizer, tiny.preprocess, recipe(cache_mib=0), seed=3, limits=ImageLimits()
+    )
     wanted = cached[(0, 0)][0]
     assert torch.equal(uncached[(0, 0)][0], wanted)
     copy.unlink()
@@ -102,7 +116,9 @@ def test_pictures_are_read_once_as_far_as_the_cache_reaches(tiny, pairs, recipe,
 @pytest.mark.slow
 def test_loader_processes_bring_the_same_batches(tiny, pairs, recipe):
     """Started once, they serve every epoch."""
-    dataset = PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3)
+    dataset = PairDataset(
+        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
+    )
     alone = PairLoader(dataset, recipe(), seed=3)
     with_processes = PairLoader(dataset, recipe(loader_processes=1), seed=3)
     for epoch in (0, 1):
@@ -112,3 +128,33 @@ def test_loader_processes_bring_the_same_batches(tiny, pairs, recipe):
         assert len(ours) == len(theirs) == 2
         for one, other in zip(ours, theirs, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_pictures_that_are_read_are_those_of_the_configured_limits(
+    tiny, pairs, recipe, tmp_path
+):
+    """Those that embedding reads: in training, in validation, and one pixel more in neither."""
+    large = tmp_path / "large.png"
+    Image.new("RGB", (40, 40), "white").save(large)
+    with large.open("r+b") as file:
+        file.truncate(65 * 2**20)
+    uris = [str(large)] * 2
+    table = pairs.slice(0, 2).set_column(1, "uri", [uris])
+
+    def trained(**limits):
+        return PairDataset(
+            table,
+            tiny.tokenizer,
+            tiny.preprocess,
+            recipe(cache_mib=0),
+            seed=3,
+            limits=EmbedConfig(**limits).limits,
+        )[(0, 0)]
+
+    assert trained(max_image_mib=65, max_image_pixels=1600)[0].shape == (3, 32, 32)
+    assert len(embed_uris(tiny, uris, EmbedConfig(max_image_mib=65).limits)) == 2
+    for limits in ({"max_image_mib": 64.9}, {"max_image_mib": 65, "max_image_pixels": 1599}):
+        with pytest.raises(UserError, match="too_large"):
+            trained(**limits)
+        with pytest.raises(ImageError, match="at most"):
+            embed_uris(tiny, uris, EmbedConfig(**limits).limits)

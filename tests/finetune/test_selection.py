@@ -1,9 +1,12 @@
 import pyarrow as pa
 import pytest
 
+from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import check_pairs
 from gist_ray.finetune.selection import probe_score, retrieval_score
+
+LIMITS = ImageLimits()
 
 
 def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
@@ -13,22 +16,22 @@ def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
 
 def test_the_probe_tells_good_from_bad_and_says_the_same_twice(tiny, pairs):
     train, val = pairs.slice(0, 12), pairs.slice(12)
-    score = probe_score(tiny, train, val)
+    score = probe_score(tiny, train, val, limits=LIMITS)
     assert score < 0
-    assert probe_score(tiny, train, val) == score
+    assert probe_score(tiny, train, val, limits=LIMITS) == score
     # val images that are in the training set are easier
-    assert probe_score(tiny, pairs, val) > score
+    assert probe_score(tiny, pairs, val, limits=LIMITS) > score
     # a class that was not trained does not count
     extra = with_column(pairs.slice(0, 1), "label", [99])
-    assert probe_score(tiny, train, pa.concat_tables([val, extra])) == pytest.approx(
+    assert probe_score(tiny, train, pa.concat_tables([val, extra]), limits=LIMITS) == pytest.approx(
         score, abs=1e-5
     )
 
 
 def test_retrieval_counts_the_pictures_whose_caption_is_nearest(tiny, pairs):
     same = with_column(pairs, "captions", [["one text for all"]] * 16)
-    assert retrieval_score(tiny, same) == 1.0
-    assert 0 <= retrieval_score(tiny, pairs) < 1
+    assert retrieval_score(tiny, same, limits=LIMITS) == 1.0
+    assert 0 <= retrieval_score(tiny, pairs, limits=LIMITS) < 1
 
 
 def test_what_cannot_be_trained_or_chosen_by_is_refused(pairs, recipe):

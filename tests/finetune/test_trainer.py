@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from gist_ray.encoders.clip import load_clip
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.optimizer import interpolate
@@ -43,7 +43,14 @@ class Trainings:
         writer = self.writer(name)
         train, val = self.pairs.slice(0, 12), self.pairs.slice(12)
         self.history = train_clip(
-            train, val, options.get("clip", self.clip), config, SEED, writer, Progress()
+            train,
+            val,
+            options.get("clip", self.clip),
+            config,
+            SEED,
+            writer,
+            Progress(),
+            limits=ImageLimits(),
         )
         return load_file(writer.file("model") + "/open_clip_model.safetensors")
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gist_ray.encoders.clip import Clip, embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError
 from gist_ray.methods.heads import BestTexts, ClassTexts
@@ -29,7 +29,7 @@ def clip() -> Clip:
 def by_texts(clip: Clip) -> Classifier:
     texts = ClassTexts(TEXTS, embed_texts(clip, TEXTS), LABELS)
     head = BestTexts(texts.features, LABELS, 3, 1, clip.logit_scale)
-    return Classifier(clip, head, NAMES, texts, 1.0, 0.0, {"run": "by hand"})
+    return Classifier(clip, head, NAMES, texts, 1.0, 0.0, ImageLimits(), {"run": "by hand"})
 
 
 def in_folder(classifier: Classifier, folder: Path) -> str:
@@ -88,6 +88,31 @@ def test_an_image_without_pixels_is_an_image_error(by_texts: Classifier, tmp_pat
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match="not an image"):
         by_texts.predict(tmp_path / "broken.png")
+
+
+def test_a_classifier_reads_the_pictures_that_its_run_read(
+    by_texts: Classifier, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.png"
+    picture("red").save(large)
+    with large.open("r+b") as file:
+        file.truncate(65 * 2**20)
+    with pytest.raises(ImageError, match="at most"):
+        by_texts.predict(large)
+    of_run = replace(by_texts, limits=ImageLimits(max_image_mib=65))
+    folder = in_folder(of_run, tmp_path / "classifier")
+    assert load_classifier(folder).predict(large) == by_texts.predict(picture("red"))
+
+
+def test_a_folder_from_before_limits_were_kept_has_the_usual_ones(
+    by_texts: Classifier, tmp_path: Path
+) -> None:
+    folder = in_folder(by_texts, tmp_path)
+    file = tmp_path / "classifier.json"
+    description = json.loads(file.read_text())
+    del description["limits"]
+    file.write_text(json.dumps(description))
+    assert load_classifier(folder).limits == ImageLimits()
 
 
 def test_folders_that_are_no_classifier_are_said(by_texts: Classifier, tmp_path: Path) -> None:
