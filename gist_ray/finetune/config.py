@@ -89,6 +89,11 @@ class FinetuneConfig:
     validate_every_steps: Annotated[int, Field(ge=1)] = 50
     """Steps between validations (at ends of epochs); a checkpoint is stored at each."""
 
+    num_validation_images: Annotated[int, Field(ge=1)] = 2000
+    """Most training images, and most val images, that a validation embeds, in one worker while the
+    others wait: a sample drawn once by the training's seed, even over the classes, with at least
+    one image of each class. Smaller sets are embedded whole."""
+
     num_workers: Annotated[int, Field(ge=1)] = 1
     """Ray Train workers; the batch is divided among them, and features are gathered."""
 

@@ -14,6 +14,25 @@ FEATURE_SCALE = 10.0
 BATCH_SIZE = 256
 
 
+def validation_sample(images: pa.Table, *, num_images: int, seed: int) -> pa.Table:
+    """At most `num_images` rows of `images` in their order, or one of each class if that is more.
+
+    images: a table with label, null where there is none, which counts as a class. Class counts
+    differ by at most one as far as the classes have images. A table that is not larger comes back
+    as it is. The same seed gives the same rows.
+    """
+    labels = images.column("label").fill_null(-1).to_numpy()
+    num_images = max(num_images, len(np.unique(labels)))
+    if len(labels) <= num_images:
+        return images
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    in_class = labels[by_class]
+    turn = np.arange(len(labels)) - np.searchsorted(in_class, in_class)
+    chosen = by_class[np.argsort(turn, kind="stable")[:num_images]]
+    return images.take(np.sort(chosen))
+
+
 def probe_score(clip: Clip, train: pa.Table, val: pa.Table, *, limits: ImageLimits) -> float:
     """Minus the log-loss on val of a logistic regression (C=1) fitted on the training images.
 

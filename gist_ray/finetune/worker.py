@@ -13,7 +13,7 @@ from gist_ray.finetune.job import HISTORY_FILE, MODEL_FOLDER, PAIRS_FILE, STATE_
 from gist_ray.finetune.loop import Training, start_training, total_steps, train_epoch
 from gist_ray.finetune.optimizer import interpolate
 from gist_ray.finetune.pairs import PairDataset, PairLoader
-from gist_ray.finetune.selection import probe_score, retrieval_score
+from gist_ray.finetune.selection import probe_score, retrieval_score, validation_sample
 from gist_ray.store import storage
 
 
@@ -39,6 +39,10 @@ def train_worker(job: Job) -> None:
     loader = PairLoader(dataset, job.config, seed=job.seed, rank=rank, world_size=world_size)
     num_steps = total_steps(job.config, len(dataset), world_size)
 
+    judged_by = [
+        validation_sample(images, num_images=job.config.num_validation_images, seed=job.seed)
+        for images in (pairs, val)
+    ]
     losses: list[float] = []
     validated = training.step  # a state is only stored where it was validated
     while training.step < num_steps:
@@ -46,7 +50,7 @@ def train_worker(job: Job) -> None:
         due = training.step - validated >= job.config.validate_every_steps
         if due or training.step >= num_steps:
             if rank == 0:
-                _validate(training, clip, pairs, val, job, losses, num_steps)
+                _validate(training, clip, *judged_by, job, losses, num_steps)
                 save_state(training, f"{job.folder}/{STATE_FILE}")
                 storage.write_json(f"{job.folder}/{HISTORY_FILE}", training.history)
                 ray.train.report(training.history[-1])
@@ -62,7 +66,7 @@ def train_worker(job: Job) -> None:
 def _validate(
     training: Training,
     clip: Clip,
-    pairs: pa.Table,
+    train: pa.Table,
     val: pa.Table,
     job: Job,
     losses: list[float],
@@ -71,7 +75,7 @@ def _validate(
     training.model.eval()
     score: float | None
     if job.config.select_by == "probe":
-        score = probe_score(clip, pairs, val, limits=job.limits)
+        score = probe_score(clip, train, val, limits=job.limits)
     elif job.config.select_by == "retrieval":
         score = retrieval_score(clip, val, limits=job.limits)
     else:

@@ -4,7 +4,7 @@ import pytest
 from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import check_pairs
-from gist_ray.finetune.selection import probe_score, retrieval_score
+from gist_ray.finetune.selection import probe_score, retrieval_score, validation_sample
 
 LIMITS = ImageLimits()
 
@@ -26,6 +26,35 @@ def test_the_probe_tells_good_from_bad_and_says_the_same_twice(tiny, pairs):
     assert probe_score(tiny, train, pa.concat_tables([val, extra]), limits=LIMITS) == pytest.approx(
         score, abs=1e-5
     )
+
+
+def labelled(labels: list[int | None]) -> pa.Table:
+    rows = {"uri": [str(row) for row in range(len(labels))], "label": pa.array(labels, pa.int32())}
+    return pa.table(rows)
+
+
+def test_a_validation_sample_is_bounded_even_over_classes_and_fixed():
+    images = labelled([row % 7 if row < 1000 else 7 for row in range(1003)])
+    sample = validation_sample(images, num_images=100, seed=3)
+    assert len(sample) == 100
+    counts = {row["values"]: row["counts"] for row in sample["label"].value_counts().to_pylist()}
+    assert counts.pop(7) == 3
+    assert set(counts.values()) <= {13, 14}
+    rows = [int(uri) for uri in sample["uri"].to_pylist()]
+    assert rows == sorted(set(rows))
+    assert validation_sample(images, num_images=100, seed=3) == sample
+    assert validation_sample(images, num_images=100, seed=4) != sample
+
+
+def test_a_validation_sample_has_every_class_and_may_have_no_labels():
+    many = validation_sample(labelled([*range(50), *range(50)]), num_images=10, seed=0)
+    assert sorted(many["label"].to_pylist()) == list(range(50))
+    assert len(validation_sample(labelled([None] * 30), num_images=10, seed=0)) == 10
+
+
+def test_a_set_within_the_bound_is_validated_whole():
+    images = labelled([2, 0, 1, 1, None])
+    assert validation_sample(images, num_images=5, seed=0) is images
 
 
 def test_retrieval_counts_the_pictures_whose_caption_is_nearest(tiny, pairs):
