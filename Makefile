@@ -19,7 +19,7 @@ tell-of-browser = $(if $(BROWSER),,@echo "The tests in a browser are left out: t
 .PHONY: run s3-demo test test-all fast-test lint install clean
 
 run: $(VENV)/.run-installed
-	$(BIN)/python jobs/pipeline.py $(ARGS)
+	$(BIN)/gist-ray run $(ARGS)
 
 # The whole method from s3:// to s3://, with an S3 server on this machine (docs/s3.md).
 s3-demo: $(VENV)/.test-installed
@@ -44,6 +44,7 @@ lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 install: $(VENV)/.run-installed
 

@@ -1,4 +1,4 @@
-"""jobs/pipeline.py with a clock around the steps of its start; serves `benchmarks.startup`.
+"""`gist-ray run` with a clock around the steps of its start; serves `benchmarks.startup`.
 
 Appends {"what", "start", "end"} lines (seconds since the epoch) to the file that the environment
 names in CLOCK_FILE. What it clocks are the functions that the pipeline calls anyway.
@@ -18,7 +18,7 @@ from pathlib import Path  # noqa: E402
 
 STEPS = {
     "gist_ray.settings.commandline.compose_values": "config: Hydra composes",
-    "gist_ray.settings.commandline.build": "config: checked",
+    "gist_ray.study.config.build": "config: checked",
     "gist_ray.study.pipeline.plan": "plan",
     "gist_ray.study.graph.read_data": "plan: manifest",
     "gist_ray.study.graph.clip_key": "plan: hash of the CLIP's weights",
@@ -63,7 +63,7 @@ def main() -> None:
         note(what, start, time.time())
     for name, what in STEPS.items():
         clocked(name, what)
-    pipeline = Path(__file__).parents[1] / "jobs" / "pipeline.py"
+    pipeline = Path(__file__).parents[1] / "jobs" / "run.py"
     sys.argv[0] = str(pipeline)
     runpy.run_path(str(pipeline), run_name="__main__")
 

@@ -25,7 +25,7 @@ QUIET = Progress(interval_s=1e9)
 
 
 def draw_pictures(rows: int, folder: Path) -> Work:
-    from gist_ray.demo.draw import draw_pictures
+    from gist_ray.demo.stage import draw_pictures
     from gist_ray.run.cluster import connect
 
     connect()
@@ -84,10 +84,11 @@ def match(rows: int, folder: Path) -> Work:
 
 def evaluate(rows: int, folder: Path) -> Work:
     """`rows` test images; the sample is always of the same size."""
-    from gist_ray.evaluation.config import EvaluationConfig
     from gist_ray.evaluation.evaluate import ClassTexts, Setting, evaluate
-    from gist_ray.matching.vectors import find_vectors, stored_vectors
     from gist_ray.study.evaluation import labelled, labelled_blocks
+
+    from gist_ray.evaluation.config import EvaluationConfig
+    from gist_ray.matching.vectors import find_vectors, stored_vectors
 
     manifest, texts = _manifest(rows + 200, "test"), _texts(TEXTS_EACH)
     sample, test = manifest.slice(0, 200), manifest.slice(200)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from gist_ray.methods.heads import ClassTexts
+from gist_ray.methods.probe import Probe
 
 from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig, EmbedConfig, ImageLimits
-from gist_ray.methods.heads import ClassTexts
-from gist_ray.methods.probe import Probe
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import save_classifier

@@ -1,7 +1,7 @@
 """The second run, all stored, of a large manifest: how long, and where the seconds go.
 
 `--folder` is filled first, where it is not yet: vectors and trainings by stand-ins (stand_ins.py),
-all the rest by the product's own stages. Then jobs/pipeline.py runs, as a process of its own.
+all the rest by the product's own stages. Then `gist-ray run` is started as a process of its own.
 """
 
 import argparse
@@ -48,6 +48,8 @@ def overrides(folder: Path) -> list[str]:
 
 def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, dim: int) -> None:
     """Fill `folder` with a data set and a store in which nothing is missing."""
+    from gist_ray.study.pipeline import plan
+
     from benchmarks.stand_ins import write_data, write_stand_ins
     from gist_ray.run.cluster import cpus_without_connecting
     from gist_ray.run.flow import run_flow
@@ -56,7 +58,6 @@ def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, 
     from gist_ray.store.artifacts import ArtifactStore
     from gist_ray.study.config import RunConfig, build
     from gist_ray.study.graph import in_order
-    from gist_ray.study.pipeline import plan
 
     write_data(folder, num_images, num_classes, texts_each)
     config = build(RunConfig, compose_values("config", overrides(folder)))
@@ -74,7 +75,7 @@ def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, 
 
 def second_run(folder: Path) -> tuple[float, float]:
     """Seconds of the command as its user sees them, and of the CPUs."""
-    command = [sys.executable, "jobs/pipeline.py", *overrides(folder)]
+    command = [sys.executable, "jobs/run.py", *overrides(folder)]
     start, cpu_start = time.perf_counter(), _cpu_seconds()
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     seconds = time.perf_counter() - start, _cpu_seconds() - cpu_start
@@ -99,8 +100,9 @@ def steps(folder: Path) -> dict[str, float]:
 def run_with_steps(folder: Path) -> dict[str, float]:
     """What `steps` has a process do."""
     start = time.perf_counter()
-    import gist_ray.study.data
     import gist_ray.study.pipeline
+
+    import gist_ray.study.data
     import gist_ray.study.results
     from benchmarks.memory import peak_bytes
     from gist_ray.settings.commandline import compose_values

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from gist_ray.study.embedding import NAME_PREFIX
 
 from gist_ray import schema
 from gist_ray.finetune.job import PAIRS_FILE
@@ -19,7 +20,6 @@ from gist_ray.matching.inputs import usable_texts
 from gist_ray.run.flow import Stage, writer_of
 from gist_ray.schema import PAIRS
 from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
-from gist_ray.study.embedding import NAME_PREFIX
 from gist_ray.study.graph import RunGraph
 from gist_ray.texts.prompt_set import PromptSet, zero_shot_prompts
 

@@ -1,4 +1,4 @@
-"""From the start of `jobs/pipeline.py` to the first stored row: where each second goes.
+"""From the start of `gist-ray run` to the first stored row: where each second goes.
 
 Two runs on data of a few hundred rows: images embedded, and texts generated. Of the driver the
 steps are clocked (`benchmarks.clocked_pipeline`), of Ray's processes it is watched when they start

@@ -1,7 +1,7 @@
 """A sweep of k, shots and seeds against as many separate runs: seconds, and their ratio.
 
 Every trial and every run trains once on the embedded set and is measured on test, with ready-made
-texts. The separate runs, `jobs/pipeline.py` one after the other with a store each, are timed a
+texts. The separate runs, `gist-ray run` one after the other with a store each, are timed a
 second time where --also-shared is given: with one store for all, where what an earlier run has made
 is found. --alone N times N of the separate runs, drawn at random; their mean stands for the rest.
 """
@@ -127,7 +127,7 @@ def _run(root: Path, words: list[str], point: tuple[int, int, int]) -> float:
     k, shots, seed = point
     axes = [f"matching.k={k}", f"study.shots=[{shots}]", f"study.seeds=[{seed}]"]
     name = f"name=k{k}-shots{shots}-seed{seed}"
-    return _seconds("pipeline.py", [name, f"root={root}", *words, *axes])
+    return _seconds("run.py", [name, f"root={root}", *words, *axes])
 
 
 def _seconds(job: str, words: list[str]) -> float:

@@ -93,7 +93,7 @@ def _how_to_use(state: Path, cluster: dict[str, Any]) -> str:
     return f"""{state.name}: a head and {num_workers} workers of {cpus} CPUs each, up.
 
   . {state}/env.sh       # RAY_ADDRESS={cluster["address"]}, and the token's file
-  cluster/submit -- python jobs/pipeline.py root=...     # or run a job directly: it joins
+  cluster/submit -- python jobs/run.py root=...     # or run a job directly: it joins
   cluster/local.sh down{"" if state.name == "default" else f" --name {state.name}"}
 
 Dashboard: {cluster["dashboard"]} (asks for the token in {cluster["token_file"]})"""

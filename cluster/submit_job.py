@@ -1,6 +1,6 @@
 """Runs a command on a Ray cluster with this project's code, and ends as the command ends.
 
-  cluster/submit -- python jobs/pipeline.py root=s3://bucket/prefix data=cub data.path=s3://...
+  cluster/submit -- python jobs/run.py root=s3://bucket/prefix data=cub data.path=s3://...
 
 The code is packed without data: what .gitignore and .rayignore name stays here, and so do tests
 and docs. The log is followed. Ctrl-C leaves the job running and says how to come back to it or to

@@ -26,6 +26,10 @@ class UserError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class LeaseLostError(UserError):
+    """Another process has taken over what this process was working on."""
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """`error` and all that lies behind it, in Ray's wrappings of what a worker raised too."""
     waiting: list[BaseException | None] = [error]

@@ -5,8 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 SPLITS = ("train", "val", "test", "unlabeled")
+"""The splits of a manifest. Further test sets are called test/NAME."""
+
+TEST_PREFIX = "test/"
 
 MANIFEST = pa.schema(
     [
@@ -15,7 +19,10 @@ MANIFEST = pa.schema(
         # null for an unlabeled image
         pa.field("label", pa.int32()),
         pa.field("class_name", pa.string()),
+        # one of SPLITS, or test/NAME
         pa.field("split", pa.string(), nullable=False),
+        # images of one group (a patient, a burst, a site) stay in one split; null for none
+        pa.field("group", pa.string()),
         # whatever else the data set knows of the image, as a JSON object
         pa.field("attributes", pa.string(), nullable=False),
     ]
@@ -24,8 +31,11 @@ MANIFEST = pa.schema(
 TEXTS = pa.schema(
     [
         pa.field("text_id", pa.string(), nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
-        pa.field("class_name", pa.string(), nullable=False),
+        # the named set it belongs to: "class" or "names"
+        pa.field("set", pa.string(), nullable=False),
+        # null for a text of no class
+        pa.field("label", pa.int32()),
+        pa.field("class_name", pa.string()),
         # the domain variant asked for, such as "male" or "male, on the face"; "" when there is none
         pa.field("axis", pa.string(), nullable=False),
         pa.field("prompt_id", pa.string(), nullable=False),
@@ -78,8 +88,8 @@ PREDICTIONS = pa.schema(
         pa.field("label", pa.int32()),
         pa.field("predicted", pa.int32(), nullable=False),
         pa.field("top5", pa.list_(pa.int32()), nullable=False),
-        # probability of the predicted class
-        pa.field("score", pa.float32(), nullable=False),
+        # of the predicted class
+        pa.field("probability", pa.float64(), nullable=False),
         # the text of the predicted class that fits the image best
         pa.field("explanation", pa.string()),
     ]
@@ -106,17 +116,25 @@ CLASSIFIED = pa.schema(
 
 METRICS = pa.schema(
     [
+        # the model that embedded: "frozen", or the training that tuned it
+        pa.field("features", pa.string(), nullable=False),
+        # a key of METHODS
         pa.field("method", pa.string(), nullable=False),
-        pa.field("backbone", pa.string(), nullable=False),
-        pa.field("k", pa.int32()),
+        pa.field("data", pa.string(), nullable=False),
+        # training images per class; null for all of them, or where none is seen
         pa.field("shots", pa.int32()),
+        # of the draw; null where nothing is drawn
         pa.field("seed", pa.int32()),
         pa.field("split", pa.string(), nullable=False),
+        # the images it is measured on: "" for all of the split
+        pa.field("slice", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
         pa.field("num_samples", pa.int32(), nullable=False),
+        # a JSON object: the backbone, and k where texts were matched
+        pa.field("params", pa.string(), nullable=False),
     ]
 )
 
@@ -131,6 +149,26 @@ ERRORS = pa.schema(
         pa.field("message", pa.string(), nullable=False),
     ]
 )
+
+CLASS_TEXTS = "class"
+"""The set of the texts of the classes."""
+
+
+def is_test(split: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns which rows of a manifest's split column belong to a test set."""
+    return pc.or_(pc.equal(split, "test"), pc.starts_with(split, TEST_PREFIX))
+
+
+def test_sets(manifest: pa.Table) -> list[str]:
+    """Returns the names of a manifest's test sets: "test" first, then test/NAME by name."""
+    splits = pc.unique(manifest.column("split"))
+    return sorted(splits.filter(is_test(splits)).to_pylist())
+
+
+def usable_texts(texts: pa.Table) -> pa.Table:
+    """Returns the TEXTS that no check rejected."""
+    return texts.filter(pc.is_null(texts.column("rejected")))
+
 
 TRANSIENT_KINDS = ("throttled", "network", "llm_error")
 """Kinds of errors that may be gone at the next attempt."""
@@ -166,3 +204,9 @@ def stable_ids(values: Iterable[str], *before: object) -> list[str]:
     """`stable_id(*before, value)` of each value."""
     prefix = "".join(f"{part}\x1f" for part in before)
     return [hashlib.sha256(f"{prefix}{value}".encode()).hexdigest()[:16] for value in values]
+
+
+def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
+    """A row of an ERRORS table; bytes of a file name that are not UTF-8 are escaped."""
+    row = {"id": row_id, "uri": uri, "stage": "ingest", "kind": kind, "message": message}
+    return {key: value.encode(errors="backslashreplace").decode() for key, value in row.items()}

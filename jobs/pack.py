@@ -1,16 +1,8 @@
-"""Packs a data set of many small image files into Parquet shards; a killed job goes on."""
+"""`gist-ray pack` as a script, for submission to a cluster."""
 
-import argparse
+import sys
 
-from gist_ray.datasets.packing.config import PackConfig
-from gist_ray.settings.commandline import main
-
-
-def run(config: PackConfig, arguments: argparse.Namespace) -> None:
-    from gist_ray.datasets.packing.stage import run_pack  # Ray only once the config is right
-
-    run_pack(config)
-
+from gist_ray.cli import main
 
 if __name__ == "__main__":
-    main(__doc__ or "", "pack", PackConfig, run)
+    main(["pack", *sys.argv[1:]])

@@ -11,9 +11,9 @@ import pydantic
 from rich.console import Console
 from rich.table import Table
 
+from gist_ray.commands.exits import exit_codes
 from gist_ray.demo.emoji.config import EmojiConfig
 from gist_ray.errors import UserError
-from gist_ray.settings.commandline import exit_codes
 
 
 def main() -> None:

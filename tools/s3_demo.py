@@ -63,8 +63,8 @@ def main() -> None:
             os.environ.pop(name, None)
         print(f"An S3 server listens at {endpoint}; it forgets everything when this ends.")
         upload()
-        job = [sys.executable, str(REPOSITORY / "jobs" / "pipeline.py"), *WORDS, *sys.argv[1:]]
-        print("jobs/pipeline.py", *job[2:], flush=True)
+        job = [sys.executable, str(REPOSITORY / "jobs" / "run.py"), *WORDS, *sys.argv[1:]]
+        print("gist-ray run", *job[2:], flush=True)
         if code := subprocess.run(job, check=False).returncode:
             sys.exit(code)
         show()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.settings.declare import settings
+from gist_ray.settings.declare import InputFile, InputPath, settings
 
 Layout = Literal[
     "image_folder",
@@ -27,11 +27,11 @@ class DataConfig:
 
     layout: Layout
     """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
-    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: what jobs/pack.py
+    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: what `gist-ray pack`
     wrote; webdataset: tar files of samples; parquet_images: Parquet files with the images' bytes
     in them."""
 
-    path: str
+    path: Annotated[str, InputPath]
     """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for
     coop_split and fitzpatrick the JSON or CSV file or its folder. For webdataset and
     parquet_images a folder, a file, or a pattern such as train-{000..012}.tar or *.parquet."""
@@ -40,7 +40,7 @@ class DataConfig:
     """coop_split, fitzpatrick: the folder with the pictures, relative to the folder of the JSON or
     CSV file (or absolute). Empty: as that file says."""
 
-    class_names: str = ""
+    class_names: Annotated[str, InputFile] = ""
     """A JSON file {class folder, name or id: display name} for the names that prompts and
     captions use. Empty: names come from the layout."""
 
@@ -77,7 +77,12 @@ class DataConfig:
     order of the ids, numeric where all are whole numbers."""
 
     split_column: str = "split"
-    """The same with train, val, test or unlabeled. Without it splits are drawn."""
+    """The same with train, val, test, test/NAME (a further test set, such as test/night) or
+    unlabeled. Without it splits are drawn."""
+
+    group_column: str = ""
+    """manifest, webdataset, parquet_images: the column that names what an image belongs to (a
+    patient, a burst, a site). Empty: images belong to nothing."""
 
     id_column: str = ""
     """The same whose value becomes image_id as it stands. Empty: image_id is a hash of the path,

@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray.schema import SHOTS, stable_id, table
 
@@ -51,6 +52,14 @@ def sample_full(manifest: pa.Table) -> pa.Table:
         for image_id in ids
     ]
     return table(rows, SHOTS)
+
+
+def sampled_images(manifest: pa.Table, shots: pa.Table, split: str) -> pa.Table:
+    """Returns the manifest's rows of the images that a SHOTS table has in a split, in the
+    manifest's order."""
+    chosen = pc.equal(shots.column("split"), split)
+    ids = shots.filter(chosen).column("image_id").combine_chunks()
+    return manifest.filter(pc.is_in(manifest.column("image_id"), value_set=ids))
 
 
 def _ids_by_label(manifest: pa.Table, split: str) -> dict[int, list[str]]:

@@ -17,13 +17,13 @@ from gist_ray.datasets.reading import (
     SPLIT_NAMES,
     ClassEntry,
     Reading,
-    error_row,
     is_unicode,
     listed,
 )
 from gist_ray.datasets.rows import mapped
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
+from gist_ray.schema import error_row
 from gist_ray.store import storage
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -169,6 +169,7 @@ def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
         "split": mapped(first, lambda name: SPLIT_NAMES[name.lower()])
         if meaning.has_splits
         else pa.repeat("train", len(kept)),
+        "group": pa.nulls(len(kept), pa.string()),
         "attributes": pa.repeat("{}", len(kept)),
         "where": nothing,
         "image_id": nothing,

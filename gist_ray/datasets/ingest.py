@@ -23,7 +23,7 @@ from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError
-from gist_ray.schema import ERRORS, MANIFEST, SPLITS, stable_ids, table
+from gist_ray.schema import ERRORS, MANIFEST, SPLITS, is_test, stable_ids, table
 from gist_ray.store import storage
 from gist_ray.store.s3 import CREDENTIALS
 
@@ -112,6 +112,7 @@ def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) ->
         "label": labels,
         "class_name": pa.array(names, pa.string()).take(labels),
         "split": images.column("split"),
+        "group": images.column("group"),
         "attributes": images.column("attributes"),
     }
     return pa.table(columns, schema=MANIFEST)
@@ -178,7 +179,7 @@ def _check(reading: Reading, ids: pa.Array) -> list[str]:
     problems = []
     images = reading.images
     fits = pc.and_(
-        pc.is_in(images.column("split"), pa.array(SPLITS)),
+        pc.or_(pc.is_in(images.column("split"), pa.array(SPLITS)), is_test(images.column("split"))),
         pc.or_(pc.is_valid(images.column("label")), pc.equal(images.column("split"), "unlabeled")),
     )
     for image in images.filter(pc.invert(fits)).to_pylist():

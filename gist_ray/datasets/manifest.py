@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gist_ray.schema import MANIFEST
 from gist_ray.store import storage
@@ -22,6 +23,18 @@ def movable(manifest: pa.Table, root: str) -> pa.Table:
 def read_manifest(artifact: Artifact) -> pa.Table:
     """Returns the MANIFEST that a stage stored, with absolute URIs."""
     return _read(_Key(artifact.uri, artifact.fingerprint, artifact))
+
+
+def num_classes_of(manifest: pa.Table) -> int:
+    """Returns how many labels a manifest has, 0..num_classes-1."""
+    return int(pc.max(manifest.column("label")).as_py()) + 1
+
+
+def classes_of(manifest: pa.Table) -> list[tuple[int, str]]:
+    """Returns (label, class name) of every class, by label."""
+    labelled = manifest.select(["label", "class_name"]).drop_null()
+    pairs = labelled.group_by(["label", "class_name"]).aggregate([]).to_pylist()
+    return sorted((row["label"], row["class_name"]) for row in pairs)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ def read_packed(config: DataConfig) -> Reading:
     uri = storage.join(root, "manifest.parquet")
     if not storage.exists(storage.join(root, "artifact.json")):
         raise UserError(
-            f"{root}: is not a packed set, or its packing has not ended. Run jobs/pack.py "
-            f"out={config.path} until it says that it is done."
+            f"{root}: is not a packed set, or its packing has not ended. Run `gist-ray pack "
+            f"out={config.path}` until it says that it is done."
         )
     try:
         rows = storage.read_parquet(uri, MANIFEST.names)
@@ -33,6 +33,7 @@ def read_packed(config: DataConfig) -> Reading:
             rows.column("uri"),
             rows.column("label"),
             rows.column("split"),
+            rows.column("group"),
             rows.column("attributes"),
             nothing,
             rows.column("image_id"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
+from gist_ray.schema import TEST_PREFIX
 from gist_ray.store import storage
 
 # What people call the splits, and what a manifest calls them.
@@ -23,6 +24,14 @@ SPLIT_NAMES = {
     "test": "test",
     "unlabeled": "unlabeled",
 }
+
+
+def split_of(name: str) -> str:
+    """Returns the split that a data set calls `name`: one of SPLITS, test/NAME as it stands, or ""
+    for neither."""
+    if name.startswith(TEST_PREFIX) and len(name) > len(TEST_PREFIX):
+        return name
+    return SPLIT_NAMES.get(name.lower(), "")
 
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -44,6 +53,7 @@ IMAGES = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("label", pa.int32()),
         pa.field("split", pa.string(), nullable=False),
+        pa.field("group", pa.string()),
         # a JSON object
         pa.field("attributes", pa.string(), nullable=False),
         # the line or row that names the image, for messages; "" for none
@@ -99,21 +109,16 @@ def images_table(images: Iterable[LabelledImage]) -> pa.Table:
         raise UserError(
             [f"{i.where}: {i.path!r} is not Unicode text. Rename the file." for i in odd[:20]]
         )
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         "path": [image.path for image in images],
         "label": [image.label for image in images],
         "split": [image.split for image in images],
+        "group": pa.nulls(len(images), pa.string()),
         "attributes": [json.dumps(image.attributes, default=str) for image in images],
         "where": [image.where for image in images],
         "image_id": [image.image_id for image in images],
     }
     return pa.table(columns, schema=IMAGES)
-
-
-def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
-    """A row of an ERRORS table; bytes of a file name that are not UTF-8 are escaped."""
-    row = {"id": row_id, "uri": uri, "stage": "ingest", "kind": kind, "message": message}
-    return {key: value.encode(errors="backslashreplace").decode() for key, value in row.items()}
 
 
 def is_unicode(text: str) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from gist_ray.datasets import lines
 from gist_ray.datasets.reading import is_unicode
 from gist_ray.errors import UserError
+from gist_ray.images.parquet_index import holds_bytes
 from gist_ray.store import storage
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
@@ -120,10 +121,3 @@ def _read_parquet(uri: str, problems: list[str]) -> pa.Table:
         if not lines.UNNAMED_COLUMN.fullmatch(field.name) and not holds_bytes(field.type)
     ]
     return table.select(kept)
-
-
-def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether cells are pictures themselves, as in Hugging Face's image columns."""
-    if pa.types.is_struct(kind):
-        return any(holds_bytes(field.type) for field in kind)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

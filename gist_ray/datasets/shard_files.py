@@ -16,14 +16,10 @@ from gist_ray.datasets.reading import SPLIT_NAMES
 from gist_ray.errors import UserError
 from gist_ray.schema import stable_id
 from gist_ray.store import storage
+from gist_ray.store.reachable import is_pattern
 
-PATTERN = re.compile(r"[*?]|\{[^{}]*(,|\.\.)[^{}]*\}")
 SPLIT_IN_NAME = re.compile(r"(?:^|/)(train|valid|validation|val|test)(?=[-_./0-9])", re.IGNORECASE)
 INDEXED_AT_ONCE = 8
-
-
-def is_pattern(path: str) -> bool:
-    return bool(PATTERN.search(path))
 
 
 def find_files(path: str, suffix: str) -> list[str]:

@@ -36,7 +36,11 @@ def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: in
             number = max(0, min(count(len(members)), len(left) - 1))
             splits[left[:number]] = split
             left = left[number:]
-    return images.set_column(2, images.schema.field("split"), pa.array(splits, pa.string()))
+    return images.set_column(
+        images.schema.get_field_index("split"),
+        images.schema.field("split"),
+        pa.array(splits, pa.string()),
+    )
 
 
 def complete_splits(
@@ -47,7 +51,8 @@ def complete_splits(
     if given is None:
         given = pc.unique(images.column("split")).to_pylist()
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
-    counts = {split: share(value) for split, value in fractions.items() if split not in given}
+    kinds = {split.split("/")[0] for split in given}  # test/night is a test set too
+    counts = {split: share(value) for split, value in fractions.items() if split not in kinds}
     return carve(images, counts, config.seed) if counts else images
 
 

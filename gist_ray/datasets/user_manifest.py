@@ -16,17 +16,17 @@ import pyarrow.compute as pc
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import (
     IMAGES,
-    SPLIT_NAMES,
     ClassEntry,
     Reading,
-    error_row,
     listed,
     parent,
     relative_paths,
+    split_of,
 )
 from gist_ray.datasets.rows import Rows, column_names, mapped, other_cells, read_rows, texts
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
+from gist_ray.schema import error_row
 from gist_ray.store import storage
 
 DEFAULT_COLUMNS = {
@@ -82,15 +82,16 @@ def rows_to_reading(
             "path": cells(config.image_column),
             "image_id": cells(config.id_column),
             "given_split": splits,
-            "split": mapped(splits, lambda text: SPLIT_NAMES.get(text.lower(), "")),
+            "split": mapped(splits, split_of),
             "key": mapped(cells(key_column), str.strip),
             "name": mapped(cells(class_column or key_column), str.strip),
+            "group": mapped(cells(config.group_column), lambda text: text.strip() or None),
         }
     )
     needed = {"path": config.image_column, "given_split": split_column}
     needed |= {"image_id": config.id_column, "key": key_column}
     is_bad, errors = _bad_rows(uri, found, needed)
-    others = other_cells(rows, {*needed.values(), class_column, label_column})
+    others = other_cells(rows, {*needed.values(), class_column, label_column, config.group_column})
     if errors:
         found = found.filter(pc.invert(is_bad))
         if others is not None:
@@ -102,6 +103,7 @@ def rows_to_reading(
             relative_paths(root, found.column("path")),
             mapped(found.column("key"), label_of.get, pa.int32()),
             found.column("split"),
+            found.column("group"),
             _attributes(found.column("key"), label_of, label_column, others),
             pc.binary_join_element_wise(uri, found.column("place"), ", "),
             found.column("image_id"),
@@ -165,7 +167,7 @@ def _bad_rows(
         else:
             message = (
                 f"{place}, column {needed['given_split']!r}: {row['split']!r} is no split. "
-                "Use train, val, test or unlabeled."
+                "Use train, val, test, test/NAME or unlabeled."
             )
             errors.append(error_row(place, uri, "bad_split", message))
     return is_bad, errors

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.reading import Reading, error_row
+from gist_ray.datasets.reading import Reading
 from gist_ray.datasets.rows import Rows
 from gist_ray.datasets.shard_files import common_folder, find_files, index_of, splits_of
 from gist_ray.datasets.user_manifest import rows_to_reading
 from gist_ray.images.tar_index import index_tar
-from gist_ray.schema import stable_ids
+from gist_ray.schema import error_row, stable_ids
 
 ID = "image_id of the sample"
 

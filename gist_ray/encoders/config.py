@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gist_ray.run.stage import Resources
 from gist_ray.settings.declare import Runtime, settings
 
 LOCAL_MODEL = "local-dir:"
@@ -82,3 +83,13 @@ class EmbedConfig:
     def limits(self) -> ImageLimits:
         """The two limits as one value."""
         return ImageLimits(max_image_mib=self.max_image_mib, max_image_pixels=self.max_image_pixels)
+
+
+def resources_of(embed: EmbedConfig) -> Resources:
+    """Returns what an embedding stage keeps busy."""
+    return Resources(
+        embed.cpus_per_worker,
+        embed.gpus_per_worker,
+        "embed.cpus_per_worker",
+        "embed.gpus_per_worker",
+    )

@@ -43,6 +43,7 @@ def embed_image_rows(
 ) -> None:
     """Embed every image of `rows` (image_id, uri). Images that give no pixels become error rows."""
     loaded = load_clip(clip)
+    writer.extra["logit_scale"] = loaded.logit_scale
     dim = embed_images(loaded, np.zeros((1, *_size(loaded.preprocess), 3), np.uint8)).shape[1]
     pool = actor_pool(config, {"clip": clip, "config": config})
 
@@ -68,9 +69,10 @@ def embed_text_rows(
     config: EmbedConfig,
     writer: ArtifactWriter,
     progress: Progress,
-) -> float:
-    """Embed every text of `rows` (text_id, text); returns the model's logit_scale."""
+) -> None:
+    """Embed every text of `rows` (text_id, text)."""
     loaded = load_clip(clip)
+    writer.extra["logit_scale"] = loaded.logit_scale
     dim = embed_texts(loaded, ["a"]).shape[1]
     pool = actor_pool(config, {"clip": clip, "config": config})
     are_few = len(rows) <= FEW_TEXTS and not config.gpus_per_worker and config.precision == "fp32"
@@ -85,7 +87,6 @@ def embed_text_rows(
         progress=progress,
         here=partial(_text_table, loaded, config.batch_size) if are_few else None,
     )
-    return loaded.logit_scale
 
 
 class ImageEncoder:

@@ -13,10 +13,10 @@ from gist_ray.schema import METRICS, table
 
 
 def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
-    """One METRICS row for the seeds of each method, backbone, k, shots, split and metric: seed is
+    """Returns one METRICS row for all seeds of rows that are alike in everything else: seed is
     null, value the mean, the interval Student's t over seeds (null for one seed). Rows without a
     seed are left out."""
-    keys = ["method", "backbone", "k", "shots", "split", "metric"]
+    keys = ["features", "method", "data", "shots", "split", "slice", "metric", "params"]
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for row in metrics.to_pylist():
         if row["seed"] is not None:

@@ -4,10 +4,11 @@ Each metric is a ratio of sums over images, so one pass with a weight per image 
 the value (weights of 1) and its bootstrap distribution (how often each image was drawn).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from scipy.sparse import csc_array
 
 from gist_ray.errors import UserError
@@ -50,13 +51,15 @@ def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
     return Outcomes(labels.astype(np.int64), ranked, confidence, probabilities.shape[1])
 
 
-def join_outcomes(parts: Sequence[Outcomes], order: np.ndarray) -> Outcomes:
-    """The images of `parts` one after another, then in `order` (num_images,)."""
+def outcomes_of(predictions: pa.Table, num_classes: int) -> Outcomes:
+    """Returns the outcomes of a PREDICTIONS table with one row or more, whose images are
+    labelled."""
+    ranked = predictions.column("top5").combine_chunks().flatten().to_numpy()
     return Outcomes(
-        np.concatenate([part.labels for part in parts])[order],
-        np.concatenate([part.ranked for part in parts])[order],
-        np.concatenate([part.confidence for part in parts])[order],
-        parts[0].num_classes,
+        predictions.column("label").to_numpy().astype(np.int64),
+        ranked.reshape(len(predictions), -1),
+        predictions.column("probability").to_numpy(),
+        num_classes,
     )
 
 

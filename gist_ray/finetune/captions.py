@@ -1,8 +1,8 @@
 """Training pairs: which captions an image may be trained with."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from gist_ray.datasets.fewshot import sampled_images
 from gist_ray.errors import UserError
 from gist_ray.schema import PAIRS, table
 from gist_ray.texts.prompt_set import PromptSet, caption, zero_shot_prompts
@@ -44,10 +44,3 @@ def pairs_of_names(manifest: pa.Table, shots: pa.Table, prompts: PromptSet) -> p
         for image in sampled_images(manifest, shots, "train").to_pylist()
     ]
     return table(rows, PAIRS)
-
-
-def sampled_images(manifest: pa.Table, shots: pa.Table, split: str) -> pa.Table:
-    """Manifest rows of the sample's images of a split, in the manifest's order."""
-    chosen = pc.equal(shots.column("split"), split)
-    ids = shots.filter(chosen).column("image_id").combine_chunks()
-    return manifest.filter(pc.is_in(manifest.column("image_id"), value_set=ids))

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gist_ray.run.stage import Resources
 from gist_ray.settings.declare import Runtime, settings
 
 
@@ -127,3 +128,13 @@ class FinetuneConfig:
                 "tower and train_towers=text none of it; set one of them to null or both"
             )
         return self
+
+
+def resources_of(config: FinetuneConfig) -> Resources:
+    """Returns what a training keeps busy."""
+    return Resources(
+        config.num_workers * config.cpus_per_worker,
+        config.num_workers * config.gpus_per_worker,
+        "finetune.num_workers x finetune.cpus_per_worker",
+        "finetune.num_workers x finetune.gpus_per_worker",
+    )

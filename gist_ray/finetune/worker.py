@@ -1,5 +1,6 @@
 """What each Ray Train worker runs: load, train, validate, store, export."""
 
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -39,10 +40,8 @@ def train_worker(job: Job) -> None:
     loader = PairLoader(dataset, job.config, seed=job.seed, rank=rank, world_size=world_size)
     num_steps = total_steps(job.config, len(dataset), world_size)
 
-    judged_by = [
-        validation_sample(images, num_images=job.config.num_validation_images, seed=job.seed)
-        for images in (pairs, val)
-    ]
+    sample = partial(validation_sample, num_images=job.config.num_validation_images, seed=job.seed)
+    judged_by = (sample(pairs), sample(val))
     losses: list[float] = []
     validated = training.step  # a state is only stored where it was validated
     while training.step < num_steps:

@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gist_ray.datasets.rows import holds_bytes
 from gist_ray.errors import UserError
 from gist_ray.images.members import row_reference
 from gist_ray.store import storage
@@ -76,3 +75,10 @@ def _class_labels(schema: pa.Schema) -> dict[str, list[str]]:
         }
     except (ValueError, AttributeError, KeyError):
         return {}
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether cells are pictures themselves, as in Hugging Face's image columns."""
+    if pa.types.is_struct(kind):
+        return any(holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from gist_ray.datasets.reading import error_row
 from gist_ray.images.members import range_reference
+from gist_ray.schema import error_row
 from gist_ray.store import storage
 
 IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")

@@ -7,8 +7,26 @@ from pydantic import Field, model_validator
 
 from gist_ray.errors import UserError
 from gist_ray.llm import smollm2
+from gist_ray.run.stage import Resources
 from gist_ray.settings.declare import Runtime, settings
 from gist_ray.store import storage
+
+
+@settings
+class Sampling:
+    """How answers are drawn from the model."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
+    """0 always takes the likeliest token; then more than one sample per prompt is no use."""
+
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Draw from the likeliest tokens that together have this probability."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = 96
+    """Longest answer, in the language model's tokens."""
+
+    stop: list[str] = Field(default_factory=list)
+    """An answer ends before the first of these strings."""
 
 
 @settings
@@ -67,6 +85,12 @@ def is_local_model(llm: LlmConfig) -> bool:
     return llm.model == smollm2.NAME or Path(llm.model).expanduser().is_dir()
 
 
+def local_folder(llm: LlmConfig) -> str:
+    """Returns the folder that the model is, "" where it is none."""
+    folder = Path(llm.model).expanduser()
+    return str(folder) if folder.is_dir() else ""
+
+
 def model_problems(llm: LlmConfig) -> list[str]:
     """What can be seen to be wrong with the model before any work."""
     looks_like_a_path = llm.model.startswith(("/", "./", "../", "~", "file://"))
@@ -101,3 +125,16 @@ def model_source(llm: LlmConfig) -> str:
     if is_local_model(llm):
         return storage.absolute(str(Path(llm.model).expanduser()))
     return llm.model
+
+
+def resources_of(llm: LlmConfig) -> Resources:
+    """Returns what a generating stage keeps busy; for "auto" one GPU each, which counts only where
+    there are GPUs."""
+    is_auto = llm.gpus_per_replica == "auto"
+    gpus = 1 if llm.gpus_per_replica == "auto" else llm.gpus_per_replica
+    return Resources(
+        llm.cpus_per_replica * llm.num_replicas,
+        llm.num_replicas * gpus,
+        "llm.num_replicas x llm.cpus_per_replica",
+        "" if is_auto else "llm.num_replicas x llm.gpus_per_replica",
+    )

@@ -12,14 +12,13 @@ import ray.data
 from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
 from gist_ray.llm import smollm2
-from gist_ray.llm.config import LlmConfig, is_local_model, model_source
+from gist_ray.llm.config import LlmConfig, Sampling, is_local_model, model_source
 from gist_ray.llm.tables import ANSWERS
 from gist_ray.run import cluster
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.schema import table
 from gist_ray.store.artifacts import ArtifactWriter
-from gist_ray.texts.prompt_set import Sampling
 
 # vLLM's ways to say that a prompt does not fit into the context.
 TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNORECASE)

@@ -15,7 +15,7 @@ from gist_ray.matching.vectors import (
     find_vectors,
     read_blocks,
 )
-from gist_ray.schema import ERRORS, table
+from gist_ray.schema import ERRORS, table, usable_texts
 
 NORM_TOLERANCE = 0.01
 """How far an embedding's length may be from 1: bf16 keeps it well within."""
@@ -45,11 +45,6 @@ class MatchingInputs:
 
 def training_images(manifest: pa.Table) -> pa.Table:
     return manifest.filter(pc.equal(manifest.column("split"), "train"))
-
-
-def usable_texts(texts: pa.Table) -> pa.Table:
-    """The texts that no check rejected."""
-    return texts.filter(pc.is_null(texts.column("rejected")))
 
 
 def without_embedding(

@@ -9,14 +9,19 @@ in CoOp, and ends at its optimum, so that its result does not depend on the C tr
 """
 
 import warnings
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.config import EvaluationConfig
-from gist_ray.methods.probe import Probe, predict_proba, scaled, widened
+from gist_ray.methods.linear_classifier import LinearClassifier, scaled, widened
+from gist_ray.methods.method import Method
+from gist_ray.methods.predictions import accuracy_and_loss
+from gist_ray.methods.problem import Problem
+from gist_ray.settings.declare import settings
 
 COARSE_GRID = (1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e6)
 
@@ -24,35 +29,47 @@ C_WITHOUT_VAL = 1.0
 """Used when there is no val image to choose by: scikit-learn's default. Our choice."""
 
 
-def fit_probe(
-    train_features: np.ndarray,
-    train_labels: np.ndarray,
-    val_features: np.ndarray,
-    val_labels: np.ndarray,
-    num_classes: int,
-    config: EvaluationConfig,
-) -> Probe:
-    """Fit on train, choose C on val.
+@settings
+class LinearProbeConfig:
+    feature_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """The probe sees L2-normalised features times this. With unit length the useful C leaves the
+    searched range; 10 is near the length of CLIP's raw features. Our choice."""
 
-    train_features: (num_train, dim), val_features: (num_val, dim); labels in 0..num_classes-1.
-    num_val may be 0: then C is 1. There is no chance in it. Raises UserError without training
-    images.
+    max_iter: Annotated[int, Field(ge=1)] = 1000
+    """L-BFGS iterations for each C, 1 or more. CoOp's value."""
+
+    tol: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-6
+    """A fit ends where no component of the gradient of C x summed log-loss + |weights|^2 / 2
+    exceeds this (this times C for C below 1); above 0. The weights are then about this close to
+    their optimum, for any number of images and any C."""
+
+    num_search_steps: Annotated[int, Field(ge=0)] = 8
+    """Halvings of the range of log C around the best of the coarse grid, 0 or more. CoOp's
+    value."""
+
+
+def fit(problem: Problem, config: LinearProbeConfig) -> LinearClassifier:
+    """Returns the probe fitted on train with the C that is best on val.
+
+    Without val images C is 1. There is no chance in it. Raises UserError without training images.
     """
-    if not len(train_labels):
+    train, val, num_classes = problem.train, problem.val, problem.num_classes
+    if not len(train.labels):
         raise UserError("the linear probe has no training image: check the split and the shots.")
-    seen, targets = np.unique(train_labels, return_inverse=True)
-    dim = train_features.shape[1]
+    seen, targets = np.unique(train.labels, return_inverse=True)
     if len(seen) == 1:
-        scale = config.feature_scale
-        return widened(np.zeros((1, dim)), np.zeros(1), seen, num_classes, scale, None)
+        zeros = np.zeros((1, train.features.shape[1])), np.zeros(1)
+        return LinearClassifier(
+            *widened(*zeros, seen, num_classes=num_classes), config.feature_scale
+        )
+    inputs = scaled(train.features, config.feature_scale)
 
-    inputs = scaled(train_features, config.feature_scale)
     # The intercept is not penalised, so features less their mean have the same optimum; L-BFGS
     # reaches it in a fifth of the steps, for CLIP's features share a large mean.
     mean = inputs.mean(axis=0)
     inputs -= mean
 
-    def fit(c: float) -> Probe:
+    def fit_with(c: float) -> LinearClassifier:
         with warnings.catch_warnings():
             # an unfinished fit is judged on val like any other
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -63,17 +80,19 @@ def fit_probe(
         if len(seen) == 2:
             # scikit-learn keeps one row for two classes: the log-odds of the second
             weight, bias = np.vstack([0 * weight, weight]), np.append(0.0, bias)
-        return widened(weight, bias, seen, num_classes, config.feature_scale, c)
+        return LinearClassifier(
+            *widened(weight, bias, seen, num_classes=num_classes), config.feature_scale, c
+        )
 
-    if not len(val_labels):
-        return fit(C_WITHOUT_VAL)
+    if not len(val.labels):
+        return fit_with(C_WITHOUT_VAL)
 
-    tried: dict[float, tuple[tuple[float, float, float], Probe]] = {}
+    tried: dict[float, tuple[tuple[float, float, float], LinearClassifier]] = {}
 
     def score(log_c: float) -> tuple[float, float, float]:
         if log_c not in tried:
-            probe = fit(10**log_c)
-            accuracy, log_loss = val_accuracy_and_loss(probe, val_features, val_labels)
+            probe = fit_with(10**log_c)
+            accuracy, log_loss = accuracy_and_loss(probe, val)
             tried[log_c] = ((accuracy, -log_loss, -log_c), probe)
         return tried[log_c][0]
 
@@ -86,7 +105,7 @@ def fit_probe(
 
 
 def _mean_tolerance(tol: float, num_rows: int, c: float) -> float:
-    """scikit-learn's `tol` for `EvaluationConfig.tol`.
+    """scikit-learn's `tol` for `LinearProbeConfig.tol`.
 
     Since version 1.4 (scikit-learn#26721, of 2023) scikit-learn bounds the gradient of
     mean loss + |weights|^2 / (2 C num_rows); before, that of num_rows times as much. It also ends a
@@ -95,11 +114,14 @@ def _mean_tolerance(tol: float, num_rows: int, c: float) -> float:
     return tol / (num_rows * max(1.0, c))
 
 
-def val_accuracy_and_loss(
-    probe: Probe, val_features: np.ndarray, val_labels: np.ndarray
-) -> tuple[float, float]:
-    """Accuracy and mean log-loss; a val class that training lacks costs -log of the least float."""
-    probabilities = predict_proba(probe, val_features)
-    of_label = probabilities[np.arange(len(val_labels)), val_labels]
-    log_loss = -np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean()
-    return float((probabilities.argmax(axis=1) == val_labels).mean()), float(log_loss)
+METHOD = Method(
+    name="linear_probe",
+    label="linear probe",
+    meaning="L2 logistic regression on the training images' features, C chosen on val",
+    source="CoOp lpclip/linear_probe.py; Radford et al. 2021, section 3.2",
+    config=LinearProbeConfig,
+    fit=fit,
+    classifier=LinearClassifier,
+    needs=frozenset({"labels", "val"}),
+    varies=frozenset({"shots", "seed"}),
+)

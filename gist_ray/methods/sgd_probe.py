@@ -5,51 +5,61 @@ epochs, weights of the last epoch that reached the best val accuracy. GIST feeds
 and has no seed; here they are normalised and scaled, and everything is seeded.
 """
 
+from typing import Annotated
+
 import numpy as np
 import torch
+from pydantic import Field
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.config import EvaluationConfig
-from gist_ray.methods.probe import Probe, scaled, widened
+from gist_ray.methods.linear_classifier import LinearClassifier, scaled, widened
+from gist_ray.methods.method import Method
+from gist_ray.methods.problem import Problem
+from gist_ray.settings.declare import settings
 
 
-def fit_sgd_probe(
-    train_features: np.ndarray,
-    train_labels: np.ndarray,
-    val_features: np.ndarray,
-    val_labels: np.ndarray,
-    num_classes: int,
-    config: EvaluationConfig,
-    seed: int,
-) -> Probe:
-    """Train on train, choose the epoch on val.
+@settings
+class SgdProbeConfig:
+    feature_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """The probe sees L2-normalised features times this. Our choice."""
 
-    train_features: (num_train, dim), val_features: (num_val, dim); labels in 0..num_classes-1.
-    num_val may be 0: then the last epoch counts. Raises UserError without training images.
-    """
-    if not len(train_labels):
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """Step size, above 0. GIST's value."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Images a step, 1 or more. GIST's value."""
+
+    num_epochs: Annotated[int, Field(ge=1)] = 1000
+    """Passes over the training images, 1 or more. GIST's value."""
+
+
+def fit(problem: Problem, config: SgdProbeConfig) -> LinearClassifier:
+    """Returns the probe trained on train, of the epoch that is best on val; of the last epoch
+    without val images. Raises UserError without training images."""
+    train, val = problem.train, problem.val
+    if not len(train.labels):
         raise UserError("the linear probe has no training image: check the split and the shots.")
-    seen, targets = np.unique(train_labels, return_inverse=True)
-    inputs = torch.from_numpy(scaled(train_features, config.feature_scale)).float()
+    seen, targets = np.unique(train.labels, return_inverse=True)
+    inputs = torch.from_numpy(scaled(train.features, config.feature_scale)).float()
     labels = torch.from_numpy(targets)
-    val_inputs = torch.from_numpy(scaled(val_features, config.feature_scale)).float()
+    val_inputs = torch.from_numpy(scaled(val.features, config.feature_scale)).float()
     # a val class that training lacks stands outside the layer and is never right
     place = {int(label): index for index, label in enumerate(seen)}
-    val_targets = torch.tensor([place.get(int(label), -1) for label in val_labels])
+    val_targets = torch.tensor([place.get(int(label), -1) for label in val.labels])
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(problem.seed)
     dim = inputs.shape[1]
     weight, bias = torch.empty(len(seen), dim), torch.empty(len(seen))
     # what torch.nn.Linear starts from, but with a generator of our own
     for parameter in (weight, bias):
         parameter.uniform_(-(dim**-0.5), dim**-0.5, generator=generator).requires_grad_()
-    optimizer = torch.optim.SGD([weight, bias], lr=config.sgd_learning_rate)
+    optimizer = torch.optim.SGD([weight, bias], lr=config.learning_rate)
 
     best_correct = -1
     best_weight, best_bias = weight, bias
-    for _ in range(config.sgd_num_epochs):
+    for _ in range(config.num_epochs):
         order = torch.randperm(len(labels), generator=generator)
-        for batch in order.split(config.sgd_batch_size):
+        for batch in order.split(config.batch_size):
             logits = torch.nn.functional.linear(inputs[batch], weight, bias)
             loss = torch.nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
@@ -61,11 +71,20 @@ def fit_sgd_probe(
         if correct >= best_correct:
             best_correct = correct
             best_weight, best_bias = weight.detach().clone(), bias.detach().clone()
-    return widened(
-        best_weight.detach().double().numpy(),
-        best_bias.detach().double().numpy(),
-        seen,
-        num_classes,
-        config.feature_scale,
-        None,
+    weights = best_weight.detach().double().numpy(), best_bias.detach().double().numpy()
+    return LinearClassifier(
+        *widened(*weights, seen, num_classes=problem.num_classes), config.feature_scale
     )
+
+
+METHOD = Method(
+    name="sgd_probe",
+    label="SGD probe",
+    meaning="a linear layer trained by plain SGD on the training images' features (GIST's probe)",
+    source="emu1729/GIST linear_probe.py",
+    config=SgdProbeConfig,
+    fit=fit,
+    classifier=LinearClassifier,
+    needs=frozenset({"labels", "val"}),
+    varies=frozenset({"shots", "seed"}),
+)

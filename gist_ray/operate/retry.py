@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
 from gist_ray.operate.inventory import Place, made_from
-from gist_ray.run.flow import Stage, writer_of
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.lease import is_dead, is_own, read_lease, who
 from gist_ray.run.progress import Progress
 from gist_ray.run.runs import LEASE_FILE, read_plan, run_folder, run_names
+from gist_ray.run.stage import Stage
 from gist_ray.store import folders, storage
 from gist_ray.store.artifacts import ARTIFACT_FILE, ERRORS_FILE, Artifact, ArtifactStore
 from gist_ray.store.stored_rows import FAILED, forget_failed
@@ -76,16 +76,21 @@ def retry(
     Raises UserError if another process that is alive works with what would have to be deleted.
     """
     stage, artifact = candidate.stage, candidate.artifact
-    writer = writer_of(stage, store)
+    writer = stage.writer(store)
     inputs = {
         name: store.find(source.kind, source.fingerprint) for name, source in stage.inputs.items()
     }
     if not all(inputs.values()):
-        progress.say(stage.key, "what it is made from is not stored; its rows are left as they are")
+        progress.say(
+            stage.name, "what it is made from is not stored; its rows are left as they are"
+        )
         return 0
     refuse_if_in_use(store.root, [(stage.kind, stage.fingerprint), *candidate.made_from_it])
-    progress.say(stage.key, f"tries {len(candidate.ids):,} failed rows again")
-    with heartbeat.hold(stage.key, writer.uri), progress.running(stage.key, stage.kind, writer.uri):
+    progress.say(stage.name, f"tries {len(candidate.ids):,} failed rows again")
+    with (
+        heartbeat.hold(stage.name, writer.uri),
+        progress.running(stage.name, stage.kind, writer.uri),
+    ):
         start = time.monotonic()
         forget_failed(writer, candidate.ids)
         stage.run({name: found for name, found in inputs.items() if found}, writer, progress)
@@ -99,7 +104,7 @@ def retry(
             storage.delete(writer.file(ERRORS_FILE))
             writer.publish(artifact.info["seconds"] + seconds)
     progress.say(
-        stage.key,
+        stage.name,
         f"{num_well:,} of {len(candidate.ids):,} rows came well"
         + (f"; {len(candidate.made_from_it)} artifacts are made anew" if num_well else ""),
     )

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gist_ray.run.flow import family
 from gist_ray.run.heartbeat import PROGRESS_FILE
 from gist_ray.run.lease import Lease, is_dead, read_lease, silent_for
 from gist_ray.run.metrics import THREADS, find_all
@@ -34,8 +33,9 @@ StageState = Literal[
 class StageStatus:
     """One stage of a run. Seconds throughout; None is what is not known."""
 
-    key: str
+    name: str
     kind: str
+    group: str
     state: StageState
     done: int = 0
     """Rows that are stored, well or failed; steps of a training that runs."""
@@ -65,7 +65,7 @@ class RunStatus:
     eta_s: float | None = None
     """Without what is unforeseen."""
     unforeseen: list[str] = field(default_factory=list)
-    """Families of stages of which none has run yet, so that nobody knows what they will take."""
+    """Groups of stages of which none has run yet, so that nobody knows what they will take."""
 
 
 def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus | None:
@@ -103,8 +103,9 @@ def _of_before_plans(root: str, name: str) -> RunStatus | None:
         return None
     stages = [
         StageStatus(
-            row["key"],
-            row["stage"],
+            row["name"],
+            row["kind"],
+            row["group"],
             "stored",
             done=row["rows_in"],
             total=row["rows_in"],
@@ -136,7 +137,7 @@ def _stages(
 
     with ThreadPoolExecutor(THREADS) as threads:
         leases = list(threads.map(lease_of, planned, artifacts))
-    ended = {row["key"]: row for row in metrics["stages"]} if metrics else {}
+    ended = {row["name"]: row for row in metrics["stages"]} if metrics else {}
     return [
         _stored(stage, artifact) if artifact else _unfinished(stage, lease, ended, run)
         for stage, artifact, lease in zip(planned, artifacts, leases, strict=True)
@@ -146,8 +147,9 @@ def _stages(
 def _stored(stage: PlannedStage, artifact: Artifact) -> StageStatus:
     counts = artifact.counts
     return StageStatus(
-        stage["key"],
+        stage["name"],
         stage["kind"],
+        stage["group"],
         "stored",
         done=counts["rows_in"],
         total=counts["rows_in"],
@@ -159,12 +161,13 @@ def _stored(stage: PlannedStage, artifact: Artifact) -> StageStatus:
 def _unfinished(
     stage: PlannedStage, lease: Lease | None, ended: Mapping[str, StageMetrics], run: RunState
 ) -> StageStatus:
-    key, kind = stage["key"], stage["kind"]
-    last = ended.get(key)
+    name, kind, group = stage["name"], stage["kind"], stage["group"]
+    last = ended.get(name)
     if last and last["state"] in ("failed", "stopped"):
         return StageStatus(
-            key,
+            name,
             kind,
+            group,
             "failed" if last["state"] == "failed" else "stopped",
             done=last.get("done", 0),
             total=last.get("total"),
@@ -176,14 +179,15 @@ def _unfinished(
         was_there = last is not None and last["state"] in ("stored", "made")
         state: StageState = "waiting" if stage["wanted"] else "not asked for"
         state = "deleted" if was_there else state
-        return StageStatus(key, kind, state, total=stage["num_rows"])
+        return StageStatus(name, kind, group, state, total=stage["num_rows"])
     is_alive = not is_dead(lease)
     done, total, rate = lease.get("done", 0), lease.get("total"), lease.get("rate")
     silent_s = silent_for(lease)
     left_s = (total - done) / rate if total and rate else None
     return StageStatus(
-        key,
+        name,
         kind,
+        group,
         "running" if is_alive else "dead" if run != "running" else "waiting",
         done=done,
         total=total if total is not None else stage["num_rows"],
@@ -199,22 +203,22 @@ def _unfinished(
 
 def _eta(stages: Sequence[StageStatus]) -> tuple[float | None, list[str]]:
     """Seconds until the run ends, if each stage that waits takes what its like took and as many
-    run side by side as now; and the families of which nothing is known, which come on top."""
+    run side by side as now; and the groups of which nothing is known, which come on top."""
     took: dict[str, list[float]] = {}
     for stage in stages:
         whole = stage.seconds
         if stage.state == "running" and whole is not None:
             whole = whole + stage.eta_s if stage.eta_s is not None else None
         if stage.state in ("stored", "running") and whole is not None:
-            took.setdefault(family(stage.key), []).append(whole)
+            took.setdefault(stage.group, []).append(whole)
     left, running, unforeseen = 0.0, [], []
     for stage in stages:
-        of_its_like = took.get(family(stage.key))
+        of_its_like = took.get(stage.group)
         if stage.state == "running" and stage.eta_s is not None:
             running.append(stage.eta_s)
         elif stage.state in ("running", "waiting", "dead"):
             if of_its_like is None:
-                unforeseen.append(family(stage.key))
+                unforeseen.append(stage.group)
             else:
                 left += sum(of_its_like) / len(of_its_like)
     side_by_side = max(1, sum(stage.state == "running" for stage in stages))

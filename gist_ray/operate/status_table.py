@@ -9,7 +9,6 @@ from rich.text import Text
 
 from gist_ray.errors import printable
 from gist_ray.operate.status import RunStatus, StageStatus
-from gist_ray.run.flow import family
 from gist_ray.run.lease import SILENT_S
 from gist_ray.run.progress import duration
 
@@ -25,18 +24,18 @@ COLOURS = {
 
 
 def run_table(run: RunStatus) -> RenderableType:
-    """One run: a line per family of stages, and one for each stage of it that is under way."""
+    """One run: a line per group of stages, and one for each stage of it that is under way."""
     table = Table()
     for column in ("stage", "state", "done", "failed", "a second", "left"):
         table.add_column(column, justify="left" if column in ("stage", "state") else "right")
-    for name, members in _families(run.stages).items():
+    for name, members in _groups(run.stages).items():
         if len(members) == 1:
-            _add(table, members[0].key, members[0])
+            _add(table, members[0].name, members[0])
             continue
         table.add_row(name, _states(members), _rows(members), _failed(members), "", "")
         for stage in members:
             if stage.state in ("running", "dead", "failed", "stopped"):
-                _add(table, f"  {stage.key.removeprefix(name).strip()}", stage)
+                _add(table, f"  {stage.name.removeprefix(name).strip()}", stage)
     return Group(Text(headline(run), style=COLOURS.get(run.state, "")), table)
 
 
@@ -127,11 +126,11 @@ def _failed(stages: Sequence[StageStatus]) -> Text:
     return Text(shown, style="red")
 
 
-def _families(stages: Sequence[StageStatus]) -> dict[str, list[StageStatus]]:
-    families: dict[str, list[StageStatus]] = {}
+def _groups(stages: Sequence[StageStatus]) -> dict[str, list[StageStatus]]:
+    groups: dict[str, list[StageStatus]] = {}
     for stage in stages:
-        families.setdefault(family(stage.key), []).append(stage)
-    return families
+        groups.setdefault(stage.group, []).append(stage)
+    return groups
 
 
 def _when(at: float) -> str:

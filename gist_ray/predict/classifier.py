@@ -19,7 +19,9 @@ from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch, to_rgb
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
-from gist_ray.methods.heads import ClassTexts, Head, probabilities_of
+from gist_ray.methods.predictions import probabilities_of
+from gist_ray.methods.problem import Classifier as FittedClassifier
+from gist_ray.methods.problem import TextSet
 
 TOP = 5
 
@@ -45,13 +47,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model with one head. class_texts: None explains nothing; limits: of the image files that
-    `predict` reads; about: where it comes from and how it did on val."""
+    """A model with the fitted classifier of one method. class_texts: None explains nothing; limits:
+    of the image files that `predict` reads; about: where it comes from and how it did on val."""
 
     clip: Clip
-    head: Head
+    fitted: FittedClassifier
+    method: str
     class_names: Sequence[str]
-    class_texts: ClassTexts | None
+    class_texts: TextSet | None
     temperature: float
     threshold: float
     limits: ImageLimits
@@ -75,7 +78,7 @@ def predict_features(classifier: Classifier, features: np.ndarray) -> list[Predi
     """One prediction per row of `features` (num_images, dim), L2-normalised, of the classifier's
     own image tower."""
     names = classifier.class_names
-    probabilities = probabilities_of(classifier.head, features, classifier.temperature)
+    probabilities = probabilities_of(classifier.fitted, features, classifier.temperature)
     ranked = top_k(probabilities, TOP)
     explanations = _explanations(classifier.class_texts, features, ranked[:, 0])
     return [
@@ -93,7 +96,7 @@ def predict_features(classifier: Classifier, features: np.ndarray) -> list[Predi
 
 
 def _explanations(
-    texts: ClassTexts | None, features: np.ndarray, predicted: np.ndarray
+    texts: TextSet | None, features: np.ndarray, predicted: np.ndarray
 ) -> list[tuple[str | None, float | None]]:
     """(text, similarity) of the text of each image's predicted class that fits it best; nothing
     where the class has no text."""

@@ -1,14 +1,12 @@
 """What of a run becomes a classifier, and what is predicted with it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from gist_ray.encoders.config import EmbedConfig
 from gist_ray.settings.declare import settings
 from gist_ray.study.config import Shots
-
-HeadName = Literal["linear_probe", "zero_shot_name", "zero_shot_texts", "zero_shot_best_texts"]
 
 
 @settings
@@ -21,9 +19,9 @@ class ExportConfig:
     out: Annotated[str, Field(min_length=1)]
     """Where the classifier is written: a new folder, local or s3://."""
 
-    training: str = ""
-    """Which of the run's trainings: gist, class_name, ..., or frozen for the model as it came.
-    Empty: the one that the run is about."""
+    features: str = ""
+    """Whose features: gist, class_name, ... for the model of that training, or frozen for the model
+    as it came. Empty: the ones that the run is about."""
 
     shots: Shots | None = None
     """Which number of shots of the run; null takes its last."""
@@ -31,9 +29,9 @@ class ExportConfig:
     seed: Annotated[int, Field(ge=0)] | None = None
     """Which seed of the run; null takes its first. Never chosen by test."""
 
-    head: HeadName | Literal["best"] = "best"
-    """Which head; best takes the one with the highest val accuracy, of equal ones the lower
-    log-loss."""
+    method: str = "best"
+    """Which of the run's methods; best takes the one with the highest val accuracy, of equal ones
+    the lower log-loss."""
 
     target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.95
     """A prediction is withheld below the probability above which this share of the val images is
@@ -45,7 +43,7 @@ class PredictConfig:
     """A classifier over many images."""
 
     classifier: Annotated[str, Field(min_length=1)]
-    """Folder of the classifier, as jobs/export.py wrote it; local or s3://."""
+    """Folder of the classifier, as `gist-ray export` wrote it; local or s3://."""
 
     images: Annotated[str, Field(min_length=1)]
     """What to classify: a folder or s3:// prefix (every picture below it), a packed set, or a table

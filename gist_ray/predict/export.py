@@ -1,67 +1,69 @@
-"""From a finished run to a classifier: its model, one head, calibrated on val."""
+"""From a finished run to a classifier: its model and one fitted method, calibrated on val."""
 
 import numpy as np
-import pyarrow as pa
 from scipy.special import softmax
 
+from gist_ray.datasets.manifest import classes_of
 from gist_ray.encoders.clip import load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.embedded import MODEL_FOLDER, Model
 from gist_ray.errors import UserError
 from gist_ray.evaluation.calibration import abstention_threshold, fit_temperature
-from gist_ray.evaluation.evaluate import LabelledImages, fit_linear_probe
 from gist_ray.evaluation.metrics import compute_metrics
-from gist_ray.finetune.job import MODEL_FOLDER as TUNED_MODEL
-from gist_ray.methods.heads import Head, build_heads, logits_of
-from gist_ray.operate.retry_run import read_config
+from gist_ray.methods import METHODS
+from gist_ray.methods.features import read_sample, read_text_set
+from gist_ray.methods.problem import Classifier as FittedClassifier
+from gist_ray.methods.problem import Split
+from gist_ray.methods.stage import CLASSIFIER_FILE
+from gist_ray.methods.stored import load_classifier
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import ExportConfig
 from gist_ray.predict.folder import save_classifier
-from gist_ray.run.flow import Stage
-from gist_ray.run.runs import RUNS
-from gist_ray.store import storage
-from gist_ray.store.artifacts import Artifact, ArtifactStore, package_versions
-from gist_ray.study.comparisons import shown_training
+from gist_ray.schema import CLASS_TEXTS
+from gist_ray.store.artifacts import ArtifactStore, package_versions
+from gist_ray.study.comparisons import num_shots
 from gist_ray.study.config import RunConfig
-from gist_ray.study.evaluation import read_features
-from gist_ray.study.graph import Draw, RunGraph, build_graph
+from gist_ray.study.graph import Result, StudyGraph, build_graph, shown_features
+from gist_ray.study.stored import read_run, root_and_name, stored
 
 
 def export_classifier(config: ExportConfig) -> Classifier:
-    """Write the classifier to `config.out` and return it. Raises UserError if the run has no such
-    draw, or is not finished."""
-    root, name_of_run = _root_and_name(config.run)
-    run, store = read_config(root, name_of_run), ArtifactStore(root)
+    """Writes the classifier to `config.out` and returns it: the one that was measured, from the
+    artifact of its fit.
+
+    Raises UserError if the run has no such draw or method, or is not finished.
+    """
+    root, name = root_and_name(config.run)
+    run, store = read_run(root, name), ArtifactStore(root)
     graph = build_graph(run, store)
-    training, num_shots, seed = draw = _draw(config, run, graph)
-    stage = next(s for s in graph.stages if s.key == graph.evaluations[draw])
-    inputs = {name: _stored(store, source) for name, source in stage.inputs.items()}
-    class_names = _class_names(graph.manifest)
-    features = read_features(graph.manifest, inputs, len(class_names))
-    heads = build_heads(
-        fit_linear_probe(features.train, features.val, len(class_names), seed, run.evaluation),
-        features.class_texts,
-        features.class_names,
-        features.logit_scale,
-        run.evaluation.best_texts_m,
+    results = _results(config, run, graph)
+    features = next(iter(results.values())).features
+    draw = next(iter(results.values())).draw
+    shots = stored(store, draw.stage).read()
+    _, val = read_sample(graph.manifest, shots, stored(store, features.images))
+    fitted = {name: _fitted(store, result) for name, result in results.items()}
+    method = config.method if config.method != "best" else _best(fitted, val)
+    texts = read_text_set(
+        stored(store, features.texts[CLASS_TEXTS]).read(),
+        stored(store, features.text_embeddings[CLASS_TEXTS]),
     )
-    name = config.head if config.head != "best" else _best(heads, features.val)
-    temperature, threshold, on_val = _calibrate(heads[name], features.val, config.target_accuracy)
-    model = _model(run, stage, store)
-    clip = load_clip(model)
+    temperature, threshold, on_val = _calibrate(fitted[method], val, config.target_accuracy)
+    model = _model(store, features.model)
     made = Classifier(
-        clip,
-        heads[name],
-        class_names,
-        features.class_texts,
+        load_clip(model),
+        fitted[method],
+        method,
+        [name for _, name in classes_of(graph.manifest)],
+        texts,
         temperature,
         threshold,
         run.embed.limits,
         about={
             "run": run.name,
-            "training": training,
-            "shots": num_shots,
-            "seed": seed,
-            "head": name,
+            "features": features.name,
+            "shots": draw.num_shots,
+            "seed": draw.seed,
+            "method": method,
             "val": on_val,
             "versions": package_versions(),
         },
@@ -70,64 +72,50 @@ def export_classifier(config: ExportConfig) -> Classifier:
     return made
 
 
-def _root_and_name(folder: str) -> tuple[str, str]:
-    root, runs, name = storage.absolute(folder).rsplit("/", 2)
-    if runs != RUNS:
-        raise UserError(f"run={folder}: is no folder of a run, <root>/{RUNS}/<name>.")
-    return root, name
-
-
-def _draw(config: ExportConfig, run: RunConfig, graph: RunGraph) -> Draw:
-    training = config.training or shown_training(run)
-    shots = run.study.shots[-1] if config.shots is None else config.shots
+def _results(config: ExportConfig, run: RunConfig, graph: StudyGraph) -> dict[str, Result]:
+    """{method: its result} on the features and draw that are asked for."""
+    features = config.features or shown_features(run)
+    shots = num_shots(run)[-1] if config.shots is None else config.shots
     seed = run.study.seeds[0] if config.seed is None else config.seed
-    draw = (training, None if shots == "full" else shots, seed)
-    if draw not in graph.evaluations:
-        trainings = sorted({name for name, _, _ in graph.evaluations})
+    known = sorted({key.features for key in graph.results})
+    asked = None if shots == "full" else shots
+    if features not in known or asked not in num_shots(run) or seed not in run.study.seeds:
         raise UserError(
-            f"run={config.run}: has no training={training} shots={shots} seed={seed}. It has the "
-            f"trainings {', '.join(trainings)}, shots {run.study.shots} and seeds "
-            f"{run.study.seeds}."
+            f"run={config.run}: has no features={features} shots={shots} seed={seed}. It has the "
+            f"features {', '.join(known)}, shots {run.study.shots} and seeds {run.study.seeds}."
         )
-    return draw
-
-
-def _stored(store: ArtifactStore, stage: Stage) -> Artifact:
-    found = store.find(stage.kind, stage.fingerprint)
-    if found is None:
+    if config.method not in ("best", *run.methods):
         raise UserError(
-            f"{stage.key}: is not stored in {store.root}. Run the pipeline to its end first; if it "
-            "ran, its data or its model has changed since."
+            f"method={config.method}: is none of the run's, which are {', '.join(run.methods)}."
         )
-    return found
+    return {name: graph.result(features, name, asked, seed) for name in run.methods}
 
 
-def _class_names(manifest: pa.Table) -> list[str]:
-    labelled = manifest.select(["label", "class_name"]).drop_null()
-    pairs = labelled.group_by(["label", "class_name"]).aggregate([]).to_pylist()
-    return [row["class_name"] for row in sorted(pairs, key=lambda row: row["label"])]
+def _fitted(store: ArtifactStore, result: Result) -> FittedClassifier:
+    uri = stored(store, result.fit).file(CLASSIFIER_FILE)
+    return load_classifier(uri, METHODS[result.key.method].classifier)
 
 
-def _best(heads: dict[str, Head], val: LabelledImages) -> str:
-    """The head with the highest val accuracy, of equal ones the lower log-loss."""
+def _best(fitted: dict[str, FittedClassifier], val: Split) -> str:
+    """The method with the highest val accuracy, of equal ones the lower log-loss."""
     if not len(val.labels):
-        raise UserError("head=best needs val images and the run has none. Name a head.")
+        raise UserError("method=best needs val images and the run has none. Name a method.")
 
     def goodness(name: str) -> tuple[float, float]:
-        logits = logits_of(heads[name], val.features)
+        logits = fitted[name].logits(val.features)
         is_right = logits.argmax(axis=1) == val.labels
         return float(is_right.mean()), -_log_loss(logits, val.labels, 1.0)
 
-    return max(heads, key=goodness)
+    return max(fitted, key=goodness)
 
 
 def _calibrate(
-    head: Head, val: LabelledImages, target_accuracy: float
+    fitted: FittedClassifier, val: Split, target_accuracy: float
 ) -> tuple[float, float, dict[str, object]]:
-    """Temperature, threshold, and how the head does on val with them."""
+    """Temperature, threshold, and how the classifier does on val with them."""
     if not len(val.labels):
         return 1.0, 0.0, {"num_images": 0}
-    logits = logits_of(head, val.features)
+    logits = fitted.logits(val.features)
     temperature = fit_temperature(logits, val.labels)
     probabilities = softmax(logits / temperature, axis=1)
     confidence = probabilities.max(axis=1)
@@ -155,9 +143,9 @@ def _log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> flo
     return float(-np.log(np.maximum(chances, np.finfo(np.float64).tiny)).mean())
 
 
-def _model(run: RunConfig, evaluation: Stage, store: ArtifactStore) -> ClipConfig:
-    """What embedded the images of the evaluation."""
-    tuned = evaluation.inputs["image_embeddings"].inputs.get("tuned")
-    if tuned is None:
-        return run.clip
-    return ClipConfig(model=f"local-dir:{_stored(store, tuned).file(TUNED_MODEL)}")
+def _model(store: ArtifactStore, model: Model) -> ClipConfig:
+    """The CLIP that embedded the images."""
+    if model.clip is not None:
+        return model.clip
+    assert model.tuned is not None
+    return ClipConfig(model=f"local-dir:{stored(store, model.tuned).file(MODEL_FOLDER)}")

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.datasets.image_folder import find_pictures, pictures_and_errors
-from gist_ray.datasets.reading import error_row, locations, parent, relative_paths
+from gist_ray.datasets.reading import locations, parent, relative_paths
 from gist_ray.datasets.rows import column_names, read_rows, texts
 from gist_ray.errors import UserError
-from gist_ray.schema import ERRORS, stable_ids, table
+from gist_ray.schema import ERRORS, error_row, stable_ids, table
 from gist_ray.store import storage
 from gist_ray.store.reachable import why_missing
 

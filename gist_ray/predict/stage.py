@@ -24,7 +24,7 @@ from gist_ray.predict.classifier import predict_features
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import (
     CLASSIFIER_FILE,
-    HEAD_FILE,
+    DESCRIPTION_FILE,
     load_classifier,
     model_of,
     read_description,
@@ -110,8 +110,8 @@ def _decides(config: PredictConfig, threshold: float) -> dict[str, Any]:
     embed = config.embed
     folder = config.classifier
     return {
+        "description": file_content(storage.join(folder, DESCRIPTION_FILE)),
         "classifier": file_content(storage.join(folder, CLASSIFIER_FILE)),
-        "head": file_content(storage.join(folder, HEAD_FILE)),
         "model": fingerprint_of_weights(model_of(folder)),
         "threshold": threshold,
         "images": storage.absolute(config.images),

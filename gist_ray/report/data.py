@@ -11,9 +11,12 @@ from gist_ray.schema import ERRORS, MATCHES, PREDICTIONS, TEXTS
 
 
 class SummaryRow(TypedDict):
-    """One method at one number of shots, over its seeds. Values are fractions from 0 to 1."""
+    """One method on the features of one model, at one number of shots, over its seeds. Values are
+    fractions from 0 to 1."""
 
+    features: str
     method: str
+    split: str
     # None: all training images, or a method that sees none, so that its value holds at all shots
     shots: int | None
     metric: str
@@ -23,11 +26,18 @@ class SummaryRow(TypedDict):
     num_seeds: int
 
 
-class DifferenceRow(TypedDict):
-    """method_a minus method_b on the same draws, as fractions."""
+Pair = tuple[str, str]
+"""(features, method): what is compared."""
 
+
+class DifferenceRow(TypedDict):
+    """A minus B on the same draws, as fractions."""
+
+    features_a: str
     method_a: str
+    features_b: str
     method_b: str
+    split: str
     shots: int | None
     metric: str
     mean: float
@@ -38,11 +48,14 @@ class DifferenceRow(TypedDict):
 
 
 class StageRow(TypedDict):
-    """One step of the pipeline; several steps may run the same stage."""
+    """One stage of the run."""
 
-    stage: str
-    # unique in the run, such as "finetune gist 5 shots seed 1"
-    key: str
+    # unique in the run, such as "finetune gist 5-shot seed 1"
+    name: str
+    # of the artifact
+    kind: str
+    # the row that alike stages share
+    group: str
     fingerprint: str
     rows_in: int
     rows_ok: int
@@ -51,8 +64,13 @@ class StageRow(TypedDict):
     seconds: float
     # True: found in the store, so the seconds are those of the run that made it
     cached: bool
-    # keys of the steps it reads; without it in every row the flow is drawn as one chain
+    # names of the stages it reads; without it in every row the flow is drawn as one chain
     inputs: NotRequired[list[str]]
+
+
+def sides(row: DifferenceRow) -> tuple[Pair, Pair]:
+    """Returns A and B of a difference."""
+    return (row["features_a"], row["method_a"]), (row["features_b"], row["method_b"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +99,8 @@ class ReportData:
     """Of all intervals."""
     differences_over_shots: list[DifferenceRow] = field(default_factory=list)
     """The same pairs over the draws of all numbers of shots together."""
-    headline: tuple[str, str] = ("gist/linear_probe", "frozen/linear_probe")
-    """The two methods that the first sentence compares."""
+    headline: tuple[Pair, Pair] = (("gist", "linear_probe"), ("frozen", "linear_probe"))
+    """The two that the first sentence compares."""
     headline_metric: str = "top1"
     """The metric of the first sentence, of the plot and of the table shown open."""
     texts: pa.Table = field(default_factory=TEXTS.empty_table)
@@ -101,6 +119,6 @@ class ReportData:
     predictions: pa.Table = field(default_factory=PREDICTIONS.empty_table)
     """PREDICTIONS of one method on the test images, for the confusions."""
     predictions_of: str = ""
-    """Which predictions these are, such as "gist/linear_probe, 5 shots, seed 1"."""
+    """Which predictions these are, such as "GIST + linear probe, 5-shot seed 1"."""
     errors: pa.Table = field(default_factory=ERRORS.empty_table)
     """ERRORS of all stages."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gist_ray.report.data import DifferenceRow
+from gist_ray.report.data import DifferenceRow, Pair, sides
 from gist_ray.report.headline import Verdict, verdict
 
 DRAWING_WIDTH = 200
@@ -26,20 +26,20 @@ class Difference:
 
 
 def difference_table(
-    rows: Sequence[DifferenceRow], metric: str, headline: tuple[str, str], limit: int
+    rows: Sequence[DifferenceRow], metric: str, headline: tuple[Pair, Pair], limit: int
 ) -> list[Difference]:
     """The rows of `metric`, pair by pair with shots rising, the headline's pair first."""
     chosen = [row for row in rows if row["metric"] == metric]
-    pairs = list(dict.fromkeys((row["method_a"], row["method_b"]) for row in chosen))
+    pairs = list(dict.fromkeys(sides(row) for row in chosen))
     pairs.sort(key=lambda pair: pair != headline)
     chosen.sort(
         key=lambda row: (
-            pairs.index((row["method_a"], row["method_b"])),
+            pairs.index(sides(row)),
             float("inf") if row["shots"] is None else row["shots"],
         )
     )
     chosen = chosen[:limit]
-    num_rows = Counter((row["method_a"], row["method_b"]) for row in chosen)
+    num_rows = Counter(sides(row) for row in chosen)
 
     values = [0.0]
     for row in chosen:
@@ -54,7 +54,7 @@ def difference_table(
     made = []
     for row in chosen:
         # popped: only the first row of a pair finds its number
-        span = num_rows.pop((row["method_a"], row["method_b"]), 0)
+        span = num_rows.pop(sides(row), 0)
         made.append(
             Difference(
                 row=row,

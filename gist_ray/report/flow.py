@@ -68,24 +68,24 @@ def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
     inputs: dict[str, list[str]] = {}
     if any(step.get("inputs") for step in stages):
         for step in stages:
-            inputs[step["key"]] = [name for name in step.get("inputs", []) if name in inputs]
+            inputs[step["name"]] = [name for name in step.get("inputs", []) if name in inputs]
         return inputs
     before: list[str] = []
     for last, step in zip([None, *stages], stages, strict=False):
-        if last is not None and last["stage"] != step["stage"]:
-            before = [last["key"]]
-        inputs[step["key"]] = before
+        if last is not None and last["kind"] != step["kind"]:
+            before = [last["name"]]
+        inputs[step["name"]] = before
     return inputs
 
 
 def _grouped(
     stages: Sequence[StageRow], inputs_of: dict[str, list[str]]
 ) -> dict[Key, list[StageRow]]:
-    stage_of = {step["key"]: step["stage"] for step in stages}
+    stage_of = {step["name"]: step["kind"] for step in stages}
     groups: dict[Key, list[StageRow]] = {}
     for step in stages:
-        read = frozenset(stage_of[name] for name in inputs_of[step["key"]])
-        groups.setdefault((step["stage"], read), []).append(step)
+        read = frozenset(stage_of[name] for name in inputs_of[step["name"]])
+        groups.setdefault((step["kind"], read), []).append(step)
     for first, second in combinations(list(groups), 2):
         if first[0] == second[0] and first in groups and second in groups:
             above = _above(_inputs_of_groups(groups, inputs_of))
@@ -102,11 +102,11 @@ def _inputs_of_groups(
     Only what comes before in this order counts, so that there is no circle.
     """
     position = {key: place for place, key in enumerate(inputs_of)}
-    order = sorted(groups, key=lambda key: max(position[step["key"]] for step in groups[key]))
-    group_of = {step["key"]: key for key, steps in groups.items() for step in steps}
+    order = sorted(groups, key=lambda key: max(position[step["name"]] for step in groups[key]))
+    group_of = {step["name"]: key for key, steps in groups.items() for step in steps}
     inputs: dict[Key, list[Key]] = {}
     for key in order:
-        read = (group_of[name] for step in groups[key] for name in inputs_of[step["key"]])
+        read = (group_of[name] for step in groups[key] for name in inputs_of[step["name"]])
         inputs[key] = [source for source in dict.fromkeys(read) if source in inputs]
     return inputs
 
@@ -160,7 +160,7 @@ def _lane_above(sources: list[Key], places: dict[Key, tuple[int, int]]) -> int:
 
 def _box(steps: list[StageRow], row: int, lane: int) -> Box:
     return Box(
-        name=_common_words([step["key"] for step in steps]) or steps[0]["stage"],
+        name=_common_words([step["name"] for step in steps]) or steps[0]["kind"],
         rows_in=sum(step["rows_in"] for step in steps),
         rows_ok=sum(step["rows_ok"] for step in steps),
         num_failed=sum(sum(step["failed"].values()) for step in steps),

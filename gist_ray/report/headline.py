@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gist_ray.report.data import DifferenceRow, ReportData
+from gist_ray.report.data import DifferenceRow, Pair, ReportData, sides
 from gist_ray.report.page.wording import confidence_level, interval, percent, points
 from gist_ray.report.wording import (
     LOWER_IS_BETTER,
     at_shots,
     head_label,
-    method_label,
     metric_label,
-    split_method,
+    pair_label,
     training_label,
 )
 
@@ -26,7 +25,7 @@ class Headline:
 
 
 def verdict(row: DifferenceRow) -> Verdict:
-    """Whether the interval of method_a minus method_b lies on one side of zero."""
+    """Whether the interval of A minus B lies on one side of zero."""
     low, high = row["ci_low"], row["ci_high"]
     if low is None or high is None:
         return "no interval"
@@ -38,12 +37,10 @@ def verdict(row: DifferenceRow) -> Verdict:
 
 def headline(data: ReportData) -> Headline | None:
     """The headline pair at its largest number of shots; None if it was not compared."""
-    method_a, method_b = data.headline
     rows = [
         row
         for row in data.differences
-        if (row["method_a"], row["method_b"], row["metric"])
-        == (method_a, method_b, data.headline_metric)
+        if sides(row) == data.headline and row["metric"] == data.headline_metric
     ]
     if not rows:
         return None
@@ -52,24 +49,23 @@ def headline(data: ReportData) -> Headline | None:
 
 
 def _sentence(data: ReportData, row: DifferenceRow) -> str:
-    (training_a, head_a), (training_b, head_b) = map(
-        split_method, (row["method_a"], row["method_b"])
-    )
-    name_b = training_label(training_b) if head_a == head_b else method_label(row["method_b"])
+    pair_a, pair_b = sides(row)
+    (training_a, head_a), (training_b, head_b) = pair_a, pair_b
+    name_b = training_label(training_b) if head_a == head_b else pair_label(pair_b)
     name_a = f"{training_label(training_a)} + {head_label(head_a)}"
-    compared = f"{name_a} {_mean(data, row, row['method_a'])} against "
-    compared += f"{_mean(data, row, row['method_b'])} {name_b}"
+    compared = f"{name_a} {_mean(data, row, pair_a)} against "
+    compared += f"{_mean(data, row, pair_b)} {name_b}"
     difference = f"{points(row['mean'])} points {interval(row['ci_low'], row['ci_high'])}".rstrip()
     sentence = f"{compared} {at_shots(row['shots'])}: {difference}"
     # a line must not break inside an interval or before a unit
     return sentence.replace(", ", ",\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _mean(data: ReportData, difference: DifferenceRow, method: str) -> str:
+def _mean(data: ReportData, difference: DifferenceRow, pair: Pair) -> str:
     means = {
         row["shots"]: row["mean"]
         for row in data.summary
-        if row["method"] == method and row["metric"] == difference["metric"]
+        if (row["features"], row["method"]) == pair and row["metric"] == difference["metric"]
     }
     mean = means.get(difference["shots"], means.get(None))
     return f"{percent(mean)} %"
@@ -79,9 +75,10 @@ def _explanation(data: ReportData, row: DifferenceRow) -> str:
     num_seeds = len(row["per_seed"])
     over = f"{num_seeds} paired seed{'' if num_seeds == 1 else 's'}"
     what = f"{metric_label(row['metric'])}, mean over {over}"
-    name_a, name_b = (training_label(split_method(row[key])[0]) for key in ("method_a", "method_b"))
+    pair_a, pair_b = sides(row)
+    name_a, name_b = training_label(pair_a[0]), training_label(pair_b[0])
     if name_a == name_b:
-        name_a, name_b = method_label(row["method_a"]), method_label(row["method_b"])
+        name_a, name_b = pair_label(pair_a), pair_label(pair_b)
     the_interval = f"The {confidence_level(data.confidence)} interval"
     said = {
         "better": f"{the_interval} lies on {name_a}'s side of zero.",

@@ -2,6 +2,7 @@
 trusted."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gist_ray.report.data import ReportData
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
 from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
 from gist_ray.report.headline import headline
-from gist_ray.report.page.document import document
+from gist_ray.report.page.document import Section, document
 from gist_ray.report.page.wording import count, duration
 from gist_ray.report.plots import results_plot
 from gist_ray.report.results import ResultGrid, chance_level, result_grid
@@ -43,7 +44,7 @@ MAX_TABLE_COLUMNS = 6
 # of `wording`, as filters of the templates
 NAMES = (
     "head_label",
-    "method_label",
+    "pair_label",
     "metric_label",
     "shots_label",
     "similarity",
@@ -51,11 +52,21 @@ NAMES = (
 )
 
 
-def render(data: ReportData) -> str:
-    """The report as an HTML document.
+SECTIONS: Sequence[Callable[[ReportData], Section]] = (
+    lambda data: Section("results", "Results", "section_results.html", _results(data)),
+    lambda data: Section("flow", "Flow", "section_flow.html", _flow(data)),
+    lambda data: Section("cards", "Images and their texts", "section_cards.html", _cards(data)),
+    lambda data: Section("confusions", "Confusions", "section_confusions.html", _confusions(data)),
+    lambda data: Section("texts", "Texts", "section_texts.html", _texts(data)),
+    lambda data: Section("errors", "Errors", "section_errors.html", _errors(data)),
+    lambda data: Section("configuration", "Configuration", "section_configuration.html", {}),
+)
+"""The sections of the page, in their order."""
 
-    All strings of `data` are escaped by the templates.
-    """
+
+def render(data: ReportData) -> str:
+    """Returns the report as an HTML document. All strings of `data` are escaped by the
+    templates."""
     values = {
         "data": data,
         "limits": LIMITS,
@@ -63,18 +74,27 @@ def render(data: ReportData) -> str:
         "thumbnail": cache(thumbnail),
         "headline": headline(data),
         "facts": _facts(data),
-        **_results(data),
-        "flow": flow(data.stages),
-        "flow_sizes": {"width": WIDTH, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT},
-        **_cards(data),
-        "confusions": most_confused(data.predictions, data.manifest),
-        **_texts(data),
-        "error_kinds": Counter(
-            zip(*data.errors.select(["stage", "kind"]).to_pydict().values(), strict=True)
-        ).most_common(),
+    }
+    filters = {name: getattr(wording, name) for name in NAMES}
+    sections = [section(data) for section in SECTIONS]
+    return document(FOLDER, "report.html", values, filters, sections)
+
+
+def _flow(data: ReportData) -> dict[str, Any]:
+    sizes = {"width": WIDTH, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT}
+    return {"flow": flow(data.stages), "flow_sizes": sizes}
+
+
+def _confusions(data: ReportData) -> dict[str, Any]:
+    return {"confusions": most_confused(data.predictions, data.manifest)}
+
+
+def _errors(data: ReportData) -> dict[str, Any]:
+    kinds = data.errors.select(["stage", "kind"]).to_pydict().values()
+    return {
+        "error_kinds": Counter(zip(*kinds, strict=True)).most_common(),
         "errors": data.errors.slice(0, LIMITS["errors"]).to_pylist(),
     }
-    return document(FOLDER, "report.html", values, {name: getattr(wording, name) for name in NAMES})
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
@@ -107,7 +127,7 @@ def _results(data: ReportData) -> dict[str, Any]:
     chances = {metric: chance_level(metric, _num_classes(data)) for metric in metrics}
     plot = None
     if grids:
-        (focus, _), (reference, _) = map(wording.split_method, data.headline)
+        (focus, _), (reference, _) = data.headline
         chance = chances[metrics[0]]
         plot = results_plot(grids[0], _seeds(data, metrics[0]), focus, reference, chance)
     difference_metrics = dict.fromkeys(row["metric"] for row in data.differences)
@@ -134,9 +154,9 @@ def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], l
             pc.equal(data.metrics.column("metric"), metric),
         )
     )
-    for row in test.select(["method", "shots", "seed", "value"]).to_pylist():
+    for row in test.select(["features", "method", "shots", "seed", "value"]).to_pylist():
         if row["seed"] is not None:
-            values[(*wording.split_method(row["method"]), row["shots"])].append(row["value"])
+            values[row["features"], row["method"], row["shots"]].append(row["value"])
     return dict(values)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gist_ray.methods import METHODS
 from gist_ray.report.data import SummaryRow
-from gist_ray.report.wording import HEADS, LOWER_IS_BETTER, TRAININGS, split_method
+from gist_ray.report.wording import LOWER_IS_BETTER, TRAININGS
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ def result_grid(summary: Sequence[SummaryRow], metric: str) -> ResultGrid:
     """Arrange the rows of `metric`. Known names come in their usual order, others after them."""
     given = {}
     for row in summary:
-        if row["metric"] == metric:
-            given[(*split_method(row["method"]), row["shots"])] = row
+        if row["metric"] == metric and row["split"] == "test":
+            given[row["features"], row["method"], row["shots"]] = row
 
     trainings = _in_order([training for training, _, _ in given], list(TRAININGS))
     columns: dict[str, list[int | None]] = {}
-    for head in _in_order([head for _, head, _ in given], list(HEADS)):
+    for head in _in_order([head for _, head, _ in given], list(METHODS)):
         columns[head] = _columns({(t, s) for t, h, s in given if h == head})
 
     cells = {}

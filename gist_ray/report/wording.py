@@ -1,5 +1,8 @@
 """What methods and metrics are called, in the page and in the terminal."""
 
+from gist_ray.methods import METHODS
+from gist_ray.report.data import Pair
+
 TRAININGS = {
     "frozen": "frozen",
     "class_name": "class name",
@@ -17,12 +20,6 @@ TRAINING_MEANINGS = {
     "gist": "fine-tuned on the texts of the image's class that match the image best",
 }
 IMPORTED_PAIRS = "fine-tuned on the captions that were imported with the image"
-HEADS = {
-    "linear_probe": "linear probe",
-    "zero_shot_name": "zero-shot by name",
-    "zero_shot_texts": "zero-shot by texts",
-    "zero_shot_best_texts": "zero-shot by best texts",
-}
 METRIC_NAMES = {
     "top1": "top-1 accuracy",
     "top3": "top-3 accuracy",
@@ -34,12 +31,6 @@ METRIC_NAMES = {
 LOWER_IS_BETTER = {"ece"}
 
 
-def split_method(method: str) -> tuple[str, str]:
-    """ "gist/linear_probe" -> ("gist", "linear_probe")."""
-    training, _, head = method.partition("/")
-    return training, head
-
-
 def training_label(training: str) -> str:
     return TRAININGS.get(training, training)
 
@@ -49,13 +40,14 @@ def training_meanings(*, pairs_imported: bool) -> dict[str, str]:
     return {**TRAINING_MEANINGS, **({"gist": IMPORTED_PAIRS} if pairs_imported else {})}
 
 
-def head_label(head: str) -> str:
-    return HEADS.get(head, head)
+def head_label(method: str) -> str:
+    return METHODS[method].label if method in METHODS else method
 
 
-def method_label(method: str) -> str:
-    training, head = split_method(method)
-    return f"{training_label(training)} + {head_label(head)}" if head else training_label(training)
+def pair_label(pair: Pair) -> str:
+    """Such as "GIST + linear probe"."""
+    features, method = pair
+    return f"{training_label(features)} + {head_label(method)}"
 
 
 def metric_label(metric: str) -> str:

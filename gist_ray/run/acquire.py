@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gist_ray.errors import UserError
+from gist_ray.errors import LeaseLostError, UserError
 from gist_ray.run.lease import (
     BEAT_S,
     SILENT_S,
@@ -49,10 +49,6 @@ POLL_S = 1.0
 
 RENEWAL_PATIENCE_S = 10.0
 """A renewal that does not get through is given up for the next."""
-
-
-class LeaseLostError(UserError):
-    """Another process has taken over what this process was working on."""
 
 
 @dataclass(frozen=True)

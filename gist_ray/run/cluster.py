@@ -122,5 +122,17 @@ def cpus_without_connecting() -> float:
     return float(len(os.sched_getaffinity(0)))
 
 
+def gpus_without_connecting() -> int:
+    """CUDA devices of this machine, as far as this process may use them."""
+    import torch  # costs seconds, and few callers ask
+
+    return torch.cuda.device_count()
+
+
+def is_local() -> bool:
+    """Whether jobs run on a Ray of their own on this machine."""
+    return not os.environ.get("RAY_ADDRESS")
+
+
 def _local_cpus() -> int:
     return max(MIN_LOCAL_CPUS, int(cpus_without_connecting()))

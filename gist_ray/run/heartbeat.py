@@ -8,10 +8,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from gist_ray.errors import LeaseLostError
 from gist_ray.run.acquire import (
     Attempt,
     Held,
-    LeaseLostError,
     acquire,
     disown,
     release,
@@ -74,21 +74,21 @@ class Heartbeat:
             disown(self._run)
 
     @contextmanager
-    def hold(self, key: str, uri: str) -> Iterator[None]:
+    def hold(self, name: str, uri: str) -> Iterator[None]:
         """While a stage makes its artifact at `uri`. Waits while another process does."""
         lease = storage.join(uri, PROGRESS_FILE)
         try:
-            held = acquire(lease, lambda message: self._progress.say(key, message), key=key)
-            self._held[key] = held
+            held = acquire(lease, lambda message: self._progress.say(name, message), name=name)
+            self._held[name] = held
         except Exception as error:
             self._complain(error)
-            self._attempts[key] = Attempt(lease, key=key)
+            self._attempts[name] = Attempt(lease, name=name)
         try:
             yield
         finally:
             with self._lock:
-                self._attempts.pop(key, None)
-                if ended := self._held.pop(key, None):
+                self._attempts.pop(name, None)
+                if ended := self._held.pop(name, None):
                     disown(ended)
                     self._released.append(ended)
 
@@ -108,11 +108,11 @@ class Heartbeat:
     def _beat(self) -> None:
         if self._run and not self.has_lost_run:
             self._try(partial(self._renew_run, self._run))
-        states = {state.key: asdict(state) for state in self._progress.stages()}
-        for key, held in list(self._held.items()):
-            self._try(partial(self._renew_stage, key, held, states.get(key, {"key": key})))
-        for key, attempt in list(self._attempts.items()):
-            self._try(partial(self._attempt, key, attempt))
+        states = {state.name: asdict(state) for state in self._progress.stages()}
+        for name, held in list(self._held.items()):
+            self._try(partial(self._renew_stage, name, held, states.get(name, {"name": name})))
+        for name, attempt in list(self._attempts.items()):
+            self._try(partial(self._attempt, name, attempt))
         while self._released and self._try(partial(release, self._released[0])):
             del self._released[0]
         for listener in self._listeners:
@@ -133,27 +133,27 @@ class Heartbeat:
             self.has_lost_run = True
             self._lose(error)
 
-    def _renew_stage(self, key: str, held: Held, state: dict[str, Any]) -> None:
+    def _renew_stage(self, name: str, held: Held, state: dict[str, Any]) -> None:
         try:
             renew(held, **state)
         except LeaseLostError as error:
             with self._lock:
-                if self._held.get(key) is not held:
+                if self._held.get(name) is not held:
                     return  # the stage has ended meanwhile
-                del self._held[key]
+                del self._held[name]
             disown(held)
             self._lose(error)
 
-    def _attempt(self, key: str, attempt: Attempt) -> None:
+    def _attempt(self, name: str, attempt: Attempt) -> None:
         held = attempt.once()
         with self._lock:
-            is_running = self._attempts.get(key) is attempt
+            is_running = self._attempts.get(name) is attempt
             if held and is_running:
-                self._held[key] = held
+                self._held[name] = held
             elif held:
                 self._released.append(held)
             if (held and is_running) or attempt.is_held_by_living:
-                self._attempts.pop(key, None)
+                self._attempts.pop(name, None)
         if is_running and attempt.is_held_by_living:
             self._lose(taken_by(attempt))
 

@@ -20,22 +20,22 @@ def stage_metrics(
     stages: Sequence[PlannedStage], store: ArtifactStore, seen: Sequence[StageProgress]
 ) -> list[StageMetrics]:
     """One entry per planned stage; `seen` are those that this process worked on."""
-    by_key = {state.key: state for state in seen}
+    by_name = {state.name: state for state in seen}
     return [
-        _of_stage(stage, artifact, by_key)
+        _of_stage(stage, artifact, by_name)
         for stage, artifact in zip(stages, find_all(store, stages), strict=True)
     ]
 
 
 def _of_stage(
-    stage: PlannedStage, artifact: Artifact | None, by_key: Mapping[str, StageProgress]
+    stage: PlannedStage, artifact: Artifact | None, by_name: Mapping[str, StageProgress]
 ) -> StageMetrics:
-    work = by_key.get(stage["key"])
+    work = by_name.get(stage["name"])
     state = "stored" if artifact else "missing"
     if work:
         state = "stopped" if work.outcome == "running" else work.outcome
     metrics: StageMetrics = {
-        "key": stage["key"],
+        "name": stage["name"],
         "kind": stage["kind"],
         "fingerprint": stage["fingerprint"],
         "state": state,

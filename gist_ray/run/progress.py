@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 class StageProgress:
     """How far one stage is; plain values, which are written down as they are."""
 
-    key: str
+    name: str
     kind: str
     uri: str
     """The folder of its artifact."""
@@ -76,12 +76,12 @@ class Progress:
             print(f"{elapsed:7.1f} s  {stage:<34} {message}", file=sys.stdout, flush=True)
 
     @contextmanager
-    def running(self, key: str, kind: str, uri: str) -> Iterator[None]:
+    def running(self, name: str, kind: str, uri: str) -> Iterator[None]:
         """While the stage works. Whatever ends it, ends it here too."""
         start = time.monotonic()
-        state = StageProgress(key, kind, uri)
+        state = StageProgress(name, kind, uri)
         with self._lock:
-            self._stages[key] = state
+            self._stages[name] = state
         outcome: Literal["made", "failed"] = "failed"
         try:
             yield
@@ -108,10 +108,10 @@ class Progress:
             ]
 
     @contextmanager
-    def stage(self, key: str) -> Iterator[StageProgress]:
+    def stage(self, name: str) -> Iterator[StageProgress]:
         """The stage's figures, to read and change while nobody else does."""
         with self._lock:
-            yield self._stages.setdefault(key, StageProgress(key, "", ""))
+            yield self._stages.setdefault(name, StageProgress(name, "", ""))
 
 
 class RowProgress:

@@ -52,9 +52,9 @@ class RayMetrics:
             }
         for stage in stages:
             for name, tags, total in _totals(stage):
-                self._count(name, {"run": self._run, "stage": stage.key, **tags}, total)
+                self._count(name, {"run": self._run, "stage": stage.name, **tags}, total)
             for name, value in _values(stage):
-                self._gauges[name].set(value, {"run": self._run, "stage": stage.key})
+                self._gauges[name].set(value, {"run": self._run, "stage": stage.name})
 
     def _count(self, name: str, tags: dict[str, str], total: int) -> None:
         key = (name, *tags.values())

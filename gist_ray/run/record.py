@@ -12,8 +12,9 @@ import yaml
 from gist_ray.errors import UserError
 from gist_ray.run.acquire import PATIENCE_S, acquire
 from gist_ray.run.environment import environment
-from gist_ray.run.flow import Stage, TooManyFailedRowsError
+from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.run.heartbeat import Heartbeat, Listener
+from gist_ray.run.job import Job
 from gist_ray.run.lease import process_lease, who
 from gist_ray.run.metrics import stage_metrics
 from gist_ray.run.progress import Progress
@@ -33,10 +34,7 @@ from gist_ray.store.artifacts import ArtifactStore
 
 @contextmanager
 def recorded(
-    name: str,
-    config: object,
-    store: ArtifactStore,
-    stages: Sequence[Stage],
+    job: Job,
     progress: Progress,
     *,
     wanted: Collection[str] | None = None,
@@ -44,18 +42,18 @@ def recorded(
     listeners: Sequence[Listener] = (),
     hardware: Callable[[], Mapping[str, float]] = dict,
 ) -> Iterator[Heartbeat]:
-    """While the run goes on. Leaves its record, and heartbeats in its lease.
+    """While the job runs. Leaves its record, and heartbeats in its lease.
 
     Args:
-        config: a settings object.
-        stages: all of the run's stages, also those after `until`.
-        wanted: keys of those that it will make; None for all.
+        wanted: names of the stages that it will make; None for all.
+        until: what the job was told to stop after.
         hardware: what the cluster has, asked at the end.
 
     Raises UserError if another living process runs the same, and LeaseLostError if one has taken
     the run over meanwhile, to which its record then belongs.
     """
-    folder = run_folder(store.root, name)
+    store = ArtifactStore(job.root)
+    folder = run_folder(store.root, job.name)
     lease = acquire(
         storage.join(folder, LEASE_FILE),
         lambda message: progress.say("run", message),
@@ -66,9 +64,9 @@ def recorded(
     outcome: Outcome = "finished"
     message = ""
     with Heartbeat(progress, run=lease, listeners=listeners) as heartbeat:
-        config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)  # type: ignore[call-overload]
+        config_yaml = yaml.safe_dump(asdict(job.config), sort_keys=False, allow_unicode=True)
         storage.write_text(storage.join(folder, CONFIG_FILE), config_yaml)
-        plan = _plan(name, stages, wanted, until)
+        plan = _plan(job, wanted, until)
         storage.write_json(storage.join(folder, PLAN_FILE), plan)
         try:
             yield heartbeat
@@ -88,25 +86,25 @@ def recorded(
                 progress.say("run", f"how it ended could not be written down ({error})")
 
 
-def _plan(
-    name: str, stages: Sequence[Stage], wanted: Collection[str] | None, until: str | None
-) -> Plan:
+def _plan(job: Job, wanted: Collection[str] | None, until: str | None) -> Plan:
     return {
-        "name": name,
+        "name": job.name,
+        "command": job.command,
         "started": time.time(),
         "until": until,
         "process": process_lease(),
         "environment": environment(),
         "stages": [
             {
-                "key": stage.key,
+                "name": stage.name,
                 "kind": stage.kind,
+                "group": stage.group,
                 "fingerprint": stage.fingerprint,
                 "inputs": stage.input_fingerprints,
                 "num_rows": stage.num_rows,
-                "wanted": wanted is None or stage.key in wanted,
+                "wanted": wanted is None or stage.name in wanted,
             }
-            for stage in stages
+            for stage in job.stages
         ],
     }
 

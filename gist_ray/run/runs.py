@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+import yaml
+
 from gist_ray.errors import UserError
 from gist_ray.store import folders, reachable, storage
 
@@ -18,8 +20,10 @@ Outcome = Literal["finished", "failed", "interrupted"]
 class PlannedStage(TypedDict):
     """A stage of a run, before any work."""
 
-    key: str
+    name: str
     kind: str
+    # the row that alike stages share in tables
+    group: str
     fingerprint: str
     # name of the input -> its fingerprint
     inputs: dict[str, str]
@@ -32,6 +36,8 @@ class Plan(TypedDict):
     """plan.json: when a run was last started, and what it set out to make."""
 
     name: str
+    # the command that made it: "run", "predict" ...
+    command: str
     # seconds since 1970; the metrics.json with the same one tells how it ended
     started: float
     until: str | None
@@ -44,7 +50,7 @@ class Plan(TypedDict):
 class StageMetrics(TypedDict):
     """What one stage of a run came to."""
 
-    key: str
+    name: str
     kind: str
     fingerprint: str
     # stored (found), made, failed, stopped (by Ctrl-C), or missing (not reached)
@@ -96,6 +102,24 @@ def run_names(root: str) -> list[str]:
     """The runs that are recorded below a root."""
     folder = storage.join(storage.absolute(root), RUNS)
     return folders.folders_in(folder)
+
+
+def read_config(root: str, name: str) -> dict[str, Any]:
+    """Returns the values of the config that a run was last started with.
+
+    Raises UserError if there is none.
+    """
+    uri = storage.join(run_folder(root, name), CONFIG_FILE)
+    try:
+        values: dict[str, Any] = yaml.safe_load(storage.read_text(uri))
+        return values
+    except FileNotFoundError as error:
+        known = ", ".join(run_names(root)) or "none"
+        raise UserError(
+            f"--run {name}: there is no {CONFIG_FILE} of such a run in {root}. There are: {known}."
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{uri}: is not valid YAML ({error}).") from error
 
 
 def read_plan(root: str, name: str) -> Plan | None:

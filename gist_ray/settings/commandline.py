@@ -1,19 +1,13 @@
-"""What all jobs share on the command line: compose, check, explain, exit with the truth.
+"""Composes the words of a command line, KEY=VALUE and GROUP=CHOICE, into plain values.
 
 Hydra composes the groups of configs/; from there on there are only checked dataclasses.
 """
 
-import argparse
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -21,104 +15,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gist_ray.errors import UserError, full_disk, printable
-from gist_ray.run.acquire import LeaseLostError
-from gist_ray.run.flow import TooManyFailedRowsError
-from gist_ray.settings.help import settings_help
+from gist_ray.errors import UserError
+from gist_ray.settings.check import CREDENTIALS_FIX
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.store.s3 import holds_credentials
-from gist_ray.study.config import CREDENTIALS_FIX, build
-
-EXIT_FAILED_ROWS = 1
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 # ${oc.env:HOME}, ${now:%Y}, but not ${data.seed}
 RESOLVER = re.compile(r"\$\{[^{}]*:")
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-
 CHANGING_OTHERS = {"experiment", "sweep"}
 """Groups without settings of their own: their choices set those of others."""
-
-Config = TypeVar("Config")
-
-
-def main(
-    description: str,
-    config_name: str,
-    config_type: type[Config],
-    run: Callable[[Config, argparse.Namespace], None],
-    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
-) -> None:
-    """Run a job: parse, compose, check, call `run(config, arguments)`, exit.
-
-    Exit codes: 0 done; 1 too many rows failed, or a crash; 2 something its owner has to mend;
-    130 Ctrl-C.
-    """
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=settings_help(config_type, CONFIGS),
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        help="settings as key=value (finetune.batch_size=128), or a group's choice (data=cub)",
-    )
-    parser.add_argument(
-        "--config-dir", type=Path, help="a folder of your own with groups and experiments"
-    )
-    parser.add_argument("--show-config", action="store_true", help="print the config and stop")
-    add_arguments(parser)
-    arguments = parser.parse_intermixed_args()
-    with exit_codes():
-        values = compose_values(config_name, arguments.overrides, arguments.config_dir)
-        config = build(config_type, values)
-        if arguments.show_config:
-            print(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True), end="")
-            return
-        run(config, arguments)
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Whatever ends a job in here ends it with its exit code, and a message for people."""
-    try:
-        yield
-    except LeaseLostError as error:
-        _print_problems(error)
-        _exit_at_once(EXIT_USER_ERROR)
-    except UserError as error:
-        _exit_with_problems(error)
-    except TooManyFailedRowsError as error:
-        print(f"\n{printable(str(error))}", file=sys.stderr)
-        sys.exit(EXIT_FAILED_ROWS)
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from what is stored.", file=sys.stderr)
-        _exit_at_once(EXIT_INTERRUPTED)
-    except Exception as error:
-        if problem := full_disk(error):
-            _exit_with_problems(problem)
-        raise
-
-
-def _exit_at_once(code: int) -> NoReturn:
-    """Unlike sys.exit, which waits for the threads of the stages that were running."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _exit_with_problems(error: UserError) -> NoReturn:
-    _print_problems(error)
-    sys.exit(EXIT_USER_ERROR)
-
-
-def _print_problems(error: UserError) -> None:
-    number = len(error.problems)
-    print(f"\n{number} problem{'s' if number > 1 else ''}:", file=sys.stderr)
-    for problem in error.problems:
-        print(f"  - {printable(problem)}", file=sys.stderr)
 
 
 def compose_values(
@@ -137,12 +43,17 @@ def compose_values(
     return {str(key): value for key, value in values.items()}
 
 
+def group_choices(config_dir: Path | None = None) -> dict[str, set[str]]:
+    """{group: its choices}, of the project's configs and of a folder of the user's own."""
+    return _choices(_folders(config_dir))
+
+
 def chosen_groups(
     config_name: str, overrides: list[str], config_dir: Path | None = None
 ) -> dict[str, str]:
     """{group: choice} that a config is composed from, but for what only changes others."""
     composed = _composed(config_name, overrides, config_dir, with_hydra=True)
-    known = _choices(_folders(config_dir)).keys() - CHANGING_OTHERS
+    known = group_choices(config_dir).keys() - CHANGING_OTHERS
     choices = composed.hydra.runtime.choices
     return {str(group): choices[group] for group in sorted(known) if choices.get(group)}
 
@@ -157,7 +68,7 @@ def choices_of_axes(
 
     Raises UserError for a choice that there is not.
     """
-    groups = _choices(_folders(config_dir)).keys() - CHANGING_OTHERS
+    groups = group_choices(config_dir).keys() - CHANGING_OTHERS
     found: dict[str, dict[str, Any]] = {}
     for group in groups.intersection(axes):
         rest = [word for word in overrides if not word.startswith(f"{group}=")]

@@ -31,6 +31,14 @@ class Runtime:
     """
 
 
+class InputFile:
+    """Marks a setting that names a file which has to be there before any work; "" names none."""
+
+
+class InputPath:
+    """Marks a setting that names a file or a folder which has to be there before any work."""
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that refuses unknown keys and names its fields' meaning."""

@@ -1,6 +1,7 @@
 """What hinders a run from reading or writing at a place, found out before any work."""
 
 import os
+import re
 
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
@@ -12,7 +13,14 @@ CHECK_PATIENCE_S = 20.0
 
 WRITE_PROBE = ".gist-ray-write-probe"
 
+PATTERN = re.compile(r"[*?]|\{[^{}]*(,|\.\.)[^{}]*\}")
+
 FAILURES = (OSError, ValueError, ImportError, BotoCoreError)
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for several files, such as train-{000..012}.tar or *.parquet."""
+    return bool(PATTERN.search(path))
 
 
 def why_missing(uri: str) -> str:

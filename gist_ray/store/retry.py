@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import aiohttp
 from botocore import exceptions as boto  # type: ignore[import-untyped]
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 from tenacity import RetryCallState, Retrying, before_sleep_log, stop_before_delay
@@ -51,6 +50,7 @@ KIND_OF_CODE = {
 }
 """Codes of S3's answers and, where those say nothing, HTTP states."""
 
+# And aiohttp's ClientError.
 NO_ANSWER = (
     boto.HTTPClientError,  # time-outs, resets, broken answers
     boto.ConnectionError,  # refused connections; a class of its own
@@ -59,7 +59,6 @@ NO_ANSWER = (
     boto.ChecksumError,
     boto.FlexibleChecksumError,
     ResponseParserError,
-    aiohttp.ClientError,
     asyncio.TimeoutError,
     TimeoutError,  # fsspec's own, too
     ConnectionError,
@@ -84,6 +83,8 @@ def failure_kind(error: BaseException) -> str | None:
     A server's refusal that is none of the others counts as forbidden: it would come again.
     s3fs puts the answer of the server behind an exception of its own.
     """
+    import aiohttp  # only once something has failed: it takes a third of a second
+
     seen: BaseException | None = error
     while seen is not None:
         response = getattr(seen, "response", None)
@@ -93,7 +94,7 @@ def failure_kind(error: BaseException) -> str | None:
             return "forbidden"
         if isinstance(seen, boto.ParamValidationError):
             return "missing"  # such a bucket cannot be
-        if isinstance(seen, NO_ANSWER):
+        if isinstance(seen, (*NO_ANSWER, aiohttp.ClientError)):
             return "network"
         seen = seen.__cause__
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):

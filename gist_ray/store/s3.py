@@ -14,7 +14,6 @@ from typing import Any
 import fsspec
 from botocore.exceptions import ClientError, IncompleteReadError  # type: ignore[import-untyped]
 from fsspec.asyn import sync
-from s3fs.errors import translate_boto_error
 
 from gist_ray.store.retry import patience_for, patiently
 
@@ -216,6 +215,9 @@ def delete_objects(files: Any, path: str) -> None:
 
 
 def _delete(files: Any, bucket: str, objects: list[dict[str, str]], timeout_s: float) -> None:
+    # Imported only where S3 is used: it takes longer than all else that --help needs.
+    from s3fs.errors import translate_boto_error
+
     wanted = {"Objects": objects, "Quiet": True}
     answer = files.call_s3("delete_objects", Bucket=bucket, Delete=wanted, timeout=timeout_s)
     for failed in answer.get("Errors", ()):

@@ -8,26 +8,29 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
-from gist_ray.datasets.manifest import movable
+from gist_ray.datasets.manifest import classes_of, movable
 from gist_ray.demo.butterflies.collection import manifest_rows, picture_rows
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.notes import field_notes
 from gist_ray.demo.butterflies.species import Species, make_species
-from gist_ray.demo.draw import draw_pictures
+from gist_ray.demo.stage import draw_pictures
 from gist_ray.errors import UserError
-from gist_ray.run.flow import Stage
 from gist_ray.run.progress import Progress
+from gist_ray.run.stage import Resources, Stage
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter, table_content
-from gist_ray.study.config import RunConfig
 from gist_ray.texts.prompting import Notes
 
 
 @dataclass(frozen=True)
 class Data:
-    """What is known of the data set before any work."""
+    """Everything that is known of the data set before any work."""
+
+    name: str
+    """Its name in the column `data`."""
 
     manifest: pa.Table
     """MANIFEST, read anew by every run to lay out its graph. Stages read the stored one."""
@@ -41,63 +44,68 @@ class Data:
     @cached_property
     def classes(self) -> list[tuple[int, str]]:
         """(label, class name) of every class, by label."""
-        labelled = self.manifest.select(["label", "class_name"]).drop_null()
-        pairs = labelled.group_by(["label", "class_name"]).aggregate([]).to_pylist()
-        return sorted((row["label"], row["class_name"]) for row in pairs)
+        return classes_of(self.manifest)
 
 
-def read_data(config: RunConfig, store: ArtifactStore) -> Data:
-    """Read the manifest; a drawn world's is known before its pictures are.
+def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore) -> Data:
+    """Reads the manifest; a drawn world's is known before its pictures are.
 
-    A data set counts by its manifest's content, so that a changed folder is a changed input; a
-    world by its settings, so that its pictures may lie in any store. Raises UserError for a broken
-    data set or broken notes.
+    notes: the JSON file of the user's notes, "" for none. A data set counts by its manifest's
+    content, so that a changed folder is a changed input; a world by its settings, so that its
+    pictures may lie in any store. Raises UserError for a broken data set or broken notes.
     """
-    if isinstance(config.data, WorldConfig):
-        return _world(config.data, store)
-    manifest, errors = ingest(config.data, storage.join(store.root, "indices"))
+    if isinstance(config, WorldConfig):
+        return _world(config, store)
+    manifest, errors = ingest(config, storage.join(store.root, "indices"))
     names = pc.unique(manifest.column("label").drop_null())
     if len(names) < 2:
-        raise UserError(
-            f"{config.data.path}: has {len(names)} class; a classifier needs at least two."
-        )
+        raise UserError(f"{config.path}: has {len(names)} class; a classifier needs at least two.")
     content = {"rows": table_content(manifest), "errors": table_content(errors)}
 
     def keep(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
         writer.write(manifest)
         writer.add_errors(errors)
 
-    return Data(
-        manifest, _read_notes(config.texts.notes), Stage("manifest", "manifest", content, keep)
+    place = storage.absolute(config.path)
+    folders = {"data.path": config.path} if storage.is_folder(config.path) else {}
+    stage = Stage(
+        name="manifest",
+        kind="manifest",
+        group="manifest",
+        identity=content,
+        run=keep,
+        folders=folders,
     )
+    return Data(f"{config.layout} {place.rsplit('/', 1)[-1]}", manifest, _read_notes(notes), stage)
 
 
 def _world(world: WorldConfig, store: ArtifactStore) -> Data:
     species = make_species(world)
     rows = picture_rows(world, species)
     draw = Stage(
-        "draw pictures",
-        "pictures",
-        identity_of(world),
-        lambda inputs, writer, progress: _draw(rows, species, writer, progress),
-        cpus=2,
+        name="draw pictures",
+        kind="pictures",
+        group="draw pictures",
+        identity=identity_of(world),
+        run=lambda inputs, writer, progress: _draw(rows, species, writer, progress),
+        resources=Resources(cpus=2),
         num_rows=len(rows),
     )
     manifest = manifest_rows(rows, store.location(draw.kind, draw.fingerprint))
     keep = Stage(
-        "manifest",
-        "manifest",
-        {},
-        lambda inputs, writer, progress: writer.write(movable(manifest, store.root)),
-        {"pictures": draw},
+        name="manifest",
+        kind="manifest",
+        group="manifest",
+        run=lambda inputs, writer, progress: writer.write(movable(manifest, store.root)),
+        inputs={"pictures": draw},
     )
-    return Data(manifest, field_notes(species), keep)
+    return Data(f"butterflies {world.seed}", manifest, field_notes(species), keep)
 
 
 def _draw(
     rows: pa.Table, species: Sequence[Species], writer: ArtifactWriter, progress: Progress
 ) -> None:
-    """Draw the pictures of a world; its field notes lie beside them."""
+    """Draws the pictures of a world; its field notes lie beside them."""
     storage.write_json(writer.file("notes.json"), field_notes(species))
     draw_pictures(rows, writer, progress)
 

@@ -1,140 +1,328 @@
-"""The graph of a run: which stages it needs, and what each is made from.
+"""The graph of a study: features x methods x draws. Nothing here does work beyond reading the
+manifest."""
 
-Nothing here does work beyond reading the manifest; the work of a stage stands beside it in the
-other modules of this package.
-"""
-
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from gist_ray.run.flow import Stage
+from gist_ray.datasets.config import DataConfig
+from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.encoders.embedded import Model, Part, clip_identity
+from gist_ray.evaluation.stage import Measured, measure_stage
+from gist_ray.finetune.stage import finetune_stage
+from gist_ray.matching.config import CLASS_NAME, DRAWN_VARIANTS, MatchingConfig
+from gist_ray.matching.stage import imported_match_stage, match_stage, statistics_stage
+from gist_ray.methods import METHODS
+from gist_ray.methods.stage import fit_stage, predict_stage
+from gist_ray.run.stage import Stage, in_order
+from gist_ray.schema import CLASS_TEXTS, test_sets
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data, read_data
-from gist_ray.study.embedding import Embedded, clip_key, embedded, embedded_by_tuned
-from gist_ray.study.evaluation import evaluation_stage
-from gist_ray.study.sample import Sample, sample_of
-from gist_ray.study.statistics import statistics_stage
-from gist_ray.study.texts import texts_stage
-from gist_ray.study.training import finetune_stage, match_stage
-from gist_ray.study.validation import validation_stage
-
-FROZEN = "frozen"
-"""The training that is none: the model as it came."""
+from gist_ray.study.draws import Draw, draws_of
+from gist_ray.study.features import FROZEN, Features, features_of
+from gist_ray.texts.stage import NAMES, TextSource, names_stage, texts_stage
 
 Measure = Literal["test", "val"]
-"""The split that a run's evaluations read; with "val" nothing of test is looked at."""
+"""The split that a run is measured on; with "val" nothing of test is looked at."""
 
-Draw = tuple[str, int | None, int]
-"""(training, shots, seed); shots None means all images."""
+ReadData = Callable[[DataConfig | WorldConfig, str, ArtifactStore], Data]
+
+WITHOUT_K = (FROZEN, "class_name", "all")
+"""Features that `matching.k` does not change."""
 
 
 @dataclass(frozen=True)
-class RunGraph:
-    """The stages of a run, and what was read to know them."""
+class Key:
+    """What a result is of. shots: None for all images; shots and seed are None together where
+    neither the features nor the method depend on a draw."""
+
+    features: str
+    method: str
+    shots: int | None
+    seed: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The stages of one method on one draw."""
+
+    key: Key
+    features: Features
+    draw: Draw
+    """The draw that it belongs to; the first of several that come to the same."""
+
+    fit: Stage
+    predict: Stage | None
+    """None where only val is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyGraph:
+    """The stages of a study, and what was read to know them."""
 
     stages: list[Stage]
     """Every stage once, after what it is made from."""
 
-    manifest: pa.Table
+    data: Data
+    results: dict[Key, Result]
+    metrics: list[Stage]
+    """The stages that leave METRICS; none where only val is measured."""
 
-    evaluations: dict[Draw, str]
-    """Key of the stage that evaluates a draw."""
+    statistics: Stage | None
+    """The statistics of the match that the run is about, if it has one."""
 
-    statistics: str | None
-    """Key of the stage with the statistics of the match that the run is about, if it has one."""
+    @property
+    def manifest(self) -> pa.Table:
+        return self.data.manifest
+
+    def result(self, features: str, method: str, shots: int | None, seed: int) -> Result:
+        """Returns the result of a draw, also where it is the same for every draw."""
+        key = Key(features, method, shots, seed)
+        return self.results.get(key) or self.results[Key(features, method, None, None)]
 
 
 def build_graph(
     config: RunConfig,
     store: ArtifactStore,
     measure: Measure = "test",
-    read: Callable[[RunConfig, ArtifactStore], Data] = read_data,
-) -> RunGraph:
-    """Read the manifest and lay out all stages.
+    read: ReadData = read_data,
+) -> StudyGraph:
+    """Reads the manifest and lays out all stages.
 
     Raises UserError for a broken data set, or prompts that cannot be made.
     """
-    data = read(config, store)
-    key = clip_key(config.clip)  # once: it reads all of the weights
-    texts = texts_stage(config, data, key)
-    base = matcher = embedded(config, FROZEN, config.clip, key, data, texts)
-    if config.matcher is not None and config.matcher != config.clip:
-        matcher = embedded(config, "matcher", config.matcher, clip_key(config.matcher), data, texts)
-    evaluate = evaluation_stage if measure == "test" else validation_stage
-    evaluations: dict[Draw, Stage] = {}
-    matches: dict[tuple[str, int], Stage] = {}
-    for choice in config.study.shots:
-        num_shots = None if choice == "full" else choice
-        for seed in config.study.seeds:
-            draw = (num_shots, seed)
-            sample = sample_of(config, *draw, data)
-            evaluations[FROZEN, *draw] = evaluate(config, FROZEN, sample, data, texts, base)
-            for training in config.study.trainings:
-                match, tuned = _matched_and_tuned(
-                    config, training, sample, data, texts, base, matcher, measure
-                )
-                if match is not None:
-                    matches[training, seed] = match
-                evaluations[training, *draw] = evaluate(
-                    config, training, sample, data, texts, tuned
-                )
-    match = matches.get((shown_training(config), config.study.seeds[0]))
-    statistics = None if match is None else statistics_stage(match)
-    return RunGraph(
-        stages=in_order([*evaluations.values(), *([statistics] if statistics else [])]),
-        manifest=data.manifest,
-        evaluations={draw: stage.key for draw, stage in evaluations.items()},
-        statistics=statistics.key if statistics else None,
+    study = Study.of(config, read(config.data, config.texts.notes, store), measure)
+    results: dict[Key, Result] = {}
+    matches: dict[str, Stage] = {}
+    for draw in draws_of(config.study, study.data.stage):
+        features = [study.frozen]
+        for training in config.study.trainings:
+            match, tuned = study.tuned(training, draw)
+            features.append(tuned)
+            if match is not None and draw.seed == config.study.seeds[0]:
+                matches[training] = match
+        for one in features:
+            for result in study.results(one, draw):
+                results.setdefault(result.key, result)
+    shown = matches.get(shown_features(config))
+    statistics = None if shown is None else statistics_stage(shown)
+    metrics = study.metrics(list(results.values())) if measure == "test" else []
+    ends = metrics or [result.fit for result in results.values()]
+    return StudyGraph(
+        stages=in_order([*ends, *([statistics] if statistics else [])]),
+        data=study.data,
+        results=results,
+        metrics=metrics,
+        statistics=statistics,
     )
 
 
-def _matched_and_tuned(
-    config: RunConfig,
-    training: str,
-    sample: Sample,
-    data: Data,
-    texts: Stage,
-    base: Embedded,
-    matcher: Embedded,
-    measure: Measure,
-) -> tuple[Stage | None, Embedded]:
-    """The match of the last round, and the model that was tuned on it. The first round is that of
-    a run with one, key for key; each further one matches by the model of the round before."""
-    match = match_stage(config, training, sample, data, texts, matcher)
-    tune = finetune_stage(config, training, sample, data, texts, match, base)
-    name = f"{training} {sample.name}"
-    of_tuned = partial(embedded_by_tuned, config, with_test=measure == "test")
-    tuned = of_tuned(name, tune, data, texts, sample, base)
-    num_rounds = config.matching.rounds if training == "gist" else 1
-    for number in range(2, num_rounds + 1):
-        again = f" round {number}"
-        match = match_stage(config, training, sample, data, texts, tuned, again)
-        tune = finetune_stage(config, training, sample, data, texts, match, base, again)
-        tuned = of_tuned(name + again, tune, data, texts, sample, base)
-    return match, tuned
-
-
-def shown_training(config: RunConfig) -> str:
-    """The training that the run is about."""
+def shown_features(config: RunConfig) -> str:
+    """Returns the features that the run is about."""
     trainings: list[str] = list(config.study.trainings)
     return "gist" if "gist" in trainings else (trainings or [FROZEN])[0]
 
 
-def in_order(wanted: Iterable[Stage]) -> list[Stage]:
-    """`wanted` and all that they are made from, each once, inputs first."""
-    found: dict[str, Stage] = {}
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What all draws share."""
 
-    def visit(stage: Stage) -> None:
-        if stage.key not in found:
-            for source in stage.inputs.values():
-                visit(source)
-            found[stage.key] = stage
+    config: RunConfig
+    data: Data
+    measure: Measure
+    texts: Mapping[str, Stage]
+    """{set: TEXTS} of the sets that some method or the matching reads."""
 
-    for stage in wanted:
-        visit(stage)
-    return list(found.values())
+    frozen: Features
+    matcher: Features
+    """Its embeddings match texts to images in the first round."""
+
+    @classmethod
+    def of(cls, config: RunConfig, data: Data, measure: Measure) -> "Study":
+        base = Model(name=FROZEN, clip=config.clip, identity={"clip": clip_identity(config.clip)})
+        source = TextSource(
+            texts=config.texts,
+            prompts=config.prompts,
+            llm=config.llm,
+            seed=config.seed,
+            clip=config.clip,
+            clip_identity=base.identity["clip"],
+            manifest=data.stage,
+            rows=data.manifest,
+            classes=data.classes,
+            notes=data.notes,
+        )
+        texts = {CLASS_TEXTS: texts_stage(source)}
+        if any(NAMES in METHODS[name].texts for name in config.methods):
+            texts[NAMES] = names_stage(config.prompts, data.classes, data.stage)
+        frozen = features_of(FROZEN, base, config.embed, manifest=data.stage, texts=texts)
+        matcher = frozen
+        if config.matcher is not None and config.matcher != config.clip:
+            identity = {"clip": clip_identity(config.matcher)}
+            model = Model(name="matcher", clip=config.matcher, identity=identity, setting="matcher")
+            matcher = features_of(
+                "matcher",
+                model,
+                config.embed,
+                manifest=data.stage,
+                texts={CLASS_TEXTS: texts[CLASS_TEXTS]},
+            )
+        return cls(
+            config=config, data=data, measure=measure, texts=texts, frozen=frozen, matcher=matcher
+        )
+
+    def tuned(self, training: str, draw: Draw) -> tuple[Stage | None, Features]:
+        """Returns the match of the last round, and the features of the model tuned on it.
+
+        The first round is that of a run with one, stage for stage; each further one matches by the
+        model of the round before.
+        """
+        matching = self.config.matching
+        if training != "gist":
+            # A control has as many texts per image as what it is compared with.
+            matching = MatchingConfig(variant=training, k=matching.k)  # type: ignore[arg-type]
+        match, features = self._round(training, draw, matching, self.matcher, "")
+        for number in range(2, matching.rounds + 1):
+            match, features = self._round(training, draw, matching, features, f" round {number}")
+        return match, features
+
+    def _round(
+        self, training: str, draw: Draw, matching: MatchingConfig, matcher: Features, again: str
+    ) -> tuple[Stage | None, Features]:
+        """again: "" in the first round, which matches all training images, so that it serves every
+        draw; a further one embeds no other training images than the draw's."""
+        config, manifest = self.config, self.data.stage
+        captions: dict[str, Stage] = {}
+        match = None
+        if matching.variant != CLASS_NAME:
+            inputs = {"manifest": manifest, **matcher.matching_inputs}
+            if again:
+                inputs["shots"] = draw.stage
+            named = _match_name(training, draw, matching, again)
+            if training == "gist" and config.texts.use_pairs:
+                match = imported_match_stage(named, matching.k, inputs)
+            else:
+                match = match_stage(named, matching, inputs, seed=draw.seed)
+            captions = {"texts": self.texts[CLASS_TEXTS], "matches": match}
+        name = f"{training} {draw.name}{again}"
+        tune = finetune_stage(
+            f"finetune {name}",
+            config.finetune,
+            {
+                "manifest": manifest,
+                "shots": draw.stage,
+                "images": self.frozen.images,
+                **captions,
+            },
+            clip=config.clip,
+            clip_identity=self.frozen.model.identity,
+            prompts=config.prompts,
+            limits=config.embed.limits,
+            seed=draw.seed,
+        )
+        features = features_of(
+            training,
+            Model(name=name, tuned=tune),
+            config.embed,
+            manifest=manifest,
+            texts=self.texts,
+            draw=draw,
+            part=Part(draw.stage, self.frozen.images, with_test=self.measure == "test"),
+        )
+        return match, features
+
+    def results(self, features: Features, draw: Draw) -> list[Result]:
+        """Returns the stages of every method on the features of a draw."""
+        return [
+            self._result(features, name, config, draw)
+            for name, config in self.config.methods.items()
+        ]
+
+    def _result(self, features: Features, name: str, config: Any, draw: Draw) -> Result:
+        method = METHODS[name]
+        is_of_draw = features.draw is not None or bool(method.varies)
+        key = Key(features.name, name, draw.num_shots, draw.seed)
+        if not is_of_draw:
+            key = replace(key, shots=None, seed=None)
+        inputs: dict[str, Stage] = {
+            "manifest": self.data.stage,
+            "image_embeddings": features.images,
+            **features.inputs_of(method.texts),
+        }
+        if is_of_draw or self.measure == "val":
+            inputs["shots"] = draw.stage
+        if self.measure == "val":
+            key = Key(features.name, name, draw.num_shots, draw.seed)
+        of_draw = f" {draw.name}" if key.seed is not None else ""
+        named = f"{name} on {features.name}{of_draw}"
+        fit = fit_stage(
+            f"fit {named}",
+            method,
+            config,
+            inputs,
+            seed=draw.seed if "seed" in method.varies else None,
+        )
+        predict = None
+        if self.measure == "test":
+            predict = predict_stage(
+                f"predict {named}",
+                method,
+                {
+                    "manifest": self.data.stage,
+                    "classifier": fit,
+                    "image_embeddings": features.images,
+                    **features.inputs_of([CLASS_TEXTS]),
+                },
+            )
+        return Result(key=key, features=features, draw=draw, fit=fit, predict=predict)
+
+    def metrics(self, results: list[Result]) -> list[Stage]:
+        """Returns the stages that measure the results of each draw, on val and on every test
+        set."""
+        groups: dict[tuple[str, int | None, int | None], list[Result]] = {}
+        for result in results:
+            key = result.key
+            groups.setdefault((key.features, key.shots, key.seed), []).append(result)
+        return [self._metrics(members) for members in groups.values()]
+
+    def _metrics(self, results: list[Result]) -> Stage:
+        config, first = self.config, results[0]
+        features, shots, seed = first.key.features, first.key.shots, first.key.seed
+        predictions: dict[tuple[str, str], Stage] = {}
+        for result in results:
+            if seed is not None:
+                predictions[result.key.method, "val"] = result.fit
+            assert result.predict is not None
+            for split in test_sets(self.data.manifest) or ["test"]:
+                predictions[result.key.method, split] = result.predict
+        params: dict[str, Any] = {
+            "backbone": " ".join(filter(None, [config.clip.model, config.clip.pretrained]))
+        }
+        if features not in WITHOUT_K:
+            params["k"] = config.matching.k
+        measured = Measured(
+            features=features,
+            data=self.data.name,
+            shots=shots,
+            seed=seed,
+            bootstrap_seed=first.draw.seed,
+            params=params,
+        )
+        of_draw = f" {first.draw.name}" if seed is not None else ""
+        return measure_stage(
+            f"measure {features}{of_draw}",
+            measured,
+            config.evaluation,
+            manifest=self.data.stage,
+            predictions=predictions,
+        )
+
+
+def _match_name(training: str, draw: Draw, matching: MatchingConfig, again: str) -> str:
+    if again:
+        return f"match {training} {draw.name}{again}"
+    seed = f" seed {draw.seed}" if matching.variant in DRAWN_VARIANTS else ""
+    return f"match {training}{seed}"

@@ -1,6 +1,6 @@
 """What a finished run leaves in runs/<name>/: stages, results, report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -8,38 +8,43 @@ import pyarrow as pa
 import yaml
 from rich.console import Console
 
+from gist_ray.evaluation.predictions import read_predictions
+from gist_ray.matching.stage import statistics_tables
 from gist_ray.report.console import results_table
 from gist_ray.report.data import ReportData, StageRow
 from gist_ray.report.render import render
+from gist_ray.report.wording import pair_label
 from gist_ray.run.environment import environment
-from gist_ray.run.flow import Done
+from gist_ray.run.stage import Done
 from gist_ray.schema import ERRORS
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.comparisons import (
-    HEADS,
     Difference,
     collect_metrics,
+    compare_features,
     compare_over_shots,
-    compare_trainings,
-    read_predictions,
+    compared_methods,
+    num_shots,
     summarise,
 )
 from gist_ray.study.config import RunConfig
-from gist_ray.study.graph import FROZEN, RunGraph, shown_training
-from gist_ray.study.statistics import statistics_tables
+from gist_ray.study.features import FROZEN
+from gist_ray.study.graph import StudyGraph, shown_features
+
+Finished = Mapping[str, Done]
 
 
 def write_results(
-    config: RunConfig, store: ArtifactStore, graph: RunGraph, done: Mapping[str, Done]
-) -> str:
-    """Collect, print and write the results; returns the run's folder."""
+    config: RunConfig, store: ArtifactStore, graph: StudyGraph, done: Finished
+) -> Sequence[str]:
+    """Collects, prints and writes the results; returns the line that says where."""
     folder = storage.join(store.root, "runs", config.name)
     confidence = config.evaluation.confidence
-    artifacts = {key: entry.artifact for key, entry in done.items()}
+    artifacts = {name: entry.artifact for name, entry in done.items()}
     metrics = collect_metrics(graph, artifacts)
     summary = summarise(config, metrics)
-    differences = compare_trainings(config, graph, artifacts)
+    differences = compare_features(config, graph, artifacts)
     over_shots = compare_over_shots(config, graph, artifacts)
     config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
     stages = [_stage_row(entry) for entry in done.values()]
@@ -49,7 +54,7 @@ def write_results(
     for row in differences:
         console.print(difference_line(row), highlight=False, soft_wrap=True)
     for row in over_shots:
-        line = difference_line(row).replace(shots_name(None), "over all shots", 1)
+        line = difference_line(row, over="over all shots")
         console.print(line, highlight=False, soft_wrap=True)
     storage.write_json(storage.join(folder, "stages.json"), stages)
     storage.write_parquet(storage.join(folder, "metrics.parquet"), metrics)
@@ -62,9 +67,9 @@ def write_results(
             "differences_over_shots": over_shots,
         },
     )
-    shown = shown_training(config)
-    shots, seed = config.study.shots[-1], config.study.seeds[0]
-    last = graph.evaluations[shown, None if shots == "full" else shots, seed]
+    shown, method = shown_features(config), compared_methods(config)[0]
+    last = graph.result(shown, method, num_shots(config)[-1], config.study.seeds[0])
+    assert last.predict is not None
     errors = [entry.artifact.read_errors() for entry in done.values()]
     data = ReportData(
         name=config.name,
@@ -78,22 +83,24 @@ def write_results(
         manifest=graph.manifest,
         stages=stages,
         confidence=confidence,
-        predictions=read_predictions(artifacts[last], HEADS[0]),
-        predictions_of=f"{shown}/{HEADS[0]}, {last.removeprefix(f'evaluate {shown} ')}",
+        predictions=read_predictions(artifacts[last.predict.name], "test"),
+        predictions_of=f"{pair_label((shown, method))}, {last.draw.name}",
         errors=pa.concat_tables([ERRORS.empty_table(), *errors]),
-        headline=(f"{shown}/{HEADS[0]}", f"{FROZEN}/{HEADS[0]}"),
+        headline=((shown, method), (FROZEN, method)),
         pairs_imported=config.texts.use_pairs and shown == "gist",
-        **_matching_tables(graph.statistics, done),
+        **_matching_tables(graph, done),
     )
-    storage.write_text(storage.join(folder, "report.html"), render(data))
-    return folder
+    uri = storage.join(folder, "report.html")
+    storage.write_text(uri, render(data))
+    return [f"Report: {uri}"]
 
 
-def difference_line(row: Difference) -> str:
-    """Such as "5-shot: gist/linear_probe - frozen/linear_probe = +3.1 points (+1.2 to +5.0); seeds
+def difference_line(row: Difference, over: str = "") -> str:
+    """Such as "5-shot: gist linear_probe - frozen linear_probe = +3.1 points (+1.2 to +5.0); seeds
     +3.0 +3.2"."""
-    pair = f"{row['method_a']} - {row['method_b']}"
-    line = f"{shots_name(row['shots'])}: {pair} = {100 * row['mean']:+.1f} points"
+    a, b = (f"{row[f'features_{x}']} {row[f'method_{x}']}" for x in "ab")  # type: ignore[literal-required]
+    where = "" if row["split"] == "test" else f" on {row['split']}"
+    line = f"{over or shots_name(row['shots'])}{where}: {a} - {b} = {100 * row['mean']:+.1f} points"
     if row["ci_low"] is not None and row["ci_high"] is not None:
         line += f" ({100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f})"
     if len(row["per_seed"]) > 1:
@@ -105,28 +112,30 @@ def shots_name(shots: int | None) -> str:
     return f"{shots}-shot" if shots else "all images"
 
 
-def _matching_tables(key: str | None, done: Mapping[str, Done]) -> dict[str, pa.Table]:
+def _matching_tables(graph: StudyGraph, done: Finished) -> dict[str, pa.Table]:
     """Texts, matches and their statistics; nothing where there is no match."""
-    if key is None:
+    if graph.statistics is None:
         return {}
-    artifacts = {name: done[stage.key].artifact for name, stage in done[key].stage.inputs.items()}
+    stage = graph.statistics
+    artifacts = {name: done[source.name].artifact for name, source in stage.inputs.items()}
     return {
         "texts": artifacts["texts"].read(),
         "matches": artifacts["matches"].read(),
-        **statistics_tables(done[key].artifact),
+        **statistics_tables(done[stage.name].artifact),
     }
 
 
 def _stage_row(done: Done) -> StageRow:
     counts = done.artifact.counts
     return {
-        "stage": done.stage.kind,
-        "key": done.stage.key,
+        "name": done.stage.name,
+        "kind": done.stage.kind,
+        "group": done.stage.group,
         "fingerprint": done.artifact.fingerprint,
         "rows_in": counts["rows_in"],
         "rows_ok": counts["rows_ok"],
         "failed": counts["failed"],
         "seconds": done.artifact.info["seconds"],
         "cached": done.was_stored,
-        "inputs": [source.key for source in done.stage.inputs.values()],
+        "inputs": [source.name for source in done.stage.inputs.values()],
     }

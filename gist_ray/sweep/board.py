@@ -17,7 +17,7 @@ from gist_ray.sweep.space import Params
 from gist_ray.sweep.tables import (
     SWEEP_FILE,
     Row,
-    by_family,
+    by_group,
     by_status,
     read_row,
     write_row,
@@ -106,7 +106,7 @@ class Board:
             "hardware": cluster_resources(),
             "environment": environment(),
             "num_trials": by_status(self.rows),
-            "stages": {"made": by_family(rows, "made"), "stored": by_family(rows, "stored")},
+            "stages": {"made": by_group(rows, "made"), "stored": by_group(rows, "stored")},
             "chosen": chosen,
             "base": {key: base[key] for key in ("name", "root")},
         }

@@ -7,7 +7,6 @@ run at once as fit with all of that, so whatever a trial asks for is free or wil
 """
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ LEADER_CPUS = 0.001
 """The process that leads a trial mostly waits; Tune wants it to ask for something."""
 
 BESIDE_ENCODER_CPUS = 1.5
-"""The decoder and the writer of an embedding (encoders/stage.py, row_stage.py)."""
+"""The decoder and the writer of an embedding (encoders/stage.py, run/rows.py)."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,3 @@ def machines_of_cluster() -> list[Machine]:
         for node in ray.nodes()
         if node["Alive"]
     ]
-
-
-def is_local() -> bool:
-    return not os.environ.get("RAY_ADDRESS")

@@ -20,7 +20,7 @@ HEADER = """\
 # Chosen by a sweep among {num} by {metric} on val ({mean:.4g} on average
 # over {times} trial{s}). To use it, put it where Hydra looks for experiments:
 #     mkdir -p my/experiment && cp {file} my/experiment/{name}.yaml
-#     python jobs/pipeline.py --config-dir my experiment={name}
+#     gist-ray run --config-dir my experiment={name}
 # What the sweep has made is found in {root} and not made again.
 """
 

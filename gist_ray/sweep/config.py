@@ -36,7 +36,10 @@ class SweepConfig:
     one. test: every trial is measured on test and nothing is chosen (studies)."""
 
     metric: Literal["val_log_loss", "val_accuracy"] = "val_log_loss"
-    """What is chosen by, as the mean over the swept seeds and shots: of the linear probe."""
+    """What is chosen by, as the mean over the swept seeds and shots: of the method `method`."""
+
+    method: str = "linear_probe"
+    """The method of the run by whose val measures configurations are chosen."""
 
     scheduler: Literal["none", "asha"] = "none"
     """asha: trainings whose val score lags behind those of others at the same epoch are stopped."""

@@ -5,16 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow.compute as pc
-
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import HISTORY_FILE, TrainingStoppedError
-from gist_ray.run.flow import Done, TooManyFailedRowsError, family, run_flow
+from gist_ray.run.flow import TooManyFailedRowsError, run_flow
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress, StageProgress
+from gist_ray.run.stage import Done
 from gist_ray.store import storage
-from gist_ray.store.artifacts import Artifact
-from gist_ray.study.graph import FROZEN
+from gist_ray.study.comparisons import num_shots
+from gist_ray.study.graph import shown_features
 from gist_ray.sweep.capacity import side_by_side
 from gist_ray.sweep.tables import Row, read_row, write_row
 from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial
@@ -96,25 +95,26 @@ def _of_results(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
     made: Counter[str] = Counter()
     stored: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
-    for key, one in done.items():
-        (stored if one.was_stored else made)[family(key)] += 1
+    for one in done.values():
+        (stored if one.was_stored else made)[one.stage.group] += 1
         if not one.was_stored:
-            seconds[family(key)] += one.artifact.info["seconds"]
+            seconds[one.stage.group] += one.artifact.info["seconds"]
     trained = [one.artifact for one in done.values() if one.stage.kind == "finetuned"]
     epochs = epochs_of(trained[-1].info["history"]) if trained else []
     row: Row = {
         "made": dict(made),
         "stored": dict(stored),
-        "seconds_by_family": {name: round(value, 3) for name, value in seconds.items()},
+        "seconds_by_group": {name: round(value, 3) for name, value in seconds.items()},
         "epochs": epochs,
         "num_epochs": epochs[-1]["epoch"] if epochs else 0,
-        **_of_val(planned, done),
+        **_of_val(task, planned, done),
     }
     if task.sweep.measure == "test":
         row["test"] = [
             metric
-            for stage in planned.evaluations
-            for metric in _rows(done[stage.key].artifact, split="test")
+            for stage in planned.graph.metrics
+            for metric in done[stage.name].artifact.read().to_pylist()
+            if metric["split"] != "val"
         ]
     return row
 
@@ -139,20 +139,15 @@ def epochs_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_val(planned: Planned, done: Mapping[str, Done]) -> Row:
-    """Of the linear probe of what was trained, or of the model as it came."""
-    trainings = planned.config.study.trainings
-    training = trainings[0] if trainings else FROZEN
-    [key] = [key for draw, key in planned.graph.evaluations.items() if draw[0] == training]
-    values = {
-        row["metric"]: row["value"]
-        for row in _rows(done[key].artifact, split="val")
-        if row["method"] == f"{training}/linear_probe"
-    }
-    return {"val_accuracy": values.get("top1"), "val_log_loss": values.get("log_loss")}
-
-
-def _rows(artifact: Artifact, split: str) -> list[dict[str, Any]]:
-    found = artifact.read()
-    rows: list[dict[str, Any]] = found.filter(pc.equal(found.column("split"), split)).to_pylist()
-    return rows
+def _of_val(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
+    """The val measures of the sweep's method on what was trained, or on the model as it came."""
+    config = planned.config
+    [shots], [seed] = num_shots(config), config.study.seeds
+    result = planned.graph.result(shown_features(config), task.sweep.method, shots, seed)
+    found = done[result.fit.name].artifact.info.get("val", {})
+    if not found and task.sweep.measure == "val":
+        raise UserError(
+            "measuring on val needs labelled images of the val split, and there are none. Give the "
+            "data set a val split."
+        )
+    return {"val_accuracy": found.get("accuracy"), "val_log_loss": found.get("log_loss")}

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gist_ray.errors import UserError
-from gist_ray.run.flow import family
-from gist_ray.sweep.capacity import Need, is_local, need_of, num_on_this_machine
+from gist_ray.run.cluster import is_local
+from gist_ray.sweep.capacity import Need, need_of, num_on_this_machine
 from gist_ray.sweep.perform import empty_row, stored_row
 from gist_ray.sweep.shared import place, shared_places
 from gist_ray.sweep.space import grid_points, split_axes
@@ -128,8 +128,8 @@ def print_sweep(plan: SweepPlan) -> None:
     stages = {place(stage): stage for one in plan.planned for stage in one.stages}
     needed = Counter(place(stage) for one in plan.planned for stage in one.stages)
     stored = {one for one in stages if task.store.find(*one)}
-    for name in dict.fromkeys(family(stage.key) for stage in stages.values()):
-        members = {one for one, stage in stages.items() if family(stage.key) == name}
+    for name in dict.fromkeys(stage.group for stage in stages.values()):
+        members = {one for one, stage in stages.items() if stage.group == name}
         cells = (sum(needed[one] for one in members), len(members - stored))
         table.add_row(name, *map(str, (*cells, len(members & shared), len(members & stored))))
     console.print(table)

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from gist_ray.errors import UserError
-from gist_ray.run.acquire import LeaseLostError
-from gist_ray.run.flow import Leases, Stage, TooManyFailedRowsError, family, run_flow
+from gist_ray.errors import LeaseLostError, UserError
+from gist_ray.run.flow import Leases, TooManyFailedRowsError, run_flow
 from gist_ray.run.progress import Progress
+from gist_ray.run.stage import Stage
 from gist_ray.sweep.tables import Row
 from gist_ray.sweep.trials import Planned, Task
 
@@ -66,7 +66,7 @@ def make_shared(
             progress.say(f"trial {one.trial.trial_id}", f"cannot have what it needs: {error}")
             continue
         seen |= {place(stage) for stage in stages}
-        for key, entry in done.items():
+        for entry in done.values():
             if not entry.was_stored:
-                made[family(key)] += 1
+                made[entry.stage.group] += 1
     return {"made": dict(made)}

@@ -8,21 +8,27 @@ from rich.console import Console
 
 from gist_ray.errors import UserError
 from gist_ray.report.sweep.page import write_sweep_report
-from gist_ray.run.cluster import cluster_resources, connect, cpus_without_connecting, require_shared
-from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.cluster import (
+    cluster_resources,
+    connect,
+    cpus_without_connecting,
+    is_local,
+    require_shared,
+)
+from gist_ray.run.flow import run_flow
 from gist_ray.run.heartbeat import Heartbeat
+from gist_ray.run.job import Job
 from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
+from gist_ray.run.stage import Stage, in_order
+from gist_ray.settings.check import build
 from gist_ray.store import storage
-from gist_ray.study.config import RunConfig, build
-from gist_ray.study.graph import in_order
-from gist_ray.study.pipeline import plan
-from gist_ray.study.shared_folders import shared_folders
+from gist_ray.study.config import RunConfig
+from gist_ray.study.job import folders_of, plan
 from gist_ray.sweep.board import Board
 from gist_ray.sweep.capacity import (
     Machine,
-    is_local,
     machines_of_cluster,
     num_fitting,
     num_on_this_machine,
@@ -63,10 +69,7 @@ def run_sweep(
         return
     progress = Progress()
     with recorded(
-        run.name,
-        run,
-        task.store,
-        _of_record(plan),
+        _job(run, plan),
         progress,
         listeners=[RayMetrics(run.name)],
         hardware=cluster_resources,
@@ -90,7 +93,7 @@ def _run_trials(
     wanted = min(task.sweep.max_concurrent_trials or wanted, plan.num_left)
     connect(min_cpus=wanted * need.cpus)
     for one in plan.pending[:1]:
-        require_shared(shared_folders(one.config))
+        require_shared(folders_of(one.config))
     machines = machines_of_cluster()
     at_once = max(1, min(wanted, num_fitting(need, machines)))
     board.write()
@@ -177,11 +180,10 @@ def _read_test(
 ) -> None:
     """The test metrics of what was chosen, with every swept seed and number of shots."""
     graph = plan(config, task.store)
-    evaluations = set(graph.evaluations.values())
-    stages = in_order(stage for stage in graph.stages if stage.key in evaluations)
+    stages = in_order(graph.metrics)
     artifacts = [stage.fingerprint for stage in stages]
     write_row(task.folder, {"trial_id": CHOSEN, "params": params, "artifacts": artifacts})
-    missing = [s for s in stages if not task.store.find(s.kind, s.fingerprint)]
+    missing = [s for s in stages if not s.find(task.store)]
     num_cpus = connect() if missing else cpus_without_connecting()
     done = run_flow(
         stages,
@@ -192,27 +194,42 @@ def _read_test(
         max_failed_fraction=config.max_failed_fraction,
         leases=heartbeat,
     )
-    trials = {(row["shots"], row["seed"]): row["trial_id"] for row in best}
-    tested = []
-    for (_, shots, seed), key in graph.evaluations.items():
-        rows = done[key].artifact.read().to_pylist()
-        tested.append((trials[shots, seed], [row for row in rows if row["split"] == "test"]))
+    trials: dict[Any, str] = {(row["shots"], row["seed"]): row["trial_id"] for row in best}
+    first = best[0]["trial_id"]  # stands for what is the same in all draws
+    tested = [
+        (trials.get((row["shots"], row["seed"]), first), [row])
+        for stage in graph.metrics
+        for row in done[stage.name].artifact.read().to_pylist()
+        if row["split"] != "val"
+    ]
     storage.write_parquet(storage.join(task.folder, TEST_FILE), test_table(tested))
 
 
+def _job(run: SweepRun, plan: SweepPlan) -> Job:
+    """The sweep as a job, for its record."""
+    return Job(
+        command="sweep",
+        name=run.name,
+        config=run,
+        root=plan.task.store.root,
+        stages=_of_record(plan),
+        finish=lambda store, done: (),
+    )
+
+
 def _of_record(plan: SweepPlan) -> list[Stage]:
-    """Every artifact's stage once, its key unique: stages of two trials may be called alike. Of
+    """Every artifact's stage once, its name unique: stages of two trials may be called alike. Of
     Optuna's trials, which are not known, what all of them need."""
     found: dict[tuple[str, str], Stage] = {}
-    keys: set[str] = set()
+    names: set[str] = set()
     sure = shared_places(plan.planned) if plan.task.sweep.search == "optuna" else None
     for one in plan.planned:
         for stage in one.stages:
             if place(stage) in found or (sure is not None and place(stage) not in sure):
                 continue
-            key = stage.key
-            if key in keys:
-                key = f"{key}, trial {one.trial.trial_id}"
-            keys.add(key)
-            found[place(stage)] = replace(stage, key=key)
+            name = stage.name
+            if name in names:
+                name = f"{name}, trial {one.trial.trial_id}"
+            names.add(name)
+            found[place(stage)] = replace(stage, name=name)
     return list(found.values())

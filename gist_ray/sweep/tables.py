@@ -39,7 +39,7 @@ TRIALS = pa.schema(
         pa.field("stages_made", pa.int64(), nullable=False),
         pa.field("stages_stored", pa.int64(), nullable=False),
         # a JSON object {family of stages: seconds of what the trial made itself}
-        pa.field("seconds_by_family", pa.string(), nullable=False),
+        pa.field("seconds_by_group", pa.string(), nullable=False),
     ]
 )
 
@@ -74,7 +74,7 @@ class Row(TypedDict, total=False):
     seconds: float
     made: dict[str, int]
     stored: dict[str, int]
-    seconds_by_family: dict[str, float]
+    seconds_by_group: dict[str, float]
     # {epoch, train_loss, val_score}
     epochs: list[dict[str, Any]]
     # METRICS rows of test, with measure=test
@@ -145,7 +145,7 @@ def trials_table(rows: Iterable[Row]) -> pa.Table:
                 "params": json.dumps(row["params"], sort_keys=True),
                 "stages_made": sum(row.get("made", {}).values()),
                 "stages_stored": sum(row.get("stored", {}).values()),
-                "seconds_by_family": json.dumps(row.get("seconds_by_family", {}), sort_keys=True),
+                "seconds_by_group": json.dumps(row.get("seconds_by_group", {}), sort_keys=True),
             }
             for row in rows
         ],
@@ -161,7 +161,7 @@ def by_status(rows: Iterable[Row]) -> dict[str, int]:
     return dict(Counter(str(row["status"]) for row in rows))
 
 
-def by_family(rows: Iterable[Row], what: Literal["made", "stored"]) -> dict[str, int]:
+def by_group(rows: Iterable[Row], what: Literal["made", "stored"]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for row in rows:
         total.update(row.get(what, {}))

@@ -5,15 +5,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gist_ray.datasets.config import DataConfig
+from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.errors import UserError
-from gist_ray.run.flow import Stage
+from gist_ray.run.stage import Stage, in_order
 from gist_ray.schema import stable_id
+from gist_ray.settings.check import build
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, fingerprint
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data, read_data
-from gist_ray.study.graph import RunGraph, in_order
-from gist_ray.study.pipeline import plan
+from gist_ray.study.graph import StudyGraph
+from gist_ray.study.job import plan
 from gist_ray.sweep.config import SweepConfig, SweepRun
 from gist_ray.sweep.space import Params, grid_points, random_points, split_axes, with_params
 from gist_ray.sweep.tables import sweep_folder
@@ -53,22 +56,23 @@ class Planned:
 
     trial: Trial
     config: RunConfig
-    graph: RunGraph
+    graph: StudyGraph
 
     @property
-    def evaluations(self) -> list[Stage]:
-        keys = set(self.graph.evaluations.values())
-        return [stage for stage in self.graph.stages if stage.key in keys]
+    def ends(self) -> list[Stage]:
+        """The stages that leave what the trial is measured by: METRICS of test, or the classifiers
+        with their val measures."""
+        return self.graph.metrics or [result.fit for result in self.graph.results.values()]
 
     @property
     def stages(self) -> list[Stage]:
-        """What its evaluations need, each once, inputs first."""
-        return in_order(self.evaluations)
+        """What its ends need, each once, inputs first."""
+        return in_order(self.ends)
 
     @property
     def fingerprint(self) -> str:
         """Of all that decides what the trial comes to."""
-        return fingerprint("trial", {}, {s.key: s.fingerprint for s in self.evaluations})
+        return fingerprint("trial", {}, {s.name: s.fingerprint for s in self.ends})
 
 
 def task_of(run: SweepRun, groups: Mapping[str, Mapping[str, Any]]) -> Task:
@@ -109,11 +113,11 @@ def plan_trial(task: Task, trial: Trial) -> Planned:
     return Planned(trial, config, plan(config, task.store, task.sweep.measure, _read_once))
 
 
-def _read_once(config: RunConfig, store: ArtifactStore) -> Data:
+def _read_once(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore) -> Data:
     """The data set of a trial, read once in a process for all trials on the same."""
-    said = json.dumps([asdict(config.data), config.texts.notes, store.root], sort_keys=True)
+    said = json.dumps([asdict(config), notes, store.root], sort_keys=True)
     if said not in _data:
-        _data[said] = read_data(config, store)
+        _data[said] = read_data(config, notes, store)
     return _data[said]
 
 
@@ -135,6 +139,11 @@ def _trial_problems(config: RunConfig, sweep: SweepConfig) -> list[str]:
                 f"study.{name}={values}: a trial has one. Set study.{name} to a single value, or "
                 f"put the values into sweep.space as study.{name}."
             )
+    if sweep.method not in config.methods:
+        problems.append(
+            f"sweep.method={sweep.method}: is none of the run's methods, which are "
+            f"{', '.join(config.methods)}. Take one of them, or add it to methods."
+        )
     if sweep.scheduler == "asha" and config.finetune.select_by == "last":
         problems.append(
             "finetune.select_by=last gives epochs no val score, which sweep.scheduler=asha stops "

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from gist_ray.errors import UserError
-from gist_ray.schema import TEXTS, table
+from gist_ray.schema import CLASS_TEXTS, TEXTS, table
 from gist_ray.settings.declare import settings
 from gist_ray.texts import checks
 from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
@@ -77,6 +77,7 @@ def texts_from_answers(answers: pa.Table) -> pa.Table:
     before its first sentence's end, as "too_long" where it is endless."""
     rows = answers.to_pylist()
     for row in rows:
+        row["set"] = CLASS_TEXTS
         if len(row["raw"]) > MAX_ANSWER_CHARS:
             row["text"], row["rejected"] = "", "too_long"
             continue

@@ -1,17 +1,17 @@
 """Where texts come from and which of them are used."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.settings.declare import settings
+from gist_ray.settings.declare import InputFile, settings
 from gist_ray.texts.clean import CleaningConfig
 from gist_ray.texts.shorten import ShorteningConfig
 
 
 @settings
 class TextsConfig:
-    import_from: str = ""
+    import_from: Annotated[str, InputFile] = ""
     """Ready-made texts instead of generated ones: a JSON file {class: [texts]} or
     {image: [captions]}, or a Parquet file with the columns class_name and text. Empty: generate."""
 
@@ -23,7 +23,7 @@ class TextsConfig:
     {image: [captions, best first]}, instead of matching texts anew: the first `matching.k` of each
     image. Of the cleaning only the checks empty and too_long apply then."""
 
-    notes: str = ""
+    notes: Annotated[str, InputFile] = ""
     """Notes on the classes as JSON, {class name: {axis value: {fact: value}}}, for prompts that
     word facts. The embedded set brings its own."""
 

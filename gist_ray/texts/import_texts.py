@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from gist_ray.datasets.reading import read_given_table
 from gist_ray.errors import UserError
-from gist_ray.schema import MATCHES, TEXTS, stable_id, table
+from gist_ray.schema import CLASS_TEXTS, MATCHES, TEXTS, stable_id, table
 from gist_ray.store import storage
 from gist_ray.texts.image_keys import find_images
 from gist_ray.texts.names import index_by_normal_form, normal_form
@@ -195,8 +195,8 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
     imported = []
     for row, name in zip(rows, names, strict=True):
         assert name is not None
-        others = (key for key in TEXTS.names if key != "text" and row.get(key) is not None)
-        given_values = {key: row[key] for key in others}
+        others = set(TEXTS.names) - {"text", "set"}
+        given_values = {key: row[key] for key in others if row.get(key) is not None}
         made = {**_row(name, classes[name], samples[name], row["text"]), **given_values}
         imported.append({**made, "label": classes[name], "class_name": name})
         samples[name] += 1
@@ -216,6 +216,7 @@ def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
     is_endless = len(text) > MAX_ANSWER_CHARS
     return {
         "text_id": stable_id(class_name, PROMPT_ID, "", sample),
+        "set": CLASS_TEXTS,
         "label": label,
         "class_name": class_name,
         "axis": "",

@@ -13,11 +13,11 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from gist_ray.errors import UserError
+from gist_ray.llm.config import Sampling
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.settings.declare import Runtime, settings
 from gist_ray.store import storage
 from gist_ray.texts.templates import render, template_problems
-
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 RESERVED = {"name", "notes", "phrases", "value", "article"}
 
@@ -65,23 +65,6 @@ class Constraint:
             if text.get("type") != "string":
                 raise ValueError('json_schema needs a property "text" of type "string"')
         return self
-
-
-@settings
-class Sampling:
-    """How answers are drawn from the model."""
-
-    temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
-    """0 always takes the likeliest token; then more than one sample per prompt is no use."""
-
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Draw from the likeliest tokens that together have this probability."""
-
-    max_tokens: Annotated[int, Field(ge=1)] = 96
-    """Longest answer, in the language model's tokens."""
-
-    stop: list[str] = Field(default_factory=list)
-    """An answer ends before the first of these strings."""
 
 
 @settings

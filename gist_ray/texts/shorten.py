@@ -12,11 +12,12 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import Field
 
+from gist_ray.llm.config import Sampling
 from gist_ray.llm.tables import PROMPTS
 from gist_ray.schema import TEXTS, table
 from gist_ray.settings.declare import settings
 from gist_ray.texts import checks
-from gist_ray.texts.prompt_set import Example, Sampling
+from gist_ray.texts.prompt_set import Example
 from gist_ray.texts.prompting import prompt_text
 from gist_ray.texts.templates import escape_regex, render
 from gist_ray.texts.tidy import tidy

@@ -15,7 +15,7 @@ from gist_ray.store.artifacts import Artifact
 from tests.badinput.drawing import encoded, noise
 from tests.badinput.places import SECRET, snapshot
 
-JOB = Path(__file__).parents[2] / "jobs" / "pipeline.py"
+JOB = Path(__file__).parents[2] / "jobs" / "run.py"
 SMALL = ["study.trainings=[]", "study.shots=[2]", "study.seeds=[1]", "evaluation.num_bootstrap=50"]
 
 
@@ -34,7 +34,7 @@ Job = Callable[..., Ended]
 
 
 def run_job(*words: str) -> Ended:
-    """jobs/pipeline.py with these words, in this process, so that it uses the tests' Ray."""
+    """`gist-ray run` with these words, in this process, so that it uses the tests' Ray."""
     said, complained = io.StringIO(), io.StringIO()
     code = 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):

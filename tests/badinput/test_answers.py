@@ -6,12 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from gist_ray.commands.exits import EXIT_USER_ERROR
 from gist_ray.llm.tables import ANSWERS
 from gist_ray.run.flow import Stage
 from gist_ray.schema import TEXTS, stable_id, table
-from gist_ray.settings.commandline import EXIT_USER_ERROR, compose_values
+from gist_ray.settings.check import build
+from gist_ray.settings.commandline import compose_values
 from gist_ray.store.artifacts import ArtifactStore
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import build_graph
 from tests.badinput import answers
 from tests.badinput.conftest import SMALL, Ended, Grounds, artifacts, run_job

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gist_ray.settings.commandline import EXIT_USER_ERROR
+from gist_ray.commands.exits import EXIT_USER_ERROR
 from tests.badinput.configs import KINDS, SECRET, BadConfig
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.places import snapshot

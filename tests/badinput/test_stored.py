@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gist_ray.commands.exits import EXIT_USER_ERROR
 from gist_ray.encoders.clip import embedded_folder, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.checkpoint import load_state, save_state
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.loop import Training, start_training
-from gist_ray.settings.commandline import EXIT_USER_ERROR
 from tests.badinput import stored
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.drawing import encoded, noise

@@ -14,8 +14,9 @@ import pytest
 import ray
 import yaml
 
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 
 PROJECT = Path(__file__).parents[2]
 CLUSTER = PROJECT / "cluster"

@@ -89,7 +89,7 @@ def texts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished_run(cluster: Cluster, root: str, texts_file: Path) -> subprocess.CompletedProcess[str]:
     """The pipeline, submitted."""
-    return cluster.run_job("pipeline.py", f"root={root}", f"texts.import_from={texts_file}", *TINY)
+    return cluster.run_job("run.py", f"root={root}", f"texts.import_from={texts_file}", *TINY)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_every_job_runs_by_submission(
     if job == "predict.py":
         exported = cluster.run_job("export.py", *words["export.py"])
         assert exported.returncode == 0, exported.stdout + exported.stderr
-    done = finished_run if job == "pipeline.py" else cluster.run_job(job, *words[job])
+    done = finished_run if job == "run.py" else cluster.run_job(job, *words[job])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -226,7 +226,7 @@ def test_too_many_failed_rows_are_exit_code_1_here_too(cluster, root, pictures):
     rows = [f"{file},{file.parent}" for file in files]
     table.write_text("\n".join(["image,class_name", *rows, "red/9.png,"]) + "\n")
     done = cluster.run_job(
-        "pipeline.py",
+        "run.py",
         f"root={root}",
         "data=manifest",
         f"data.path={table}",
@@ -242,7 +242,7 @@ def test_too_many_failed_rows_are_exit_code_1_here_too(cluster, root, pictures):
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_relative_root_is_refused_with_exit_code_2(cluster):
-    done = cluster.run_job("pipeline.py", "root=results", "--plan")
+    done = cluster.run_job("run.py", "root=results", "--plan")
     assert done.returncode == 2
     assert "root=results: in a submitted job" in done.stdout
 

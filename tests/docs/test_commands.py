@@ -8,25 +8,26 @@ import pytest
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("recipes.md", "emoji.md")
-JOBS = {"jobs/pipeline.py": ("config", RunConfig), "jobs/pretrain.py": ("pretrain", PretrainConfig)}
+COMMANDS = {"run": ("config", RunConfig), "pretrain": ("pretrain", PretrainConfig)}
 FLAGS = {"--plan": 0, "--until": 1}
 
 
 def commands(page: str) -> list[str]:
-    """The lines of the page's shell blocks that start a job."""
+    """The lines of the page's shell blocks that call gist-ray."""
     blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line.startswith("python jobs/")]
+    return [line for line in lines if line.startswith("gist-ray ")]
 
 
 def composed(line: str) -> RunConfig | PretrainConfig:
-    _, job, *words = shlex.split(line, comments=True)
+    _, command, *words = shlex.split(line, comments=True)
     overrides = []
     while words:
         word = words.pop(0)
@@ -34,7 +35,7 @@ def composed(line: str) -> RunConfig | PretrainConfig:
             del words[: FLAGS[word]]
         else:
             overrides.append(word)
-    name, settings = JOBS[job]
+    name, settings = COMMANDS[command]
     built: RunConfig | PretrainConfig = build(settings, compose_values(name, overrides))
     return built
 

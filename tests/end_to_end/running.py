@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 
 
 def configured(*overrides: str) -> RunConfig:

@@ -17,9 +17,11 @@ from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.operate.clean import find_garbage
 from gist_ray.operate.retry_run import read_config, retry_run
 from gist_ray.operate.status import read_status
-from gist_ray.settings.commandline import CONFIGS, compose_values
+from gist_ray.settings.check import build
+from gist_ray.settings.commandline import compose_values
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 

@@ -9,8 +9,9 @@ from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.demo.butterflies.collection import write_collection
 from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 
 pytestmark = [
     pytest.mark.ray,
@@ -23,8 +24,9 @@ pytestmark = [
 def test_a_packed_set_ends_in_the_same_metrics(
     world: WorldConfig, texts_file: str, tiny: list[str], tmp_path: Path
 ) -> None:
-    from gist_ray.datasets.packing.stage import run_pack
     from gist_ray.study.pipeline import run_pipeline
+
+    from gist_ray.datasets.packing.stage import run_pack
 
     write_collection(world, str(tmp_path / "world"))
     files = f"{tmp_path}/world/images"

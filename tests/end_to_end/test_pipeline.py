@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import gist_ray as gr
 from gist_ray.demo.butterflies.collection import write_collection
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.run.flow import TooManyFailedRowsError
@@ -13,6 +14,15 @@ from gist_ray.store import storage
 from tests.end_to_end.running import artifact, configured, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
+
+
+def test_python_gets_the_metrics_of_a_run_that_is_stored(
+    finished: str, in_world: list[str]
+) -> None:
+    run = gr.run([*in_world, f"root={finished}"])
+    assert set(run.metrics.columns) == set(METRICS.names)
+    assert len(run.metrics)
+    assert Path(run.report).is_file()
 
 
 def test_a_run_leaves_metrics_and_a_report(finished: str) -> None:

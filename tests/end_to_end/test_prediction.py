@@ -11,9 +11,10 @@ from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.errors import UserError
 from gist_ray.predict.config import ExportConfig, PredictConfig
 from gist_ray.predict.folder import load_classifier
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from tests.conftest import s3_environment
 
 
@@ -14,7 +14,7 @@ from tests.conftest import s3_environment
 def test_a_bucket_that_is_not_there_is_said_before_work(s3_endpoint: str) -> None:
     words = ["data=image_folder", "data.path=s3://nobody/images", "root=s3://nobody/root"]
     job = subprocess.run(
-        [sys.executable, str(CONFIGS.parent / "jobs" / "pipeline.py"), *words],
+        [sys.executable, str(CONFIGS.parent / "jobs" / "run.py"), *words],
         env={**os.environ, **s3_environment(s3_endpoint)},
         capture_output=True,
         text=True,

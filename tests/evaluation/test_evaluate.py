@@ -4,17 +4,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from gist_ray.errors import UserError
-from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.evaluation.evaluate import (
     Evaluation,
     LabelledImages,
     Setting,
     evaluate,
 )
-from gist_ray.evaluation.metrics import METRIC_NAMES
 from gist_ray.methods.heads import ClassTexts
+
+from gist_ray.errors import UserError
+from gist_ray.evaluation.config import EvaluationConfig
+from gist_ray.evaluation.metrics import METRIC_NAMES
 from gist_ray.schema import METRICS, PREDICTIONS
 
 NUM_CLASSES = 6

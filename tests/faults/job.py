@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from tests.faults.machines import Machines
 
-PIPELINE = CONFIGS.parent / "jobs" / "pipeline.py"
+PIPELINE = CONFIGS.parent / "jobs" / "run.py"
 POLL_S = 0.02
 
 
 class Job:
-    """A running `jobs/pipeline.py`; what it prints is kept in a file."""
+    """A running `gist-ray run`; what it prints is kept in a file."""
 
     def __init__(self, words: list[str], machines: Machines, log: Path) -> None:
         self.log = log

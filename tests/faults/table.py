@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 
 PAGE = CONFIGS.parent / "docs" / "faults.md"
 BEGIN, END = "<!-- figures of the tests -->", "<!-- end of the figures -->"

@@ -26,7 +26,7 @@ import torch
 
 from gist_ray.demo.butterflies.collection import write_collection
 from gist_ray.demo.butterflies.config import WorldConfig
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from tests.conftest import s3_environment
 from tests.end_to_end.conftest import texts_from_notes
 from tests.faults.proxy import FaultyProxy, Rule, faulty_proxy
@@ -97,7 +97,7 @@ def s3_world(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def start(world: World, name: str, *words: str) -> subprocess.Popen:
     command = [
         sys.executable,
-        str(CONFIGS.parent / "jobs" / "pipeline.py"),
+        str(CONFIGS.parent / "jobs" / "run.py"),
         "name=run",
         f"root=s3://{BUCKET}/{name}",
         "data=image_folder",

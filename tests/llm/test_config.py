@@ -4,7 +4,7 @@ import yaml
 from gist_ray.errors import UserError
 from gist_ray.llm import smollm2
 from gist_ray.llm.config import LlmConfig, model_problems, model_source
-from gist_ray.texts.prompt_set import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 
 SHIPPED = sorted((CONFIGS / "llm").glob("*.yaml"))
 

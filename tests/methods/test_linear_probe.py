@@ -2,13 +2,13 @@ import inspect
 
 import numpy as np
 import pytest
+from gist_ray.methods.probe import Probe, predict_proba, scaled, widened
 from sklearn.linear_model import LogisticRegression
 
 from gist_ray.errors import UserError
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.methods import linear_probe
 from gist_ray.methods.linear_probe import COARSE_GRID, fit_probe, val_accuracy_and_loss
-from gist_ray.methods.probe import Probe, predict_proba, scaled, widened
 from gist_ray.methods.sgd_probe import fit_sgd_probe
 
 CONFIG = EvaluationConfig()

@@ -17,7 +17,7 @@ from gist_ray.run.lease import process_lease
 from gist_ray.run.progress import Progress
 from gist_ray.run.runs import LEASE_FILE, METRICS_FILE, PLAN_FILE, run_folder
 from gist_ray.schema import ERRORS, table
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 

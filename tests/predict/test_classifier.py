@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gist_ray.methods.heads import BestTexts, ClassTexts
+from gist_ray.methods.probe import Probe
 from PIL import Image
 
 from gist_ray.encoders.clip import Clip, embed_texts, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError
-from gist_ray.methods.heads import BestTexts, ClassTexts
-from gist_ray.methods.probe import Probe
 from gist_ray.predict.classifier import Classifier, predict_features
 from gist_ray.predict.folder import load_classifier, save_classifier
 
@@ -33,7 +33,7 @@ def by_texts(clip: Clip) -> Classifier:
 
 
 def in_folder(classifier: Classifier, folder: Path) -> str:
-    """As jobs/export.py leaves it."""
+    """As `gist-ray export` leaves it."""
     save_classifier(classifier, open_clip_name(ClipConfig()), str(folder))
     return str(folder)
 

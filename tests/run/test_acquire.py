@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from gist_ray.errors import UserError
+from gist_ray.errors import LeaseLostError, UserError
 from gist_ray.run import acquire as acquiring
 from gist_ray.run import lease as leases
 from gist_ray.run.acquire import (
     Attempt,
     Held,
-    LeaseLostError,
     acquire,
     disown,
     release,

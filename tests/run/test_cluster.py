@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
+from gist_ray.study.shared_folders import shared_folders
 
 from gist_ray.run.cluster import relative_in_job
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.study.config import RunConfig, build
-from gist_ray.study.shared_folders import shared_folders
+from gist_ray.study.config import RunConfig
 
 
 def config_of(*words: str) -> RunConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from gist_ray.run.acquire import LeaseLostError
+from gist_ray.errors import LeaseLostError
 from gist_ray.run.flow import Done, NoLeases, Stage, TooManyFailedRowsError, run_flow
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table

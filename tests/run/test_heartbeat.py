@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from gist_ray.errors import LeaseLostError
 from gist_ray.run import lease as leases
-from gist_ray.run.acquire import LeaseLostError, acquire
+from gist_ray.run.acquire import acquire
 from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
 from gist_ray.run.lease import file_of, read_lease
 from gist_ray.run.progress import Progress

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gist_ray.run.ray_metrics import COUNTERS, GAUGES, exported_names
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 
 GRAFANA = CONFIGS.parent / "cluster" / "grafana"
 NAME = re.compile(r"\bray_[a-z0-9_]+\b")

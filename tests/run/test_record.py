@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray.run.acquire import LeaseLostError
+from gist_ray.errors import LeaseLostError
 from gist_ray.run.flow import Stage, run_flow
 from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
 from gist_ray.run.lease import file_of

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gist_ray.settings.commandline import CONFIGS, compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.settings.check import build
+from gist_ray.settings.commandline import compose_values
+from gist_ray.settings.configs import CONFIGS
+from gist_ray.study.config import RunConfig
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 CHOICES = [f"{file.parent.name}={file.stem}" for file in sorted(CONFIGS.glob("*/*.yaml"))]

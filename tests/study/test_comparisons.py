@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from gist_ray.schema import METRICS, PREDICTIONS, table
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
@@ -14,7 +15,7 @@ from gist_ray.study.comparisons import (
     compare_trainings,
     summarise,
 )
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import RunGraph
 from gist_ray.study.results import difference_line
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.study.config import RunConfig, build
+from gist_ray.settings.check import build
+from gist_ray.study.config import RunConfig
 
 SOUND: dict[str, Any] = {
     "prompts": {"prompts": [{"id": "p", "template": "Describe {{ name }}."}]},

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from gist_ray.errors import UserError
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import RunGraph, build_graph
 
 TINY = [

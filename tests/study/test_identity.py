@@ -16,10 +16,11 @@ from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.species import make_species
 from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.settings.declare import Runtime, identity_of
 from gist_ray.store.artifacts import ArtifactStore
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import build_graph
 
 TINY = [

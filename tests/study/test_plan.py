@@ -1,12 +1,13 @@
 from pathlib import Path
 
 import pytest
+from gist_ray.study.pipeline import plan, run_pipeline
 
 from gist_ray.errors import UserError
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store.artifacts import ArtifactStore
-from gist_ray.study.config import RunConfig, build
-from gist_ray.study.pipeline import plan, run_pipeline
+from gist_ray.study.config import RunConfig
 
 TINY = ["data.num_genera=1", "data.train_per_species=2", "study.seeds=[1]"]
 

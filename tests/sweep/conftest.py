@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gist_ray.demo.butterflies.config import WorldConfig
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import choices_of_axes, chosen_groups, compose_values
-from gist_ray.study.config import build
 from gist_ray.sweep.config import SweepRun
 from tests.end_to_end.conftest import TINY_TRIAL, WORLD, texts_from_notes
 
@@ -33,7 +33,7 @@ def write_sweep(folder: Path, name: str, text: str) -> str:
 
 
 def sweep(words: list[str], config_dir: Path, plan_only: bool = False) -> SweepRun:
-    """What jobs/sweep.py does."""
+    """What `gist-ray sweep` does."""
     from gist_ray.sweep.sweep import run_sweep
 
     run: SweepRun = build(SweepRun, compose_values("sweep", words, config_dir))

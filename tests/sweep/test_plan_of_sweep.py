@@ -8,8 +8,9 @@ import yaml
 
 from gist_ray.errors import UserError
 from gist_ray.operate.clean import find_garbage
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.sweep.choice import experiment_file, with_replicates
 from gist_ray.sweep.config import SweepRun
 from gist_ray.sweep.plan import SweepPlan, plan_sweep, print_sweep

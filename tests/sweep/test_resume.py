@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
 from gist_ray.sweep.tables import artifacts_of_trials, read_rows, sweep_folder
 from tests.conftest import s3_environment

@@ -8,9 +8,10 @@ import pytest
 
 from gist_ray.operate.clean import find_garbage
 from gist_ray.operate.status import read_status
+from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
-from gist_ray.study.config import RunConfig, build
+from gist_ray.study.config import RunConfig
 from gist_ray.sweep.tables import EPOCHS, TEST, TRIALS
 from tests.sweep.conftest import sweep, write_sweep
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from gist_ray.errors import UserError
-from gist_ray.settings.commandline import CONFIGS, choices_of_axes, chosen_groups, compose_values
-from gist_ray.study.config import RunConfig, build
+from gist_ray.settings.check import build
+from gist_ray.settings.commandline import choices_of_axes, chosen_groups, compose_values
+from gist_ray.settings.configs import CONFIGS
+from gist_ray.study.config import RunConfig
 from gist_ray.sweep.config import SweepRun
 from gist_ray.sweep.space import with_params
 from gist_ray.sweep.trials import known_trials, sample_trials, task_of

@@ -1,8 +1,8 @@
 import pytest
 
 from gist_ray.errors import UserError
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.texts.prompt_set import (
-    CONFIGS,
     Constraint,
     caption,
     load_prompt_set,

@@ -3,7 +3,7 @@
 images/<vendor>/<code>.png      64 x 64 on white
 manifest.parquet                the data set: data=manifest
 texts.json                      {class: the names of its members}: texts.import_from
-captions.parquet                pictures with captions: jobs/pretrain.py captions=
+captions.parquet                pictures with captions: gist-ray pretrain captions=
 LICENCES.md, licences/          whose pictures these are
 counts.json
 """

@@ -8,13 +8,12 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import binomtest
 
-from gist_ray.errors import UserError
-from gist_ray.matching.inputs import usable_texts
 from gist_ray.matching.vectors import find_vectors, stored_vectors
-from gist_ray.operate.retry_run import read_config
-from gist_ray.run.flow import Stage
-from gist_ray.store.artifacts import Artifact, ArtifactStore
-from gist_ray.study.graph import FROZEN, build_graph
+from gist_ray.schema import usable_texts
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.study.features import FROZEN
+from gist_ray.study.graph import build_graph
+from gist_ray.study.stored import read_run, stored
 
 
 def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
@@ -22,13 +21,12 @@ def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
 
     Raises UserError if there is no such run, or it has not come so far.
     """
-    config, store = read_config(root, run), ArtifactStore(root)
+    config, store = read_run(root, run), ArtifactStore(root)
     graph = build_graph(config, store)
-    frozen = next(draw for draw in graph.evaluations if draw[0] == FROZEN)
-    stage = next(stage for stage in graph.stages if stage.key == graph.evaluations[frozen])
-    texts = usable_texts(_stored(store, stage.inputs["texts"]).read())
-    images = stored_vectors(_stored(store, stage.inputs["image_embeddings"]), "image_id")
-    text_vectors = stored_vectors(_stored(store, stage.inputs["text_embeddings"]), "text_id")
+    frozen = next(r.features for r in graph.results.values() if r.features.name == FROZEN)
+    texts = usable_texts(stored(store, frozen.texts["class"]).read())
+    images = stored_vectors(stored(store, frozen.images), "image_id")
+    text_vectors = stored_vectors(stored(store, frozen.text_embeddings["class"]), "text_id")
     known, image_features = find_vectors(images, graph.manifest["image_id"])
     manifest = graph.manifest.filter(pa.array(known))
     known, text_features = find_vectors(text_vectors, texts["text_id"])
@@ -82,10 +80,3 @@ def _summary(hits: list[bool], chances: list[float]) -> dict[str, float]:
         "by_chance": sum(chances) / len(chances),
         "pictures": len(hits),
     }
-
-
-def _stored(store: ArtifactStore, stage: Stage) -> Artifact:
-    found = store.find(stage.kind, stage.fingerprint)
-    if found is None:
-        raise UserError(f"{stage.key}: is not stored in {store.root}. Run the pipeline first.")
-    return found

@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,30 @@ from gist_ray.report.page import wording
 FOLDER = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class Section:
+    """One part of a page. anchor: its id, which the page's navigation links to; template: its file;
+    values: the names that only it reads, beside the page's."""
+
+    anchor: str
+    title: str
+    template: str
+    values: Mapping[str, Any]
+
+
 def document(
     folder: Path,
     template: str,
     values: Mapping[str, Any],
     filters: Mapping[str, Callable[..., Any]],
+    sections: Sequence[Section] = (),
 ) -> str:
-    """The page that `template`, a child of page.html, makes of `values`.
+    """Returns the page that `template`, a child of page.html, makes of `values`.
 
     Templates and style sheets (*.css, added to the page's own) are those of `folder`, the filters
-    those of `wording` and the given ones. All strings are escaped; a content security policy
-    in the page forbids any request and any script but the table sorting.
+    those of `wording` and the given ones. `template` finds each section's anchor, title and html
+    in `sections`. All strings are escaped; a content security policy in the page forbids any
+    request and any script but the table sorting.
     """
     sheets = [FOLDER / "page.css", *sorted(folder.glob("*.css"))]
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
@@ -44,12 +58,23 @@ def document(
         shorten=wording.shorten,
         **filters,
     )
+    environment.globals["interval"] = wording.interval
+    made = [
+        {
+            "anchor": section.anchor,
+            "title": section.title,
+            "html": Markup(
+                environment.get_template(section.template).render({**values, **section.values})
+            ),
+        }
+        for section in sections
+    ]
     return environment.get_template(template).render(
         values,
+        sections=made,
         css=Markup("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)),
         script=Markup(script),
         script_hash=_csp_hash(script),
-        interval=wording.interval,
     )
 
 

@@ -41,7 +41,7 @@ def costs(sweep: Sweep) -> Costs:
     """From the trials' own rows; the counts by family from sweep.json."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for trial in sweep.trials:
-        for name, value in trial.seconds_by_family.items():
+        for name, value in trial.seconds_by_group.items():
             seconds[name] += value
     stages = sweep.info.get("stages", {})
     made, stored = stages.get("made", {}), stages.get("stored", {})

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
+from gist_ray.report.data import Pair
 from gist_ray.report.page.wording import interval, percent, points
 from gist_ray.report.sweep.scores import (
     FROZEN,
@@ -17,7 +18,7 @@ from gist_ray.report.sweep.scores import (
     over_units,
 )
 from gist_ray.report.sweep.tables import Sweep
-from gist_ray.report.wording import method_label, metric_label, shots_label, split_method
+from gist_ray.report.wording import metric_label, pair_label, shots_label
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class HeldOut:
     """A method at one number of shots. cells: metric -> (mean, low, high), the interval over seeds,
     or of one seed over test images."""
 
-    method: str
+    pair: Pair
     shots: str
     cells: dict[str, tuple[float | None, float | None, float | None]]
 
@@ -33,40 +34,42 @@ class HeldOut:
 def held_out_rows(sweep: Sweep, trial_ids: set[str], confidence: float) -> list[HeldOut]:
     """The fine-tuned model first, the linear probe first, shots rising, all images last. What
     depends on no draw, as the untrained model's zero-shot heads, stands there once."""
-    groups: dict[tuple[str, int | None], dict[str, list[Score]]] = {}
+    groups: dict[tuple[Pair, int | None, bool], dict[str, list[Score]]] = {}
     for row in _rows_of(sweep, trial_ids):
-        metrics = groups.setdefault((row["method"], row["shots"]), {})
+        is_of_draw = row["seed"] is not None
+        metrics = groups.setdefault((_pair(row), row["shots"], is_of_draw), {})
         metrics.setdefault(row["metric"], []).append(_score(row))
-    made: dict[tuple[str, str], HeldOut] = {}
-    for (method, shots), metrics in sorted(groups.items(), key=lambda group: _order(*group[0])):
-        shown = shots_label(shots)
-        if method.startswith(f"{FROZEN}/zero_shot"):
-            shown, metrics = "any", {name: scores[:1] for name, scores in metrics.items()}
+    made = []
+    for (pair, shots, is_of_draw), metrics in sorted(
+        groups.items(), key=lambda group: _order(*group[0][:2])
+    ):
+        if not is_of_draw:  # every trial has measured the same
+            metrics = {name: scores[:1] for name, scores in metrics.items()}
         cells = {name: over_units(scores, confidence) for name, scores in metrics.items()}
-        made.setdefault((method, shown), HeldOut(method, shown, cells))
-    return list(made.values())
+        made.append(HeldOut(pair, shots_label(shots) if is_of_draw else "any", cells))
+    return made
 
 
 def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> str:
     """The linear probe of the fine-tuned model, and how much it is ahead of the model as it came,
     on the same draws; "" where test was not read."""
-    by_method: dict[str, dict[int, list[Score]]] = {}
+    by_pair: dict[Pair, dict[int, list[Score]]] = {}
     for row in _rows_of(sweep, trial_ids):
-        if (split_method(row["method"])[1], row["metric"]) == (HEADLINE_HEAD, TEST_METRIC):
-            seeds = by_method.setdefault(row["method"], {})
+        if (row["method"], row["metric"]) == (HEADLINE_HEAD, TEST_METRIC):
+            seeds = by_pair.setdefault(_pair(row), {})
             seeds.setdefault(row["seed"], []).append(_score(row))
     means = {
-        method: {seed: mean_score(scores) for seed, scores in sorted(seeds.items())}
-        for method, seeds in sorted(by_method.items(), key=lambda entry: _order(entry[0], None))
+        pair: {seed: mean_score(scores) for seed, scores in sorted(seeds.items())}
+        for pair, seeds in sorted(by_pair.items(), key=lambda entry: _order(entry[0], None))
     }
     parts = []
-    for method, of_seeds in means.items():
+    for pair, of_seeds in means.items():
         mean, low, high = over_units(list(of_seeds.values()), confidence)
-        parts.append(f"{method_label(method)} {percent(mean)} % {interval(low, high)}".rstrip())
+        parts.append(f"{pair_label(pair)} {percent(mean)} % {interval(low, high)}".rstrip())
     if not parts:
         return ""
     sentence = f"{metric_label(TEST_METRIC)} of {'; '.join(parts)}"
-    reference = means.get(f"{FROZEN}/{HEADLINE_HEAD}", {})
+    reference = means.get((FROZEN, HEADLINE_HEAD), {})
     first = next(iter(means.values()))
     gains = np.array([first[s].value - reference[s].value for s in first if s in reference])
     ends = seeds_interval(gains, confidence)
@@ -84,8 +87,12 @@ def _score(row: dict[str, Any]) -> Score:
     return Score(row["value"], row["ci_low"], row["ci_high"])
 
 
-def _order(method: str, shots: int | None) -> tuple[bool, bool, str, float]:
-    training, head = split_method(method)
+def _pair(row: dict[str, Any]) -> Pair:
+    return row["features"], row["method"]
+
+
+def _order(pair: Pair, shots: int | None) -> tuple[bool, bool, str, float]:
+    training, head = pair
     return (
         training == FROZEN,
         head != HEADLINE_HEAD,

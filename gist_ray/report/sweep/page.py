@@ -30,7 +30,7 @@ from gist_ray.report.sweep.scores import (
     measures_test,
 )
 from gist_ray.report.sweep.tables import SHOTS, STATUSES, Sweep, read_sweep
-from gist_ray.report.wording import method_label, metric_label, shots_label
+from gist_ray.report.wording import metric_label, pair_label, shots_label
 from gist_ray.store import storage
 
 FOLDER = Path(__file__).parent
@@ -110,7 +110,7 @@ def render(sweep: Sweep, name: str) -> str:
     filters: dict[str, Callable[..., str]] = {
         "factor_label": factor_label,
         "level_label": level_label,
-        "method_label": method_label,
+        "pair_label": pair_label,
         "metric_label": metric_label,
     }
     return document(FOLDER, "sweep.html", values, filters)

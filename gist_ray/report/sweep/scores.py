@@ -10,7 +10,7 @@ import numpy as np
 from gist_ray.evaluation.intervals import seeds_interval
 from gist_ray.report.page.wording import interval, percent, points, shorten
 from gist_ray.report.sweep.tables import Sweep
-from gist_ray.report.wording import LOWER_IS_BETTER, metric_label, split_method
+from gist_ray.report.wording import LOWER_IS_BETTER, metric_label
 
 VAL_LABELS = {"val_accuracy": "val accuracy", "val_log_loss": "val log loss"}
 TEST_METRIC = "top1"
@@ -108,10 +108,9 @@ def _of_head(sweep: Sweep, head: str, metric: str) -> tuple[dict[str, Score], di
     """trial_id -> score on the test split, of the model as it came and of the fine-tuned one."""
     found: tuple[dict[str, Score], dict[str, Score]] = {}, {}
     for row in sweep.test:
-        training, of_head = split_method(row["method"])
-        if (of_head, row["metric"], row["split"]) == (head, metric, "test"):
+        if (row["method"], row["metric"], row["split"]) == (head, metric, "test"):
             score = Score(row["value"], row["ci_low"], row["ci_high"])
-            found[training != FROZEN][row["trial_id"]] = score
+            found[row["features"] != FROZEN][row["trial_id"]] = score
     return found
 
 

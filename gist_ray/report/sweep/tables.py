@@ -33,7 +33,7 @@ class Trial:
     seconds: float
     stages_made: int
     stages_stored: int
-    seconds_by_family: Mapping[str, float]
+    seconds_by_group: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _trial(row: Mapping[str, Any]) -> Trial:
         seconds=row.get("seconds") or 0.0,
         stages_made=row.get("stages_made") or 0,
         stages_stored=row.get("stages_stored") or 0,
-        seconds_by_family=json.loads(row.get("seconds_by_family") or "{}"),
+        seconds_by_group=json.loads(row.get("seconds_by_group") or "{}"),
     )
 
 

@@ -18,7 +18,7 @@ from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.errors import UserError
 from gist_ray.images.decode import fetch
 from gist_ray.run.flow import TooManyFailedRowsError
-from gist_ray.settings.commandline import CONFIGS
+from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
 
 pytestmark = pytest.mark.ray

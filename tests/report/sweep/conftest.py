@@ -24,7 +24,7 @@ TRIALS = pa.schema(
         ("seconds", pa.float64()),
         ("stages_made", pa.int64()),
         ("stages_stored", pa.int64()),
-        ("seconds_by_family", pa.string()),
+        ("seconds_by_group", pa.string()),
     ]
 )
 EPOCHS = pa.schema(
@@ -65,7 +65,7 @@ class FakeSweep:
                     "seconds": 20.0 + len(self.trials),
                     "stages_made": 3,
                     "stages_stored": 5,
-                    "seconds_by_family": {"finetune": 12.5, "evaluate": 6.25},
+                    "seconds_by_group": {"finetune": 12.5, "evaluate": 6.25},
                 }
             )
             self.epochs += [
@@ -135,7 +135,7 @@ class FakeSweep:
             {
                 **row,
                 "params": json.dumps(row["params"], sort_keys=True),
-                "seconds_by_family": json.dumps(row["seconds_by_family"]),
+                "seconds_by_group": json.dumps(row["seconds_by_group"]),
             }
             for row in self.trials
         ]

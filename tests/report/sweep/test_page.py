@@ -62,7 +62,7 @@ def test_strings_of_trials_stay_text(fake_sweep, tmp_path):
     fake = fake_sweep(losses=("infonce", f"multi{ATTACK}"))
     for number, trial in enumerate(fake.trials):
         trial["params"][f"x.key{ATTACK}"] = [ATTACK, number % 2]
-        trial["seconds_by_family"] = {f"finetune{ATTACK}": 1.0}
+        trial["seconds_by_group"] = {f"finetune{ATTACK}": 1.0}
         trial["trial_id"] += ATTACK
         if number % 5 == 0:
             trial.update(status="failed", error=ATTACK, val_log_loss=None)

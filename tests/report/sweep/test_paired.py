@@ -30,7 +30,7 @@ def trial(world: int, seed: int, k: int, shots: int = 5) -> Trial:
         seconds=1.0,
         stages_made=1,
         stages_stored=0,
-        seconds_by_family={},
+        seconds_by_group={},
     )
 
 

@@ -16,7 +16,7 @@ def test_shots_are_a_param_and_seeds_are_none(fake_sweep, tmp_path):
     trial = read_sweep(fake.write(tmp_path)).trials[0]
     assert set(trial.params) == {"matching.k", "finetune.loss", "study.shots"}
     assert (trial.params["study.shots"], trial.seed) == ("full", 1)
-    assert trial.seconds_by_family == {"finetune": 12.5, "evaluate": 6.25}
+    assert trial.seconds_by_group == {"finetune": 12.5, "evaluate": 6.25}
 
 
 @pytest.mark.parametrize("missing", [FILES[1:], FILES[1:3], FILES[2:3], FILES[:3], FILES[3:]])

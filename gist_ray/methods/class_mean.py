@@ -1,0 +1,29 @@
+"""One vector per class: the normalised mean of the normalised vectors of the class."""
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from gist_ray.errors import UserError
+
+
+def class_means(features: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns class vectors (num_classes, dim), L2-normalised; of a class without a row, zeros.
+
+    features: (num_rows, dim), labels: (num_rows,).
+    """
+    rows = normalize(features)
+    means = [
+        rows[labels == label].mean(axis=0) if (labels == label).any() else np.zeros(rows.shape[1])
+        for label in range(num_classes)
+    ]
+    return normalize(np.stack(means))
+
+
+def require_texts(text_labels: np.ndarray, num_classes: int) -> None:
+    """Raises UserError that lists the classes without a text."""
+    missing = np.setdiff1d(np.arange(num_classes), text_labels).tolist()
+    if missing:
+        raise UserError(
+            f"zero-shot by texts: {len(missing)} classes have no text: labels {missing}. Write or "
+            "import texts for them, or loosen the checks that rejected theirs."
+        )

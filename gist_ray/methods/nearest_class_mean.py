@@ -1,0 +1,43 @@
+"""Nearest class mean: the mean training feature of each class against the image by cosine.
+
+The simplest few-shot baseline (Mensink et al. 2013; SimpleShot's CL2N without centring).
+"""
+
+import numpy as np
+
+from gist_ray.errors import UserError
+from gist_ray.methods.class_mean import class_means
+from gist_ray.methods.linear_classifier import LinearClassifier
+from gist_ray.methods.method import Method
+from gist_ray.methods.problem import Problem
+from gist_ray.settings.declare import settings
+
+
+@settings
+class NearestClassMeanConfig:
+    """It has no settings."""
+
+
+def fit(problem: Problem, config: NearestClassMeanConfig) -> LinearClassifier:
+    """Returns the classifier of the classes' mean features, scaled by CLIP's logit scale; a class
+    without training image is never predicted. Raises UserError without training images."""
+    train = problem.train
+    if not len(train.labels):
+        raise UserError("the class means have no training image: check the split and the shots.")
+    vectors = class_means(train.features, train.labels, problem.num_classes)
+    has_images = np.isin(np.arange(problem.num_classes), train.labels)
+    bias = np.where(has_images, 0.0, -np.inf)
+    return LinearClassifier(vectors.astype(np.float64), bias, problem.logit_scale)
+
+
+METHOD = Method(
+    name="nearest_class_mean",
+    label="nearest class mean",
+    meaning="cosine of the image with the mean feature of the class's training images",
+    source="Mensink et al. 2013, section 3",
+    config=NearestClassMeanConfig,
+    fit=fit,
+    classifier=LinearClassifier,
+    needs=frozenset({"labels"}),
+    varies=frozenset({"shots", "seed"}),
+)

@@ -1,0 +1,94 @@
+"""What a classifier says of images, as PREDICTIONS rows."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import softmax
+
+from gist_ray.errors import UserError
+from gist_ray.matching.similarity import top_k
+from gist_ray.matching.topk import match_topk
+from gist_ray.methods.problem import Classifier, Split, TextSet
+from gist_ray.schema import PREDICTIONS
+
+TOP = 5
+
+NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split column."
+
+
+def predict_blocks(
+    classifier: Classifier, blocks: Iterable[tuple[np.ndarray, Split]], texts: TextSet | None
+) -> pa.Table:
+    """Returns PREDICTIONS of the images of all blocks, in the order of their places.
+
+    blocks: (places of the images among all, the images), in any order; only one is in memory at a
+    time. texts: those that explain; None explains nothing. Raises UserError without images.
+    """
+    places, tables = [], []
+    for place, images in blocks:
+        places.append(place)
+        tables.append(_predictions(classifier, images, texts))
+    if not places:
+        raise UserError(NO_IMAGE)
+    order = pa.array(np.argsort(np.concatenate(places)))
+    found = pa.concat_tables(tables).take(order)
+    wording = pa.array([] if texts is None else texts.texts, pa.string())
+    explanation = wording.take(found.column("explanation").combine_chunks())
+    at = PREDICTIONS.get_field_index("explanation")
+    return found.set_column(at, PREDICTIONS.field(at), explanation).cast(PREDICTIONS)
+
+
+def predict_split(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
+    """Returns PREDICTIONS of the images of a split, none for none."""
+    if not len(images.labels):
+        return PREDICTIONS.empty_table()
+    return predict_blocks(classifier, [(np.arange(len(images.labels)), images)], texts)
+
+
+def probabilities_of(
+    classifier: Classifier, features: np.ndarray, temperature: float = 1.0
+) -> np.ndarray:
+    """Returns (num_images, num_classes): the softmax of the logits divided by `temperature`."""
+    return softmax(classifier.logits(features) / temperature, axis=1)
+
+
+def accuracy_and_loss(classifier: Classifier, images: Split) -> tuple[float, float]:
+    """Returns accuracy and mean log-loss on one image or more; a class that the classifier cannot
+    predict costs -log of the least float."""
+    probabilities = probabilities_of(classifier, images.features)
+    of_label = probabilities[np.arange(len(images.labels)), images.labels]
+    log_loss = -np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean()
+    return float((probabilities.argmax(axis=1) == images.labels).mean()), float(log_loss)
+
+
+def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
+    """PREDICTIONS with the place of the explaining text, which becomes its words once at the
+    end."""
+    probabilities = probabilities_of(classifier, images.features)
+    # of equal probabilities the lower label comes first
+    ranked = top_k(probabilities, TOP).astype(np.int32)
+    num_images, num_ranked = ranked.shape
+    starts = pa.array(np.arange(num_images + 1) * num_ranked, pa.int32())
+    return pa.table(
+        {
+            "image_id": images.image_ids,
+            "label": pa.array(images.labels, pa.int32()),
+            "predicted": pa.array(ranked[:, 0]),
+            "top5": pa.ListArray.from_arrays(starts, ranked.ravel()),
+            "probability": pa.array(probabilities[np.arange(num_images), ranked[:, 0]]),
+            "explanation": _best_texts(images.features, ranked[:, 0], texts),
+        }
+    )
+
+
+def _best_texts(features: np.ndarray, predicted: np.ndarray, texts: TextSet | None) -> pa.Array:
+    """(num_images,) int32, which text of the predicted class is most similar to the image; null
+    where there is none."""
+    if texts is None:
+        return pa.nulls(len(features), pa.int32())
+    best = np.full(len(features), -1, np.int32)
+    explained = np.flatnonzero(np.isin(predicted, texts.labels))
+    arrays = (features[explained], predicted[explained], texts.features, texts.labels)
+    best[explained] = match_topk(*arrays, 1).text_index[:, 0]
+    return pa.array(best, mask=best < 0)

@@ -1,0 +1,64 @@
+"""What a method may see: features, labels and texts of one draw. There is no test image in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split of a draw.
+
+    image_ids: (num_images,) strings; features: (num_images, dim) float32, L2-normalised; labels:
+    (num_images,) int64 in 0..num_classes-1.
+    """
+
+    image_ids: pa.Array
+    features: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def none(cls) -> "Split":
+        """Returns a split without images."""
+        return cls(pa.array([], pa.string()), np.empty((0, 0), np.float32), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """The texts of one named set, embedded by the model that embedded the images.
+
+    texts: the sentences; features: (num_texts, dim) float32, L2-normalised; labels: (num_texts,)
+    int64, the class that each text is of.
+    """
+
+    texts: Sequence[str]
+    features: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A classification problem as a method's `fit` gets it.
+
+    `train` and `val` are the images of the draw (`val` may be empty); `texts` holds the sets that
+    the method declares; `logit_scale` is the model's own, after exp; `seed` is of all that the
+    method draws.
+    """
+
+    train: Split
+    val: Split
+    num_classes: int
+    logit_scale: float
+    seed: int
+    texts: Mapping[str, TextSet] = field(default_factory=dict)
+
+
+class Classifier(Protocol):
+    """A fitted classifier: a frozen dataclass of arrays and numbers, which `stored` writes."""
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Returns (num_images, num_classes) float64 for `features` (num_images, dim)."""
+        ...

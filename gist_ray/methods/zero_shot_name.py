@@ -1,0 +1,36 @@
+"""Zero-shot by name: the class name in each template, averaged, against the image by cosine.
+
+CoOp's zsclip.py: each prompt is normalised, prompts are averaged over templates, and the mean is
+normalised.
+"""
+
+from gist_ray.methods.class_mean import class_means, require_texts
+from gist_ray.methods.linear_classifier import LinearClassifier, by_cosine
+from gist_ray.methods.method import Method
+from gist_ray.methods.problem import Problem
+from gist_ray.settings.declare import settings
+
+
+@settings
+class ZeroShotNameConfig:
+    """It has no settings of its own: the templates are `prompts.zero_shot_templates`."""
+
+
+def fit(problem: Problem, config: ZeroShotNameConfig) -> LinearClassifier:
+    """Returns the template ensemble's classifier. Raises UserError for a class without a name."""
+    names = problem.texts["names"]
+    require_texts(names.labels, problem.num_classes)
+    vectors = class_means(names.features, names.labels, problem.num_classes)
+    return by_cosine(vectors, problem.logit_scale)
+
+
+METHOD = Method(
+    name="zero_shot_name",
+    label="zero-shot by name",
+    meaning="cosine of the image with the class name in its templates, averaged",
+    source="Radford et al. 2021, section 3.1.4; CoOp trainers/zsclip.py",
+    config=ZeroShotNameConfig,
+    fit=fit,
+    classifier=LinearClassifier,
+    texts=("names",),
+)

@@ -1,0 +1,20 @@
+"""One line of `gist-ray doctor`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one property of the machine."""
+
+    level: Level
+    """problem: a run would stop or fail."""
+
+    subject: str
+    found: str
+
+    fix: str = ""
+    """What to do; empty if `level` is ok."""

@@ -1,0 +1,95 @@
+"""A job: a config, a graph of stages and an end. Every command that does work is one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gist_ray.run.cluster import (
+    cpus_without_connecting,
+    gpus_without_connecting,
+    is_local,
+    relative_in_job,
+)
+from gist_ray.run.stage import Done, Resources, Stage
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.store.reachable import why_unwritable
+
+Finish = Callable[[ArtifactStore, Mapping[str, Done]], Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a command does, before it is done."""
+
+    command: str
+    """The command that makes it of its config: "run", "predict"."""
+
+    name: str
+    """Its folder below root/runs."""
+
+    config: Any
+    """The settings object it was made of, written down as config.yaml."""
+
+    root: str
+    """Where its artifacts and its record are kept."""
+
+    stages: Sequence[Stage]
+    """Each once, after what it is made from."""
+
+    finish: Finish
+    """Called with the artifacts of all stages, by name: writes the results and returns the lines to
+    print."""
+
+    max_failed_fraction: float = 0.0
+    """Largest share of a stage's rows that may fail."""
+
+    about: Sequence[str] = field(default_factory=tuple)
+    """Lines above the plan: what was understood of the data."""
+
+    root_setting: str = "root"
+    """The setting that names the root, for messages."""
+
+
+def folders_of(job: Job) -> dict[str, str]:
+    """{setting: folder or URI} that every node of a cluster has to see."""
+    found = {job.root_setting: job.root}
+    for stage in job.stages:
+        found |= stage.folders
+    return found
+
+
+def problems_of(job: Job) -> list[str]:
+    """Everything that is wrong with a job, as far as it can be seen before any work."""
+    problems = []
+    if why := why_no_root(job.root) or why_unwritable(job.root):
+        problems.append(f"{job.root_setting}={job.root}: {why}.")
+    problems += relative_in_job(folders_of(job))
+    problems += resource_problems([stage.resources for stage in job.stages])
+    return list(dict.fromkeys(problems))
+
+
+def why_no_root(root: str) -> str:
+    if not root or root.startswith("~") or storage.absolute(root) == "/":
+        return "has to be a folder of its own, written out, such as results or s3://bucket/results"
+    return ""
+
+
+def resource_problems(wants: Sequence[Resources]) -> list[str]:
+    """What this machine cannot give. On a cluster (RAY_ADDRESS) nodes may still join, so nothing
+    is refused there."""
+    if not is_local():
+        return []
+    num_cpus, num_gpus = cpus_without_connecting(), gpus_without_connecting()
+    problems = [
+        f"{want.cpus_from} asks for {want.cpus:g} CPUs and this machine gives Ray {num_cpus:g}. "
+        "Ask for less, or set RAY_ADDRESS to a cluster."
+        for want in wants
+        if want.cpus_from and want.cpus > num_cpus
+    ]
+    return problems + [
+        f"{want.gpus_from} asks for {want.gpus:g} GPUs and this machine has {num_gpus}. Set it to "
+        "0 to run on the CPU, or set RAY_ADDRESS to a cluster."
+        for want in wants
+        if want.gpus_from and want.gpus > num_gpus
+    ]

@@ -1,0 +1,61 @@
+"""The draws of a study: so many training images per class, by one seed."""
+
+from dataclasses import dataclass
+
+from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
+from gist_ray.datasets.manifest import read_manifest
+from gist_ray.run.stage import Stage
+from gist_ray.study.config import StudyConfig
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The labelled images that may be learned from. num_shots: None is all of them."""
+
+    num_shots: int | None
+    seed: int
+    stage: Stage
+    """Leaves a SHOTS table."""
+
+    @property
+    def name(self) -> str:
+        """Such as "5-shot seed 1"."""
+        num = f"{self.num_shots}-shot" if self.num_shots else "all images"
+        return f"{num} seed {self.seed}"
+
+
+def draws_of(study: StudyConfig, manifest: Stage) -> list[Draw]:
+    """Returns every number of shots with every seed."""
+    return [
+        draw_of(study, None if shots == "full" else shots, seed, manifest=manifest)
+        for shots in study.shots
+        for seed in study.seeds
+    ]
+
+
+def draw_of(study: StudyConfig, num_shots: int | None, seed: int, *, manifest: Stage) -> Draw:
+    """Returns the draw of one number of shots and seed; all images are the same for every seed."""
+    if num_shots is None:
+        stage = Stage(
+            name="sample all images",
+            kind="shots",
+            group="sample",
+            identity={"rule": "full"},
+            run=lambda inputs, writer, progress: writer.write(
+                sample_full(read_manifest(inputs["manifest"]))
+            ),
+            inputs={"manifest": manifest},
+        )
+        return Draw(num_shots, seed, stage)
+    sample = sample_coop if study.few_shot == "coop" else sample_nested
+    stage = Stage(
+        name=f"sample {num_shots}-shot seed {seed}",
+        kind="shots",
+        group="sample",
+        identity={"rule": study.few_shot, "shots": num_shots, "seed": seed},
+        run=lambda inputs, writer, progress: writer.write(
+            sample(read_manifest(inputs["manifest"]), num_shots, seed)
+        ),
+        inputs={"manifest": manifest},
+    )
+    return Draw(num_shots, seed, stage)

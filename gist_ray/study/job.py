@@ -1,0 +1,124 @@
+"""The study as a job: what is wrong with it, its graph, and what it leaves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+
+import pyarrow.compute as pc
+
+from gist_ray.datasets.config import DataConfig
+from gist_ray.encoders.clip import check_clip
+from gist_ray.encoders.config import LOCAL_MODEL
+from gist_ray.encoders.config import resources_of as embed_resources
+from gist_ray.errors import UserError
+from gist_ray.finetune.config import resources_of as finetune_resources
+from gist_ray.llm.config import local_folder, model_problems
+from gist_ray.llm.config import resources_of as llm_resources
+from gist_ray.run.cluster import relative_in_job
+from gist_ray.run.job import Job, resource_problems, why_no_root
+from gist_ray.run.stage import Done
+from gist_ray.settings.check import missing_files
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.store.reachable import why_unwritable
+from gist_ray.study.config import RunConfig
+from gist_ray.study.data import read_data
+from gist_ray.study.graph import Measure, ReadData, StudyGraph, build_graph
+from gist_ray.study.results import write_results
+from gist_ray.texts.prompt_set import prompt_set_problems
+
+
+def study_job(config: RunConfig) -> Job:
+    """Returns the job of a run. Raises UserError with all problems that can be seen before work."""
+    graph = plan(config, ArtifactStore(config.root))
+
+    def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
+        return write_results(config, store, graph, done)
+
+    return Job(
+        command="run",
+        name=config.name,
+        config=config,
+        root=config.root,
+        stages=graph.stages,
+        finish=finish,
+        max_failed_fraction=config.max_failed_fraction,
+        about=about(graph),
+    )
+
+
+def plan(
+    config: RunConfig,
+    store: ArtifactStore,
+    measure: Measure = "test",
+    read: ReadData = read_data,
+) -> StudyGraph:
+    """Returns the graph of a run. Raises UserError with all problems that can be seen before
+    work."""
+    problems = [f"prompts.{problem}" for problem in prompt_set_problems(config.prompts)]
+    missing = missing_files(RunConfig, asdict(config))
+    problems += missing
+    if why := why_no_root(config.root) or _why_in_data(config) or why_unwritable(config.root):
+        problems.append(f"root={config.root}: {why}.")
+    for clip in filter(None, (config.clip, config.matcher)):
+        problems += _problems_of(partial(check_clip, clip))
+    if not config.texts.import_from:
+        problems += model_problems(config.llm)
+    problems += relative_in_job(folders_of(config))
+    problems += resource_problems(
+        [
+            finetune_resources(config.finetune),
+            embed_resources(config.embed),
+            llm_resources(config.llm),
+        ]
+    )
+    graph: list[StudyGraph] = []
+    if not missing:
+        problems += _problems_of(lambda: graph.append(build_graph(config, store, measure, read)))
+    if problems:
+        raise UserError(list(dict.fromkeys(problems)))
+    return graph[0]
+
+
+def folders_of(config: RunConfig) -> dict[str, str]:
+    """Returns {setting: folder or URI} of all that workers read or write below: every machine of a
+    cluster has to see it.
+
+    Files that the driver alone reads (texts, notes, a table of images) are not among them.
+    """
+    folders = {"root": config.root}
+    if isinstance(config.data, DataConfig) and storage.is_folder(config.data.path):
+        folders["data.path"] = config.data.path
+    for name, clip in (("clip", config.clip), ("matcher", config.matcher)):
+        if clip and clip.model.startswith(LOCAL_MODEL):
+            folders[f"{name}.model"] = clip.model.removeprefix(LOCAL_MODEL)
+    model = local_folder(config.llm)
+    if not config.texts.import_from and model:
+        folders["llm.model"] = model
+    return folders
+
+
+def about(graph: StudyGraph) -> list[str]:
+    """Returns what was understood of the data, in a line."""
+    rows = graph.manifest
+    splits = rows.column("split").value_counts().to_pylist()
+    sizes = ", ".join(f"{count['counts']:,} {count['values']}" for count in splits)
+    classes = pc.count_distinct(rows.column("label")).as_py()
+    return [f"{rows.num_rows:,} images ({sizes}) of {classes} classes"]
+
+
+def _why_in_data(config: RunConfig) -> str:
+    """ "" if the root lies outside the data set, else what is wrong with it."""
+    if isinstance(config.data, DataConfig):
+        data = storage.absolute(config.data.path)
+        if f"{storage.absolute(config.root)}/".startswith(f"{data}/"):
+            return f"lies in the data set {data}, which is only read. Choose a folder outside it"
+    return ""
+
+
+def _problems_of(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except UserError as error:
+        return error.problems
+    return []
