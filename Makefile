@@ -18,6 +18,10 @@ tell-of-browser = $(if $(BROWSER),,@echo "The tests in a browser are left out: t
 
 .PHONY: run s3-demo test test-all fast-test lint install clean
 
+# Two workers wait for processes that start while the other computes; a file's tests stay together,
+# for they share servers and a Ray.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 run: $(VENV)/.run-installed
 	$(BIN)/gist-ray run $(ARGS)
 
@@ -25,20 +29,20 @@ run: $(VENV)/.run-installed
 s3-demo: $(VENV)/.test-installed
 	$(BIN)/python tools/s3_demo.py $(ARGS)
 
-test: lint
+test: $(VENV)/.test-installed
 	$(tell-of-browser)
-	$(BIN)/python -m pytest -m "not long $(AND_NO_BROWSER)"
+	$(PYTEST) -m "not long $(AND_NO_BROWSER)"
 
 # Also the longest: deaths on a cluster of several nodes, every job by submission, a faulty S3,
 # whole sweeps.
-test-all: lint $(VENV)/.wandb-installed
+test-all: $(VENV)/.wandb-installed
 	$(tell-of-browser)
-	$(BIN)/python -m pytest -m "$(NO_BROWSER)"
+	$(PYTEST) -m "$(NO_BROWSER)"
 
 # Without the ring that runs vLLM, two-process training and the whole pipeline.
-fast-test: lint
+fast-test: $(VENV)/.test-installed
 	$(tell-of-browser)
-	$(BIN)/python -m pytest -m "not slow $(AND_NO_BROWSER)"
+	$(PYTEST) -m "not slow $(AND_NO_BROWSER)"
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -18,14 +18,14 @@ from pathlib import Path  # noqa: E402
 
 STEPS = {
     "gist_ray.settings.commandline.compose_values": "config: Hydra composes",
-    "gist_ray.study.config.build": "config: checked",
-    "gist_ray.study.pipeline.plan": "plan",
-    "gist_ray.study.graph.read_data": "plan: manifest",
-    "gist_ray.study.graph.clip_key": "plan: hash of the CLIP's weights",
-    "gist_ray.study.pipeline.connect": "Ray starts",
+    "gist_ray.settings.check.build": "config: checked",
+    "gist_ray.study.job.plan": "plan",
+    "gist_ray.study.data.ingest": "plan: manifest",
+    "gist_ray.study.graph.clip_identity": "plan: hash of the CLIP's weights",
+    "gist_ray.run.run_job.connect": "Ray starts",
     "gist_ray.encoders.stage.load_clip": "driver: CLIP loaded, for its sizes",
     "gist_ray.llm.generate.model_source": "driver: language model found or converted",
-    "gist_ray.run.rows._run": "rows",
+    "gist_ray.run.rows._on_cluster": "rows",
 }
 """{where a step is called from: what it is}; the last is the execution on Ray Data."""
 
@@ -56,7 +56,7 @@ def main() -> None:
     note("interpreter", STARTED, STARTED)
     for what, module in (
         ("imports: command line, config (Hydra, pydantic)", "gist_ray.settings.commandline"),
-        ("imports: pipeline (torch, Ray, open_clip)", "gist_ray.study.pipeline"),
+        ("imports: run (torch, Ray, open_clip)", "gist_ray.study.job"),
     ):
         start = time.time()
         importlib.import_module(module)

@@ -101,8 +101,9 @@ def ours(uris: list[str], model: str, config: EmbedConfig) -> float:
     """Images/s of the embedding stage, from the times of its part files."""
     rows = pa.table({"image_id": [f"image {at}" for at in range(len(uris))], "uri": uris})
     with tempfile.TemporaryDirectory() as root:
-        writer = ArtifactStore(root).writer("image_embeddings", "embed images", {}, {})
-        embed_image_rows(rows, ClipConfig(model=model), config, writer, Progress(interval_s=60))
+        writer = ArtifactStore(root).writer("image_embeddings", "embed images", {}, inputs={})
+        clip, progress = ClipConfig(model=model), Progress(interval_s=60)
+        embed_image_rows(rows, clip, config, writer=writer, progress=progress)
         assert sum(part["rows"] for part in writer.parts) == len(uris)
         times = part_times(writer.uri)
         return steady_rate([(at, config.batch_size) for at in times.values()])
@@ -121,7 +122,7 @@ class Pictures(torch.utils.data.Dataset):
 
 @torch.inference_mode()
 def bare_loop(uris: list[str], arguments: argparse.Namespace) -> list[Stamp]:
-    """What one would write by hand; runs in a process of its own."""
+    """A loop as one would write it by hand; runs in a process of its own."""
     model, preprocess, dtype = _bare_model(arguments)
     loader = torch.utils.data.DataLoader(
         Pictures(uris, preprocess),

@@ -119,7 +119,7 @@ def _config(arguments: argparse.Namespace) -> FinetuneConfig:
 def ours(pairs: pa.Table, model: str, config: FinetuneConfig) -> float:
     """Samples/s of all workers of a training together."""
     with tempfile.TemporaryDirectory() as root:
-        writer = ArtifactStore(root).writer("finetuned", "finetune", {}, {})
+        writer = ArtifactStore(root).writer("finetuned", "finetune", {}, inputs={})
         val, progress = PAIRS.empty_table(), Progress()
         with patch.object(trainer, "_run_worker", timed_worker):
             trainer.train_clip(
@@ -196,7 +196,7 @@ class Pairs(torch.utils.data.Dataset):
 
 
 def bare_loop(pairs: pa.Table, name: str, config: FinetuneConfig) -> float:
-    """What one would write by hand for one device, with the kernels that ours takes; samples/s."""
+    """A loop as one would write it for one device, with the kernels that ours takes; samples/s."""
     device = torch.device("cuda" if config.gpus_per_worker else "cpu")
     torch.set_num_threads(config.cpus_per_worker)
     torch.backends.cuda.enable_flash_sdp(device.type == "cuda")

@@ -110,9 +110,16 @@ def ours(prompts: pa.Table, llm: LlmConfig, prompt_set: PromptSet) -> list[Stamp
     from gist_ray.llm.generate import generate
 
     with tempfile.TemporaryDirectory() as root:
-        writer = ArtifactStore(root).writer("answers", "generate texts", {}, {})
+        writer = ArtifactStore(root).writer("answers", "generate texts", {}, inputs={})
         progress = Progress(interval_s=60)
-        generate(prompts, llm, prompt_set.sampling, prompt_set.chat, writer, progress)
+        generate(
+            prompts,
+            llm,
+            sampling=prompt_set.sampling,
+            chat=prompt_set.chat,
+            writer=writer,
+            progress=progress,
+        )
         assert sum(part["rows"] for part in writer.parts) == len(prompts)
         return [(at, _tokens(part)) for part, at in part_times(writer.uri).items()]
 

@@ -48,7 +48,8 @@ def embed_images(rows: int, folder: Path) -> Work:
     writer = _writer(folder, "embedded", rows)
 
     def work() -> None:
-        embed_image_rows(images, CLIP, EmbedConfig(rows_per_part=128), writer, QUIET)
+        config = EmbedConfig(rows_per_part=128)
+        embed_image_rows(images, CLIP, config, writer=writer, progress=QUIET)
         writer.publish(0)
 
     return work
@@ -67,6 +68,7 @@ def clean_texts(rows: int, folder: Path) -> Work:
 
 def match(rows: int, folder: Path) -> Work:
     from gist_ray.matching.config import MatchingConfig
+    from gist_ray.matching.inputs import MatchingTables
     from gist_ray.matching.match import match
     from gist_ray.matching.vectors import stored_vectors
 
@@ -76,7 +78,8 @@ def match(rows: int, folder: Path) -> Work:
 
     def work() -> None:
         vectors = stored_vectors(images, "image_id"), stored_vectors(of_texts, "text_id")
-        matches = match(manifest, vectors[0], texts, vectors[1], MatchingConfig(), 0)
+        tables = MatchingTables(manifest, vectors[0], texts, vectors[1])
+        matches = match(tables, MatchingConfig(), 0)
         storage.write_parquet(str(folder / "matches.parquet"), matches)
 
     return work
@@ -84,29 +87,46 @@ def match(rows: int, folder: Path) -> Work:
 
 def evaluate(rows: int, folder: Path) -> Work:
     """`rows` test images; the sample is always of the same size."""
-    from gist_ray.evaluation.evaluate import ClassTexts, Setting, evaluate
-    from gist_ray.study.evaluation import labelled, labelled_blocks
-
     from gist_ray.evaluation.config import EvaluationConfig
-    from gist_ray.matching.vectors import find_vectors, stored_vectors
+    from gist_ray.evaluation.metrics import outcomes_of
+    from gist_ray.evaluation.stage import Measured, metric_rows
+    from gist_ray.matching.vectors import stored_vectors
+    from gist_ray.methods import METHODS
+    from gist_ray.methods.base.features import read_split, read_split_in_blocks, read_text_set
+    from gist_ray.methods.base.predictions import predict_blocks
+    from gist_ray.methods.base.problem import Problem
 
     manifest, texts = _manifest(rows + 200, "test"), _texts(TEXTS_EACH)
     sample, test = manifest.slice(0, 200), manifest.slice(200)
     images = _vectors(folder, "image_id", manifest)
-    of_texts = stored_vectors(_vectors(folder, "text_id", texts), "text_id")
-    features = find_vectors(of_texts, texts.column("text_id"))[1]
-    labels = texts.column("label").to_numpy().astype(np.int64)
-    class_texts = ClassTexts(texts.column("text").to_pylist(), features, labels)
-    config = EvaluationConfig(max_iter=20, num_search_steps=1)
+    class_texts = read_text_set(texts, _vectors(folder, "text_id", texts))
+    methods = {
+        "linear_probe": {"max_iter": 20, "num_search_steps": 1},
+        "zero_shot_texts": {},
+        "zero_shot_best_texts": {},
+    }
+    measured = Measured(
+        features="frozen", data="made", shots=5, seed=1, bootstrap_seed=1, params={}
+    )
 
     def work() -> None:
         vectors = stored_vectors(images, "image_id")
-        train, val = labelled(sample.slice(100), vectors), labelled(sample.slice(0, 100), vectors)
-        tested = labelled_blocks(test, vectors)
-        setting = Setting("frozen", "clip", None, 5, 1)
-        found = evaluate(train, val, tested, class_texts, None, 100.0, NUM_CLASSES, setting, config)
-        for head, predictions in found.predictions.items():
-            storage.write_parquet(str(folder / f"{head}.parquet"), predictions)
+        problem = Problem(
+            train=read_split(sample.slice(100), vectors),
+            val=read_split(sample.slice(0, 100), vectors),
+            num_classes=NUM_CLASSES,
+            logit_scale=100.0,
+            seed=1,
+            texts={"class": class_texts},
+        )
+        for name, values in methods.items():
+            method = METHODS[name]
+            classifier = method.fit(problem, method.config(**values))
+            tested = read_split_in_blocks(test, vectors)
+            predictions = predict_blocks(classifier, tested, class_texts)
+            found = outcomes_of(predictions, NUM_CLASSES)
+            metric_rows(name, "test", found, measured=measured, config=EvaluationConfig())
+            storage.write_parquet(str(folder / f"{name}.parquet"), predictions)
 
     return work
 
@@ -148,7 +168,7 @@ STAGES: dict[str, tuple[Callable[[int, Path], Work], int]] = {
     "load pairs": (load_pairs, 2000),
     "evaluate": (evaluate, 10_000),
 }
-"""What prepares a stage, and its rows at x1."""
+"""{stage: (the function that prepares it, its rows at x1)}"""
 
 
 def _world(rows: int) -> WorldConfig:
@@ -157,7 +177,7 @@ def _world(rows: int) -> WorldConfig:
 
 
 def _writer(folder: Path, kind: str, rows: int) -> ArtifactWriter:
-    return ArtifactStore(str(folder)).writer(kind, kind, {"rows": rows}, {})
+    return ArtifactStore(str(folder)).writer(kind, kind, {"rows": rows}, inputs={})
 
 
 def _drawn(rows: int, folder: Path) -> pa.Table:
@@ -184,6 +204,7 @@ def _manifest(rows: int, split: str) -> pa.Table:
         "label": labels,
         "class_name": pa.array([f"class {label}" for label in range(NUM_CLASSES)]).take(labels),
         "split": pa.repeat(pa.scalar(split), rows),
+        "group": pa.nulls(rows, pa.string()),
         "attributes": pa.repeat(pa.scalar("{}"), rows),
     }
     return pa.table(columns, schema=MANIFEST)
@@ -192,8 +213,9 @@ def _manifest(rows: int, split: str) -> pa.Table:
 def _texts(each: int, num_classes: int = NUM_CLASSES) -> pa.Table:
     blank = dict.fromkeys(("axis", "prompt_id", "prompt", "model", "sampling_params"), "")
     rows = (
-        {"text_id": f"t{number}", "label": number % num_classes, "sample": number, **blank}
-        | {"class_name": f"class {number % num_classes}", "text": text, "raw": text}
+        {"text_id": f"t{number}", "set": "class", "label": number % num_classes, **blank}
+        | {"class_name": f"class {number % num_classes}", "sample": number}
+        | {"text": text, "raw": text}
         for number, text in enumerate(sentences(num_classes * each))
     )
     return table(rows, TEXTS)

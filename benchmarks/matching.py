@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.memory import forget_peak, peak_bytes, resident_bytes
 from benchmarks.record import parser, record, say_table, spread
+from gist_ray.matching.groups import LabelledFeatures
 from gist_ray.matching.topk import match_topk
 
 ORDERS = ("class by class", "shuffled")
@@ -46,14 +47,14 @@ def measure(
     num_images -= num_images % num_classes
     images = unit_rows(num_images, dim, rng)
     texts = unit_rows(num_classes * texts_each, dim, rng)
-    text_labels = np.repeat(np.arange(num_classes), texts_each)
+    labelled_texts = LabelledFeatures(texts, np.repeat(np.arange(num_classes), texts_each))
     in_order = np.repeat(np.arange(num_classes), num_images // num_classes)
     labels = {ORDERS[0]: in_order, ORDERS[1]: rng.permutation(in_order)}
     found: dict[str, Any] = {"input_gib": (images.nbytes + texts.nbytes) / 2**30}
     for order in ORDERS:
 
         def ours(of_images: np.ndarray = labels[order]) -> None:
-            match_topk(images, of_images, texts, text_labels, k)
+            match_topk(LabelledFeatures(images, of_images), labelled_texts, k)
 
         def bare() -> None:
             grouped_product(images, texts, num_classes)

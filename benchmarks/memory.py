@@ -7,7 +7,7 @@ import psutil
 
 
 def resident_bytes() -> int:
-    """What this process holds now."""
+    """Bytes that this process holds now."""
     return _status("VmRSS")
 
 

@@ -1,7 +1,7 @@
 """Prediction against embedding the same pictures, images/s in the steady state.
 
 Both fetch, decode and encode alike; prediction also scores every class, looks for the text that
-explains the prediction, and writes both. Head and texts are random: 200 classes of 50 texts.
+explains the prediction, and writes both. Classifier and texts are random: 200 classes of 50 texts.
 """
 
 import argparse
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from gist_ray.methods.heads import ClassTexts
-from gist_ray.methods.probe import Probe
 
 from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
 from gist_ray.encoders.config import ClipConfig, EmbedConfig, ImageLimits
+from gist_ray.methods.base.linear_classifier import LinearClassifier
+from gist_ray.methods.base.problem import TextSet
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import save_classifier
@@ -81,9 +81,10 @@ def _classifier(model: str) -> Classifier:
     texts = [f"text {number} of class {label}" for number, label in enumerate(labels)]
     return Classifier(
         clip,
-        Probe(weight.astype(np.float64), np.zeros(NUM_CLASSES), 10.0, c=None),
+        LinearClassifier(weight.astype(np.float64), np.zeros(NUM_CLASSES), 10.0),
+        "linear_probe",
         [f"class {label}" for label in range(NUM_CLASSES)],
-        ClassTexts(texts, features, labels),
+        TextSet(texts, features, labels),
         temperature=1.0,
         threshold=0.0,
         limits=ImageLimits(),

@@ -1,4 +1,4 @@
-"""What every benchmark writes down beside its numbers: when, on what machine, of which commit."""
+"""The line that every benchmark leaves: its numbers, and when, on what machine, of which commit."""
 
 import argparse
 import json

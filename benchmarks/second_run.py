@@ -22,12 +22,12 @@ from benchmarks.record import REPOSITORY, parser, record, say_table, spread
 
 STEPS = {
     "gist_ray.study.data.ingest": "read the manifest",
-    "gist_ray.study.pipeline.plan": "plan, reading the manifest included",
-    "gist_ray.study.pipeline.print_plan": "print the plan",
-    "gist_ray.study.pipeline.run_flow": "find what is stored",
-    "gist_ray.study.results.compare_trainings": "compare trainings",
+    "gist_ray.study.job.plan": "plan, reading the manifest included",
+    "gist_ray.run.run_job.print_plan": "print the plan",
+    "gist_ray.run.run_job.run_flow": "find what is stored",
+    "gist_ray.study.results.compare_features": "compare features",
     "gist_ray.study.results.render": "render the report",
-    "gist_ray.study.pipeline.write_results": "results, comparison and report included",
+    "gist_ray.study.job.write_results": "results, comparison and report included",
 }
 """Functions, as the modules that call them name them, and what they do."""
 
@@ -41,23 +41,23 @@ def overrides(folder: Path) -> list[str]:
         f"texts.import_from={folder}/texts.json",
         "prompts=butterflies",
         # probes that end early: what they reach is not the question here
-        "evaluation.max_iter=20",
-        "evaluation.num_search_steps=1",
+        "methods.linear_probe.max_iter=20",
+        "methods.linear_probe.num_search_steps=1",
     ]
 
 
 def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, dim: int) -> None:
     """Fill `folder` with a data set and a store in which nothing is missing."""
-    from gist_ray.study.pipeline import plan
-
     from benchmarks.stand_ins import write_data, write_stand_ins
     from gist_ray.run.cluster import cpus_without_connecting
     from gist_ray.run.flow import run_flow
     from gist_ray.run.progress import Progress
+    from gist_ray.run.stage import in_order
+    from gist_ray.settings.check import build
     from gist_ray.settings.commandline import compose_values
     from gist_ray.store.artifacts import ArtifactStore
-    from gist_ray.study.config import RunConfig, build
-    from gist_ray.study.graph import in_order
+    from gist_ray.study.config import RunConfig
+    from gist_ray.study.job import plan
 
     write_data(folder, num_images, num_classes, texts_each)
     config = build(RunConfig, compose_values("config", overrides(folder)))
@@ -66,9 +66,8 @@ def first_run(folder: Path, num_images: int, num_classes: int, texts_each: int, 
     before = in_order(stage for stage in graph.stages if stage.kind in ("texts", "shots"))
     # No stage that is left needs Ray.
     run = partial(run_flow, num_cpus=cpus_without_connecting(), max_failed_fraction=0.0)
-    done = run(before, store, Progress())
-    texts = next(entry.artifact for entry in done.values() if entry.stage.kind == "texts")
-    write_stand_ins(graph, store, texts.read(), config.prompts, dim)
+    run(before, store, Progress())
+    write_stand_ins(graph, store, dim)
     run(graph.stages, store, Progress())
     (folder / "ready").touch()
 
@@ -98,15 +97,16 @@ def steps(folder: Path) -> dict[str, float]:
 
 
 def run_with_steps(folder: Path) -> dict[str, float]:
-    """What `steps` has a process do."""
+    """The work of the process that `steps` starts."""
     start = time.perf_counter()
-    import gist_ray.study.pipeline
-
+    import gist_ray.run.run_job
     import gist_ray.study.data
+    import gist_ray.study.job
     import gist_ray.study.results
     from benchmarks.memory import peak_bytes
+    from gist_ray.settings.check import build
     from gist_ray.settings.commandline import compose_values
-    from gist_ray.study.config import RunConfig, build
+    from gist_ray.study.config import RunConfig
 
     seconds = {"import": time.perf_counter() - start}
     start = time.perf_counter()
@@ -118,7 +118,7 @@ def run_with_steps(folder: Path) -> dict[str, float]:
             call = _timed(getattr(sys.modules[module], name), what, seconds)
             watched.enter_context(mock.patch(place, call))
         watched.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        gist_ray.study.pipeline.run_pipeline(config, plan_only=False, until=None)
+        gist_ray.run.run_job.run_job(gist_ray.study.job.study_job(config))
     return {**seconds, "peak memory, GiB": peak_bytes() / 2**30}
 
 

@@ -12,16 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from gist_ray.study.embedding import NAME_PREFIX
 
 from gist_ray import schema
 from gist_ray.finetune.job import PAIRS_FILE
-from gist_ray.matching.inputs import usable_texts
-from gist_ray.run.flow import Stage, writer_of
-from gist_ray.schema import PAIRS
-from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
-from gist_ray.study.graph import RunGraph
-from gist_ray.texts.prompt_set import PromptSet, zero_shot_prompts
+from gist_ray.run.stage import Stage
+from gist_ray.schema import PAIRS, is_test, usable_texts
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
+from gist_ray.study.graph import StudyGraph
 
 ROWS_PER_PART = 512
 SPREAD = 0.12
@@ -63,54 +60,43 @@ def sentences(number: int) -> list[str]:
     return found
 
 
-def write_stand_ins(
-    graph: RunGraph, store: ArtifactStore, texts: pa.Table, prompts: PromptSet, dim: int
-) -> None:
-    """The artifacts of `graph` that the product would need pictures for. texts: TEXTS."""
-    classes = graph.manifest.select(["label", "class_name"]).group_by(["label", "class_name"])
-    names = {row["label"]: row["class_name"] for row in classes.aggregate([]).to_pylist()}
-    centres = _unit(np.random.default_rng(1).standard_normal((len(names), dim)))
-    words = pa.concat_tables(
-        [usable_texts(texts).select(["text_id", "label"]), _name_rows(names, prompts)],
-        promote_options="permissive",
-    )
+def write_stand_ins(graph: StudyGraph, store: ArtifactStore, dim: int) -> None:
+    """The artifacts of `graph` that the product would need pictures for. Its texts and samples have
+    to be stored."""
+    num_classes = len(graph.data.classes)
+    centres = _unit(np.random.default_rng(1).standard_normal((num_classes, dim)))
     for stage in graph.stages:
-        if store.find(stage.kind, stage.fingerprint):
+        if stage.find(store):
             continue
-        writer = writer_of(stage, store)
+        writer = stage.writer(store)
         if stage.kind == "finetuned":
             writer.write(PAIRS.empty_table(), PAIRS_FILE)
         elif stage.kind == "image_embeddings":
             images = graph.manifest.select(["image_id", "label"])
             if "shots" in stage.inputs:
-                images = images.filter(_evaluated(graph.manifest, store, stage.inputs["shots"]))
+                sample = _stored(stage.inputs["shots"], store)
+                images = images.filter(_evaluated(graph.manifest, sample))
             write_vectors(writer, "image_id", images, centres)
         elif stage.kind == "text_embeddings":
-            write_vectors(writer, "text_id", words, centres)
-            writer.extra["logit_scale"] = 100.0
+            texts = usable_texts(_stored(stage.inputs["texts"], store).read())
+            write_vectors(writer, "text_id", texts, centres)
         else:
             continue
+        writer.extra["logit_scale"] = 100.0
         writer.publish(0)
 
 
-def _name_rows(names: dict[int, str], prompts: PromptSet) -> pa.Table:
-    """The class names in their templates, under the ids that the product gives them."""
-    pairs = [
-        (f"{NAME_PREFIX}{label}/{index}", label)
-        for label, name in names.items()
-        for index, _ in enumerate(zero_shot_prompts(prompts, name))
-    ]
-    ids, labels = zip(*pairs, strict=True)
-    return pa.table({"text_id": ids, "label": pa.array(labels, pa.int32())})
+def _stored(stage: Stage, store: ArtifactStore) -> Artifact:
+    artifact = stage.find(store)
+    assert artifact is not None, stage.name
+    return artifact
 
 
-def _evaluated(manifest: pa.Table, store: ArtifactStore, shots: Stage) -> pa.ChunkedArray:
+def _evaluated(manifest: pa.Table, sample: Artifact) -> pa.ChunkedArray:
     """Whether a tuned model embeds the image: those of the test split and of the sample."""
-    sample = store.find(shots.kind, shots.fingerprint)
-    assert sample is not None, shots.key
     ids = sample.read(["image_id"]).column("image_id").combine_chunks()
-    is_test = pc.equal(manifest.column("split"), "test")
-    return pc.or_(is_test, pc.is_in(manifest.column("image_id"), value_set=ids))
+    in_sample = pc.is_in(manifest.column("image_id"), value_set=ids)
+    return pc.or_(is_test(manifest.column("split")), in_sample)
 
 
 def write_vectors(

@@ -36,10 +36,10 @@ WATCHED = {
     "vLLMEngineStageUDF)).submit": "engine's actor: works",
     "MapBatches(write)": "part files written",
 }
-"""What is in a process's title while it does something: what that is."""
+"""{words in a process's title: what it does meanwhile}"""
 
 IMPORTS = {
-    "driver": "gist_ray.study.pipeline",
+    "driver": "gist_ray.run.run_job, gist_ray.study.job",
     "encoder and decoder": "gist_ray.encoders.stage",
     "engine's actor": "vllm, ray.data.llm",
 }
@@ -98,7 +98,7 @@ def _words(case: str, folder: Path) -> list[str]:
 
 
 def watch(words: list[str], folder: Path) -> tuple[list[Span], float]:
-    """What a run did until its first row was stored, in order, and when that was."""
+    """The steps of a run until its first row was stored, in order, and when that was."""
     clock, log = folder / "clock", folder / "log"
     start = time.time()
     with open(log, "w") as out:

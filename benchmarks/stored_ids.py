@@ -21,6 +21,7 @@ from benchmarks.record import parser, record, say_table, spread
 from gist_ray import schema
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
+from gist_ray.run.step import Step
 from gist_ray.store import s3, storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 from gist_ray.store.read_ahead import read_ahead
@@ -53,7 +54,7 @@ def write_stage(root: str, num_rows: int, dim: int, rows_per_part: int) -> Artif
 
 
 def new_writer(root: str) -> ArtifactWriter:
-    return ArtifactStore(root).writer("image_embeddings", "embed images", {}, {})
+    return ArtifactStore(root).writer("image_embeddings", "embed images", {}, inputs={})
 
 
 def row_ids(start: int, end: int) -> pa.Array:
@@ -69,13 +70,12 @@ def go_on(root: str, num_rows: int, rows_per_part: int) -> None:
     run_rows(
         pa.table({ID: row_ids(0, num_rows)}),
         id_column=ID,
-        transform=lambda dataset: dataset,
+        steps=[Step(make=lambda: never)],
         schema=schema.embeddings(ID, 1),
         writer=new_writer(root),
         rows_per_part=rows_per_part,
         unit="images",
         progress=Progress(interval_s=1e9),
-        here=never,
     )
 
 

@@ -1,4 +1,4 @@
-"""Column names and Arrow types of every table: the one place where a column is defined."""
+"""Column names and Arrow types of the tables that stages share. A column is defined only here."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ MANIFEST = pa.schema(
         pa.field("split", pa.string(), nullable=False),
         # images of one group (a patient, a burst, a site) stay in one split; null for none
         pa.field("group", pa.string()),
-        # whatever else the data set knows of the image, as a JSON object
+        # the data set's other facts about the image, as a JSON object
         pa.field("attributes", pa.string(), nullable=False),
     ]
 )
@@ -33,15 +33,15 @@ TEXTS = pa.schema(
         pa.field("text_id", pa.string(), nullable=False),
         # the named set it belongs to: "class" or "names"
         pa.field("set", pa.string(), nullable=False),
-        # null for a text of no class
+        # null for a text that belongs to no class
         pa.field("label", pa.int32()),
         pa.field("class_name", pa.string()),
-        # the domain variant asked for, such as "male" or "male, on the face"; "" when there is none
+        # the variant asked for, such as "male" or "male, on the face"; "" if the prompt has none
         pa.field("axis", pa.string(), nullable=False),
         pa.field("prompt_id", pa.string(), nullable=False),
         pa.field("sample", pa.int32(), nullable=False),
         pa.field("prompt", pa.string(), nullable=False),
-        # the answer as the model gave it; `text` is what is left of it after tidying
+        # the model's unchanged answer; `text` is the tidied answer
         pa.field("raw", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("short_text", pa.string()),
@@ -77,7 +77,7 @@ PAIRS = pa.schema(
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("uri", pa.string(), nullable=False),
         pa.field("label", pa.int32()),
-        # what the image is trained with; one of them is drawn per visit
+        # the captions that the image is trained with; one is drawn each time the image is used
         pa.field("captions", pa.list_(pa.string()), nullable=False),
     ]
 )
@@ -88,9 +88,9 @@ PREDICTIONS = pa.schema(
         pa.field("label", pa.int32()),
         pa.field("predicted", pa.int32(), nullable=False),
         pa.field("top5", pa.list_(pa.int32()), nullable=False),
-        # of the predicted class
+        # the probability of the predicted class
         pa.field("probability", pa.float64(), nullable=False),
-        # the text of the predicted class that fits the image best
+        # the text of the predicted class that is most similar to the image
         pa.field("explanation", pa.string()),
     ]
 )
@@ -103,12 +103,12 @@ CLASSIFIED = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         # calibrated on val
         pa.field("probability", pa.float32(), nullable=False),
-        # the probability is below the threshold; the prediction stands beside it all the same
+        # whether the probability is below the threshold; the prediction is given in any case
         pa.field("abstained", pa.bool_(), nullable=False),
-        # class names, the likeliest first, and their probabilities
+        # class names by falling probability, and their probabilities
         pa.field("top5", pa.list_(pa.string()), nullable=False),
         pa.field("top5_probability", pa.list_(pa.float32()), nullable=False),
-        # the text of the predicted class that fits the image best, and their cosine
+        # the text of the predicted class that is most similar to the image, and their cosine
         pa.field("explanation", pa.string()),
         pa.field("similarity", pa.float32()),
     ]
@@ -116,31 +116,31 @@ CLASSIFIED = pa.schema(
 
 METRICS = pa.schema(
     [
-        # the model that embedded: "frozen", or the training that tuned it
+        # the model of the embeddings: "frozen", or the training that tuned it
         pa.field("features", pa.string(), nullable=False),
         # a key of METHODS
         pa.field("method", pa.string(), nullable=False),
         pa.field("data", pa.string(), nullable=False),
-        # training images per class; null for all of them, or where none is seen
+        # training images per class; null for all of them, or if the method uses none
         pa.field("shots", pa.int32()),
-        # of the draw; null where nothing is drawn
+        # the seed of the draw; null if nothing is drawn
         pa.field("seed", pa.int32()),
         pa.field("split", pa.string(), nullable=False),
-        # the images it is measured on: "" for all of the split
+        # the subset of the split's images that the metric is of; "" for all
         pa.field("slice", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
         pa.field("num_samples", pa.int32(), nullable=False),
-        # a JSON object: the backbone, and k where texts were matched
+        # a JSON object: the backbone, and k if texts were matched
         pa.field("params", pa.string(), nullable=False),
     ]
 )
 
 ERRORS = pa.schema(
     [
-        # image_id, text_id, or a row number where there is no id yet
+        # image_id, text_id, or a row number if there is no id yet
         pa.field("id", pa.string(), nullable=False),
         pa.field("uri", pa.string(), nullable=False),
         pa.field("stage", pa.string(), nullable=False),
@@ -151,7 +151,7 @@ ERRORS = pa.schema(
 )
 
 CLASS_TEXTS = "class"
-"""The set of the texts of the classes."""
+"""The name of the set of the classes' texts."""
 
 
 def is_test(split: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -171,12 +171,12 @@ def usable_texts(texts: pa.Table) -> pa.Table:
 
 
 TRANSIENT_KINDS = ("throttled", "network", "llm_error")
-"""Kinds of errors that may be gone at the next attempt."""
+"""Kinds of errors that a later attempt may not meet again."""
 
 
 def embeddings(id_column: str, dim: int) -> pa.Schema:
-    """Schema of an embedding table: `id_column` ("image_id" or "text_id") and a (dim,) vector,
-    L2-normalised."""
+    """Returns the schema of an embedding table: `id_column` ("image_id" or "text_id") and a (dim,)
+    float32 vector, L2-normalised."""
     return pa.schema(
         [
             pa.field(id_column, pa.string(), nullable=False),
@@ -186,7 +186,7 @@ def embeddings(id_column: str, dim: int) -> pa.Schema:
 
 
 def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of `schema`; columns that a row leaves out are null."""
+    """Returns rows as a table of `schema`. A column that a row lacks is null."""
     rows = list(rows)
     return pa.table(
         [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema],
@@ -195,18 +195,19 @@ def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def stable_id(*parts: object) -> str:
-    """A short, stable identifier: the first 16 hex digits of the SHA-256 of the parts."""
+    """Returns a stable identifier: the first 16 hex digits of the SHA-256 of the parts."""
     joined = "\x1f".join(str(part) for part in parts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def stable_ids(values: Iterable[str], *before: object) -> list[str]:
-    """`stable_id(*before, value)` of each value."""
+    """Returns `stable_id(*before, value)` of each value."""
     prefix = "".join(f"{part}\x1f" for part in before)
     return [hashlib.sha256(f"{prefix}{value}".encode()).hexdigest()[:16] for value in values]
 
 
-def error_row(row_id: str, uri: str, kind: str, message: str) -> dict[str, str]:
-    """A row of an ERRORS table; bytes of a file name that are not UTF-8 are escaped."""
+def error_row(row_id: str, uri: str, *, kind: str, message: str) -> dict[str, str]:
+    """Returns a row of an ERRORS table, of the stage "ingest". Bytes of a file name that are not
+    UTF-8 are escaped."""
     row = {"id": row_id, "uri": uri, "stage": "ingest", "kind": kind, "message": message}
     return {key: value.encode(errors="backslashreplace").decode() for key, value in row.items()}

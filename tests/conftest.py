@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
-    """A local Ray, as `jobs/` start it."""
+    """A local Ray, as `jobs/` start it, whose warm workers serve all tests."""
     import ray
 
     from gist_ray.run.cluster import connect
+    from gist_ray.run.warm import warm_workers
 
     connect()
-    yield
+    with warm_workers():
+        yield
     ray.shutdown()
+
+
+@pytest.fixture
+def rows_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps over rows run in the test's own process, without Ray, and see what it holds."""
+
+    class Inline:
+        def call(self, function: Callable[..., Any], *args: Any) -> Any:
+            return function(*args)
+
+    @contextmanager
+    def inline_worker(**_: Any) -> Iterator[Inline]:
+        yield Inline()
+
+    monkeypatch.setattr("gist_ray.run.warm_rows.warm_worker", inline_worker)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""FGVC-Aircraft: image ids with leading zeros, class names with spaces and slashes."""
+"""The reader of FGVC-Aircraft, whose image ids have leading zeros and class names slashes."""
 
 from gist_ray.datasets import lines
 from gist_ray.datasets.config import DataConfig
@@ -21,8 +21,8 @@ CLASS_FILES = {
 
 
 def read_aircraft(config: DataConfig) -> Reading:
-    """The official train, val and test lists, in this order; label = line in variants.txt
-    (families.txt, manufacturers.txt) - 1.
+    """Returns the images of the official train, val and test lists, in this order; label = line in
+    variants.txt (families.txt, manufacturers.txt) - 1.
 
     Raises UserError with every broken line.
     """
@@ -47,7 +47,7 @@ def read_aircraft(config: DataConfig) -> Reading:
                 continue
             attributes: dict[str, object] = {"id": image_id}
             if image_id in boxes:
-                attributes["bounding_box_xyxy"] = _box(boxes_uri, *boxes[image_id], broken)
+                attributes["bounding_box_xyxy"] = _box(boxes_uri, boxes[image_id], broken)
             images.append(
                 LabelledImage(
                     path=f"images/{image_id}.jpg",
@@ -63,8 +63,12 @@ def read_aircraft(config: DataConfig) -> Reading:
     return Reading(root, [ClassEntry((name,), name) for name in names], images_table(images))
 
 
-def _box(uri: str, line: int, value: str, broken: list[str]) -> list[int]:
-    """The first and last column and row in pixels, counted from 1."""
+def _box(uri: str, numbered: tuple[int, str], broken: list[str]) -> list[int]:
+    """Returns the first column and row and the last, in pixels, counted from 1.
+
+    numbered: (line number, value). Adds a value that is no box to `broken` and returns [].
+    """
+    line, value = numbered
     try:
         xmin, ymin, xmax, ymax = map(int, value.split())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which images there are to learn from: the settings of every data-set reader."""
+"""The settings of every data-set reader."""
 
 from typing import Annotated, Literal
 
@@ -23,13 +23,13 @@ Layout = Literal[
 
 @settings
 class DataConfig:
-    """A data set: how it lies on disk, where, and what its layout leaves open."""
+    """A data set: its layout on disk, its location, and settings that the layout leaves open."""
 
     layout: Layout
-    """How the data set lies on disk. image_folder: split/class/* or class/*; manifest: your own
-    CSV, Parquet or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: what `gist-ray pack`
-    wrote; webdataset: tar files of samples; parquet_images: Parquet files with the images' bytes
-    in them."""
+    """The layout on disk. image_folder: split/class/* or class/*; manifest: your own CSV, Parquet
+    or JSONL table; coop_split: a CoOp split_zhou_*.json; packed: the output of `gist-ray pack`;
+    webdataset: tar files of samples; parquet_images: Parquet files with the images' bytes in
+    them."""
 
     path: Annotated[str, InputPath]
     """The data set's folder, local or s3://bucket/prefix. For manifest the table itself; for
@@ -38,27 +38,27 @@ class DataConfig:
 
     images: str = ""
     """coop_split, fitzpatrick: the folder with the pictures, relative to the folder of the JSON or
-    CSV file (or absolute). Empty: as that file says."""
+    CSV file (or absolute). Empty: the paths in that file."""
 
     class_names: Annotated[str, InputFile] = ""
     """A JSON file {class folder, name or id: display name} for the names that prompts and
     captions use. Empty: names come from the layout."""
 
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Layouts that name no val split: the share of each class's training images that
-    becomes val where the data set names no val split. At least one image unless 0."""
+    """Layouts that may lack a val split: the share of each class's training images that becomes val
+    if the data set has none. At least one image unless 0."""
 
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """The same for test. A class keeps at least one training image."""
+    """The same share for test. A class keeps at least one training image."""
 
     val_per_class: Annotated[int, Field(ge=0)] = 3
     """cub: how many of each class's official training images become val (GIST takes 3)."""
 
     seed: int = 0
-    """Which images the drawn splits take."""
+    """Seed of the splits that are drawn."""
 
     variant: Literal["variant", "family", "manufacturer"] = "variant"
-    """aircraft: what a class is. The data set has 100 variants in 70 families."""
+    """aircraft: the level that is the class. The data set has 100 variants in 70 families."""
 
     flowers_train_on: Literal["trnid", "tstid"] = "trnid"
     """flowers: the list in setid.mat that is train. trnid, the official one, has 10 images per
@@ -70,23 +70,24 @@ class DataConfig:
 
     class_column: str = "class_name"
     """manifest, webdataset (a field of .json), parquet_images: the column with the class's name.
-    This or `label_column` has to be there."""
+    The data need this column or `label_column`."""
 
     label_column: str = "label"
-    """The same for the class's id, any text; webdataset: also what .cls holds. Labels follow the
-    order of the ids, numeric where all are whole numbers."""
+    """manifest, webdataset, parquet_images: the column with the class's id, any text; in a
+    webdataset also the content of .cls. Labels follow the order of the ids, numeric if all are
+    whole numbers."""
 
     split_column: str = "split"
-    """The same with train, val, test, test/NAME (a further test set, such as test/night) or
-    unlabeled. Without it splits are drawn."""
+    """manifest, webdataset, parquet_images: the column with train, val, test, test/NAME (a further
+    test set, such as test/night) or unlabeled. Without it splits are drawn."""
 
     group_column: str = ""
-    """manifest, webdataset, parquet_images: the column that names what an image belongs to (a
-    patient, a burst, a site). Empty: images belong to nothing."""
+    """manifest, webdataset, parquet_images: the column that names the group of an image (a patient,
+    a burst, a site). Empty: images have no groups."""
 
     id_column: str = ""
-    """The same whose value becomes image_id as it stands. Empty: image_id is a hash of the path,
-    or of the file and the name or row in it."""
+    """manifest, webdataset, parquet_images: the column that is used as image_id. Empty: image_id is
+    a hash of the path, or of the file and the name or row in it."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":

@@ -1,6 +1,7 @@
-"""CoOp's split files, split_zhou_<Name>.json: {"train": [[path, label, class name], ...], ...}.
+"""The reader of CoOp's split files, split_zhou_<Name>.json:
+{"train": [[path, label, class name], ...], ...}.
 
-Their order matters: CoOp's few-shot rule draws by position.
+The order of the entries is kept, since CoOp's few-shot rule draws by position.
 """
 
 import posixpath
@@ -25,9 +26,10 @@ SPLITS = ("train", "val", "test")
 
 
 def read_coop_split(config: DataConfig) -> Reading:
-    """train, val and test in the file's order; two labels may share a name, as in ImageNet.
+    """Returns the images of train, val and test in the file's order. Two labels may share a name,
+    as in ImageNet.
 
-    Raises UserError naming the file and each entry that is not [path, label, class name].
+    Raises UserError with the file and each entry that is not [path, label, class name].
     """
     uri = _find_file(storage.absolute(config.path))
     root = parent(uri)

@@ -1,4 +1,4 @@
-"""CUB-200-2011: text files with 1-based ids, official train and test, no val."""
+"""The reader of CUB-200-2011: text files with 1-based ids, official train and test, no val."""
 
 import re
 
@@ -18,9 +18,9 @@ from gist_ray.store import storage
 
 
 def read_cub(config: DataConfig) -> Reading:
-    """The images of images.txt in its order; label = class id - 1.
+    """Returns the images of images.txt in its order; label = class id - 1.
 
-    val is `val_per_class` seeded images of each class's official training images, as GIST has 3.
+    val is a seeded draw of `val_per_class` of each class's official training images (GIST: 3).
     Raises UserError with every broken line.
     """
     root = find_root(config.path, "images.txt", ["", "CUB_200_2011"])
@@ -66,7 +66,7 @@ def read_cub(config: DataConfig) -> Reading:
             )
         attributes: dict[str, object] = {"id": image_id}
         if image_id in boxes:
-            attributes["bounding_box_xywh"] = _box(root, *boxes[image_id], problems)
+            attributes["bounding_box_xywh"] = _box(root, boxes[image_id], problems)
         images.append(
             LabelledImage(
                 path=f"images/{path}",
@@ -89,12 +89,17 @@ def read_cub(config: DataConfig) -> Reading:
 
 
 def _display(folder: str) -> str:
-    """001.Black_footed_Albatross as Black footed Albatross."""
+    """Returns the display name of a class folder: "001.Black_footed_Albatross" becomes "Black
+    footed Albatross"."""
     return re.sub(r"^\d+\.", "", folder).replace("_", " ").strip()
 
 
-def _box(root: str, line: int, value: str, problems: list[str]) -> list[float]:
-    """x, y, width and height in pixels."""
+def _box(root: str, numbered: tuple[int, str], problems: list[str]) -> list[float]:
+    """Returns x, y, width and height in pixels.
+
+    numbered: (line number, value). Adds a problem for a value that is no box and returns [].
+    """
+    line, value = numbered
     try:
         x, y, width, height = map(float, value.split())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which images few-shot learning may see: CoOp's sampling rule, nested samples, or all."""
+"""Samples of the images for few-shot learning: CoOp's sampling rule, nested samples, or all."""
 
 import random
 from collections import defaultdict
@@ -9,15 +9,16 @@ import pyarrow.compute as pc
 from gist_ray.schema import SHOTS, stable_id, table
 
 MAX_VAL_SHOTS = 4
-"""CoOp: a few-shot val set has at most 4 images per class."""
+"""Most images per class of a few-shot val set, as in CoOp."""
 
 
 def sample_coop(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
-    """CoOp's few-shot sample as a SHOTS table, bit for bit in content and order.
+    """Returns CoOp's few-shot sample as a SHOTS table, with the same images in the same order as
+    CoOp draws them.
 
     One generator draws `shots` train images per class, classes in the order in which they first
-    appear in the split, and then min(shots, 4) val images; a class with fewer gives all, without
-    a draw. Rows of the manifest have to be in the order of the data set's files.
+    appear in the split, and then min(shots, 4) val images. A class with fewer images gives all,
+    without a draw. The manifest's rows have to be in the order of the data set's files.
     (KaiyangZhou/Dassl.pytorch, DatasetBase.generate_fewshot_dataset without repeat.)
     """
     generator = random.Random(seed)
@@ -30,10 +31,11 @@ def sample_coop(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
 
 
 def sample_nested(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
-    """A few-shot sample as a SHOTS table that lies inside the one of more shots and equal seed.
+    """Returns a few-shot sample as a SHOTS table that is a subset of the sample with the same seed
+    and more shots.
 
-    Each class's images are put in a seeded order, which is that of a hash and so independent of
-    the order of the manifest; the first `shots` are taken, and min(shots, 4) of val.
+    Each class's images are ordered by a hash of the seed and their id, independent of the order of
+    the manifest. The first `shots` of train are taken, and the first min(shots, 4) of val.
     """
     rows = []
     for split, num_samples in (("train", shots), ("val", min(shots, MAX_VAL_SHOTS))):
@@ -44,7 +46,7 @@ def sample_nested(manifest: pa.Table, shots: int, seed: int) -> pa.Table:
 
 
 def sample_full(manifest: pa.Table) -> pa.Table:
-    """All labelled train and val images as a SHOTS table."""
+    """Returns all labelled train and val images as a SHOTS table."""
     rows = [
         {"image_id": image_id, "label": label, "split": split}
         for split in ("train", "val")
@@ -63,7 +65,8 @@ def sampled_images(manifest: pa.Table, shots: pa.Table, split: str) -> pa.Table:
 
 
 def _ids_by_label(manifest: pa.Table, split: str) -> dict[int, list[str]]:
-    """{label: image ids in the manifest's order}, labels in the order of first appearance."""
+    """Returns {label: image ids in the manifest's order}, labels in the order in which they first
+    appear."""
     columns = (manifest.column(name).to_pylist() for name in ("image_id", "label", "split"))
     found: dict[int, list[str]] = defaultdict(list)
     for image_id, label, row_split in zip(*columns, strict=True):

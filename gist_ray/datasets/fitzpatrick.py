@@ -1,4 +1,5 @@
-"""Fitzpatrick17k and GIST's Fitzpatrick40: CSV files; the pictures are the user's to fetch."""
+"""The readers of Fitzpatrick17k and GIST's Fitzpatrick40: CSV files, whose pictures the user has to
+download."""
 
 import posixpath
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from gist_ray.store import storage
 
 
 def read_fitzpatrick17k(config: DataConfig) -> Reading:
-    """fitzpatrick17k.csv: 114 conditions in alphabetical order, seeded splits.
+    """Returns the rows of fitzpatrick17k.csv: 114 conditions in alphabetical order, seeded splits.
 
     The picture of a row is `<images>/<md5hash>.jpg`.
     """
@@ -29,9 +30,10 @@ def read_fitzpatrick17k(config: DataConfig) -> Reading:
 
 
 def read_fitzpatrick40(config: DataConfig) -> Reading:
-    """GIST's metadata.csv: 40 conditions with GIST's corrected names, labels and splits.
+    """Returns the rows of GIST's metadata.csv: 40 conditions with GIST's corrected names, labels
+    and splits.
 
-    The picture of a row is `filename`, or the file of that name in `images` where that is given.
+    The picture of a row is `filename`, or the file of that name in `images` if that is set.
     """
     uri, rows = _rows(config, "metadata.csv", ["filename", "species", "label", "split"])
     if config.images:

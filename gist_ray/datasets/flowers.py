@@ -1,4 +1,4 @@
-"""Oxford Flowers-102: MATLAB files with 1-based numbers; class names come from elsewhere."""
+"""The reader of Oxford Flowers-102: MATLAB files with 1-based numbers and without class names."""
 
 import io
 import zlib
@@ -23,10 +23,10 @@ from gist_ray.store import storage
 
 
 def read_flowers(config: DataConfig) -> Reading:
-    """The images in the order of their numbers; label = class number - 1.
+    """Returns the images in the order of their numbers; label = class number - 1.
 
-    Names are those of cat_to_name.json ({"1": "pink primrose", ...}) if the folder has one.
-    Raises UserError where the lists do not fit together.
+    Names come from cat_to_name.json ({"1": "pink primrose", ...}) if the folder has one.
+    Raises UserError if the lists contradict each other.
     """
     root = find_root(config.path, "imagelabels.mat", ["", "flowers-102", "oxford_flowers"])
     problems: list[str] = []
@@ -76,7 +76,7 @@ def read_flowers(config: DataConfig) -> Reading:
 
 
 def _names(uri: str, problems: list[str]) -> dict[str, str]:
-    """{class number: name}, empty if there is no such file."""
+    """Returns {class number: name}, empty if there is no such file."""
     if not storage.exists(uri):
         return {}
     names = lines.read_json(uri, problems)
@@ -87,7 +87,7 @@ def _names(uri: str, problems: list[str]) -> dict[str, str]:
 
 
 def _read_mat(uri: str, keys: list[str], problems: list[str]) -> list[list[int]]:
-    """The whole numbers under each key of a MATLAB file."""
+    """Returns the whole numbers under each key of a MATLAB file."""
     try:
         contents = loadmat(io.BytesIO(storage.read_bytes(uri)))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Pictures in folders: split/class/* or class/*.
+"""The reader of pictures in folders: split/class/* or class/*.
 
 The top-level folders are splits if all of them are called train, val, valid, validation or test;
-otherwise they are classes. Pictures may lie deeper inside a class's folder.
+otherwise they are classes. Pictures may be in subfolders of a class's folder.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,9 +43,9 @@ FOUND = pa.schema(
 
 
 def read_image_folder(config: DataConfig) -> Reading:
-    """The pictures below `config.path`, in the order of their paths.
+    """Returns the pictures below `config.path`, in the order of their paths.
 
-    Raises UserError where the folders are neither splits nor classes.
+    Raises UserError if the folders are neither splits nor classes.
     """
     root = storage.absolute(config.path)
     found = pa.concat_tables([FOUND.empty_table(), *find_pictures(root)])
@@ -61,16 +61,16 @@ def read_image_folder(config: DataConfig) -> Reading:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the folders of a data set stand for."""
+    """The meaning of a data set's folders: splits and classes, or classes alone."""
 
     has_splits: bool
     classes: list[str]
     splits: set[str]
-    """Splits that have a folder; train where there are no such folders."""
+    """The splits that have a folder; train if there are no split folders."""
 
     @property
     def depth(self) -> int:
-        """The folders above a picture: split/class, or class."""
+        """The number of folders above a picture: 2 for split/class, 1 for class."""
         return 2 if self.has_splits else 1
 
     def class_entries(self) -> list[ClassEntry]:
@@ -79,11 +79,11 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders at the top of a data set, gathered path by path."""
+    """The names of the top folders of a data set, collected from its paths."""
 
     first: set[str] = field(default_factory=set)
     second: set[tuple[str, str]] = field(default_factory=set)
-    """Of folders that are called like a split."""
+    """(split, folder in it) of top folders that have the name of a split."""
 
     def add(self, paths: pa.ChunkedArray) -> None:
         for name in pc.unique(_parts(paths, 1)).to_pylist():
@@ -94,10 +94,11 @@ class Folders:
                 self.second.add((first, second))
 
     def meaning(self, root: str) -> Meaning:
-        """Raises UserError where split folders stand beside others."""
+        """Returns the meaning of the folders. Raises UserError if there are folders of several
+        splits and others beside them."""
         splits = {folder for folder in self.first if folder.lower() in FOLDER_SPLITS}
         others = self.first - splits
-        # one class may well be called "train"; two such names among others are a mistake
+        # one class may be called "train"; two names of splits among others are a mistake
         if others and len({SPLIT_NAMES[folder.lower()] for folder in splits}) > 1:
             raise UserError(
                 f"{root}: has split folders ({listed(sorted(splits))}) and other folders "
@@ -111,14 +112,15 @@ class Folders:
 
 
 def find_pictures(root: str, after: str = "") -> Iterator[pa.Table]:
-    """The pictures whose path comes after `after`, and what cannot be read, as FOUND tables of at
-    most PATHS_PER_CHUNK rows."""
+    """Yields the pictures whose path comes after `after`, and the unreadable paths, as FOUND tables
+    of at most PATHS_PER_CHUNK rows."""
     rows: list[tuple[str, str, str]] = []
     for path, kind, message in filter(_is_picture, files(root, after)):
         if is_unicode(path):
             rows.append((path, kind, message))
         else:
-            row = error_row(path, "", "bad_name", f"{path!r} is not a UTF-8 file name. Rename it.")
+            message = f"{path!r} is not a UTF-8 file name. Rename it."
+            row = error_row(path, "", kind="bad_name", message=message)
             rows.append((row["id"], row["kind"], row["message"]))
         if len(rows) == PATHS_PER_CHUNK:
             yield _found_table(rows)
@@ -132,11 +134,14 @@ def _found_table(rows: list[tuple[str, str, str]]) -> pa.Table:
 
 
 def pictures_and_errors(root: str, found: pa.Table) -> tuple[pa.ChunkedArray, list[dict[str, str]]]:
-    """The paths of the pictures in a FOUND table, and ERRORS rows of the rest."""
+    """Returns the paths of the pictures in a FOUND table, and ERRORS rows of the others."""
     is_picture = pc.equal(found.column("kind"), "")
     errors = [
         error_row(
-            row["path"].rstrip("/"), storage.join(root, row["path"]), row["kind"], row["message"]
+            row["path"].rstrip("/"),
+            storage.join(root, row["path"]),
+            kind=row["kind"],
+            message=row["message"],
         )
         for row in found.filter(pc.invert(is_picture)).to_pylist()
     ]
@@ -144,22 +149,22 @@ def pictures_and_errors(root: str, found: pa.Table) -> tuple[pa.ChunkedArray, li
 
 
 def outside_classes(root: str, paths: pa.ChunkedArray, meaning: Meaning) -> list[dict[str, str]]:
-    """ERRORS rows of pictures that lie in no class's folder."""
+    """Returns ERRORS rows of the pictures that are in no class's folder."""
     expected = "split/class/picture" if meaning.has_splits else "class/picture"
     outside = pc.less(pc.count_substring(paths, "/"), meaning.depth)
     return [
         error_row(
             path,
             storage.join(root, path),
-            "bad_layout",
-            f"{path!r} lies outside a class folder. Move it to {expected}.",
+            kind="bad_layout",
+            message=f"{path!r} lies outside a class folder. Move it to {expected}.",
         )
         for path in paths.filter(outside).to_pylist()
     ]
 
 
 def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
-    """IMAGES of the pictures that lie in a class's folder, before any split is drawn."""
+    """Returns IMAGES of the pictures that are in a class's folder, before any split is drawn."""
     kept = paths.filter(pc.greater_equal(pc.count_substring(paths, "/"), meaning.depth))
     first = _parts(kept, 1)
     nothing = pa.repeat("", len(kept))
@@ -178,8 +183,8 @@ def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
 
 
 def class_folders(paths: pa.ChunkedArray, meaning: Meaning) -> pa.ChunkedArray:
-    """The folder of each path's class, with its split's before it where there are such; null
-    for a path in none."""
+    """Returns the class folder of each path, or split/class if there are splits; null for a path
+    in no class's folder."""
     return _parts(paths, meaning.depth)
 
 
@@ -189,13 +194,14 @@ def _label_of(meaning: Meaning) -> Callable[[str], int]:
 
 
 def _parts(paths: pa.ChunkedArray, number: int) -> pa.ChunkedArray:
-    """The first folders of each path; null where there are fewer."""
+    """Returns the first `number` folders of each path; null if there are fewer."""
     pattern = rf"^(?P<parts>[^/]*(?:/[^/]*){{{number - 1}}})/"
     return pc.struct_field(pc.extract_regex(paths, pattern), "parts")
 
 
 def _is_picture(found: Found) -> bool:
-    """A folder that cannot be read counts: its pictures are lost."""
+    """Returns whether a path is a picture, or an unreadable folder, whose pictures would be
+    lost."""
     if found.path.endswith("/"):
         return True
     hidden = any(part.startswith(".") for part in found.path.split("/"))

@@ -1,4 +1,4 @@
-"""Turns a data set on disk or S3 into the manifest that every later stage reads."""
+"""Reads and checks a data set on disk or S3, and makes its manifest."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ INDEXED_READERS: dict[str, Callable[[DataConfig, str], Reading]] = {
     "webdataset": read_webdataset,
     "parquet_images": read_parquet_images,
 }
-"""Readers that keep notes on large files, in a folder."""
+"""Readers that keep an index of each large file, in a folder (the second argument)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Checked:
 
     root: str
     images: pa.Table
-    """IMAGES."""
+    """An IMAGES table."""
     ids: pa.Array
     names: list[str]
     """The display name of each label."""
@@ -59,26 +59,29 @@ class Checked:
 
 
 def ingest(config: DataConfig, indices: str = "") -> tuple[pa.Table, pa.Table]:
-    """The data set as a MANIFEST table in the order of its files, and its bad rows as ERRORS.
+    """Returns the data set as a MANIFEST table in the order of its files, and its bad rows as
+    ERRORS.
 
-    indices: the folder for notes on what is in large files; "" for one in the cache folder.
+    indices: the folder for indexes of large files; "" for one in the cache folder.
     Raises UserError with every problem of the data set.
     """
     found = read_checked(config, indices)
-    manifest = to_manifest(found.root, found.images, found.ids, found.names)
+    manifest = to_manifest(found.root, found.images, ids=found.ids, names=found.names)
     return manifest, table(found.errors, ERRORS)
 
 
 def read_checked(config: DataConfig, indices: str = "") -> Checked:
-    """Read a data set. Raises UserError with every problem of it."""
+    """Reads and checks a data set. indices: as in `ingest`. Raises UserError with every problem."""
     check_there(config)
     if config.layout in INDEXED_READERS:
-        notes = indices or str(storage.cache_folder() / "indices")
-        reading = INDEXED_READERS[config.layout](config, notes)
+        folder = indices or str(storage.cache_folder() / "indices")
+        reading = INDEXED_READERS[config.layout](config, folder)
     else:
         reading = READERS[config.layout](config)
     problems: list[str] = []
-    names = display_names(reading.root, reading.classes, config.class_names, problems)
+    names = display_names(
+        reading.root, reading.classes, class_names=config.class_names, problems=problems
+    )
     ids = image_ids(reading.images)
     problems += name_problems(reading.root, names)
     problems += _check(reading, ids)
@@ -88,7 +91,7 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
 
 
 def check_there(config: DataConfig) -> None:
-    """Raises UserError if there is nothing at `config.path`; a pattern is its reader's to check."""
+    """Raises UserError if there is nothing at `config.path`. A pattern is checked by its reader."""
     if config.layout in INDEXED_READERS and is_pattern(config.path):
         return
     if not storage.exists(config.path):
@@ -96,15 +99,15 @@ def check_there(config: DataConfig) -> None:
 
 
 def image_ids(images: pa.Table) -> pa.Array:
-    """The id of each image of an IMAGES table."""
+    """Returns the id of each image of an IMAGES table: its own, or a hash of its path."""
     given = images.column("image_id").combine_chunks()
     has_none = pc.equal(given, "")
     hashed = stable_ids(images.column("path").filter(has_none).to_pylist())
     return pc.replace_with_mask(given, has_none, pa.array(hashed, pa.string()))
 
 
-def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) -> pa.Table:
-    """An IMAGES table with its ids, and the display name of each label, as a MANIFEST table."""
+def to_manifest(root: str, images: pa.Table, *, ids: pa.Array, names: list[str]) -> pa.Table:
+    """Returns an IMAGES table as a MANIFEST table. names: the display name of each label."""
     labels = images.column("label")
     columns = {
         "image_id": ids,
@@ -119,10 +122,10 @@ def to_manifest(root: str, images: pa.Table, ids: pa.Array, names: list[str]) ->
 
 
 def display_names(
-    root: str, classes: list[ClassEntry], class_names: str, problems: list[str]
+    root: str, classes: list[ClassEntry], *, class_names: str, problems: list[str]
 ) -> list[str]:
-    """The display name of each label, from the class_names file first, then from the layout; on
-    one line, as prompts and captions need it."""
+    """Returns the display name of each label, from the file `class_names` or else from the layout,
+    with white space collapsed. Adds what is wrong to `problems`."""
     given = lines.read_json(class_names, problems) if class_names else {}
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
         problems.append(f"{class_names}: is not a JSON object {{class: display name}}.")
@@ -130,7 +133,7 @@ def display_names(
     used = [next((key for key in entry.keys if key in given), None) for entry in classes]
     unknown = given.keys() - set(used)
     not_named = [entry.keys[0] for entry, key in zip(classes, used, strict=True) if not key]
-    # a file that names more classes than there are is fine, one that misses some may be misspelt
+    # a file may name further classes; if it also misses some, its keys may be misspelt
     if unknown and not_named:
         problems.append(
             f"{class_names}: {listed(sorted(unknown))} are no classes, and there are no names for "
@@ -150,8 +153,8 @@ def display_names(
 
 
 def name_problems(root: str, names: list[str]) -> list[str]:
-    """Names that would write into a terminal, and such as nobody could tell apart. Two labels of
-    one name may be meant (ImageNet has some); two spellings of one name are a slip."""
+    """Returns problems for names with control characters, and for names that differ only in case or
+    in the encoding of letters. Two labels may have the same name, as in ImageNet."""
     problems = [
         f"{root}: the class {name!r} has control characters in its name. Rename it."
         for name in names
@@ -162,7 +165,7 @@ def name_problems(root: str, names: list[str]) -> list[str]:
         alike[unicodedata.normalize("NFKC", name).casefold()].setdefault(name)
     for same in alike.values():
         if len(same) > 1:
-            # what looks the same is shown by its code
+            # names that look the same are shown with escaped characters
             looks = {unicodedata.normalize("NFC", name) for name in same}
             shown = ", ".join(map(repr if len(looks) == len(same) else ascii, same))
             problems.append(
@@ -173,7 +176,7 @@ def name_problems(root: str, names: list[str]) -> list[str]:
 
 
 def _check(reading: Reading, ids: pa.Array) -> list[str]:
-    """What every data set has to satisfy, whatever its layout."""
+    """Returns the problems that a data set of any layout can have."""
     if not len(reading.images):
         return [no_usable_image(reading.root, reading.errors)]
     problems = []
@@ -207,7 +210,8 @@ def no_usable_image(root: str, errors: list[dict[str, str]]) -> str:
 
 
 def counts_of_splits(tables: Iterable[pa.Table]) -> dict[int, Counter[str]]:
-    """{label: {split: labelled images}} of tables with these columns."""
+    """Returns {label: {split: number of images}} of tables with these columns. Rows without a label
+    are left out."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for images in tables:
         labelled = images.select(["label", "split"]).drop_null()
@@ -220,7 +224,8 @@ def counts_of_splits(tables: Iterable[pa.Table]) -> dict[int, Counter[str]]:
 def split_problems(
     root: str, classes: list[ClassEntry], splits_by_label: dict[int, Counter[str]]
 ) -> list[str]:
-    """Classes that have no images, or none to train on."""
+    """Returns problems for classes that have no images, or images in val or test but not in
+    train."""
     problems = []
 
     def shown(labels: list[int]) -> str:
@@ -243,7 +248,7 @@ def split_problems(
 
 
 def _repeated(images: pa.Table, ids: pa.Array) -> list[str]:
-    """A problem for each id that several images have."""
+    """Returns a problem for each id that several images have."""
     if pc.count_distinct(ids).as_py() == len(ids):
         return []
     counts = pc.value_counts(ids)

@@ -1,6 +1,7 @@
-"""Reading the text files of data sets; what is broken is noted with file and line.
+"""Reading the text files of data sets.
 
-Each function adds its problems to a list, so that a reader can report all of them together.
+Each function adds its problems, with file and line, to a list, so that a reader can report all of
+them together.
 """
 
 import csv
@@ -19,7 +20,7 @@ ROWS_PER_CHUNK = 50_000
 
 
 def read_text(uri: str, problems: list[str]) -> str | None:
-    """The text of a file, or None with the problem noted."""
+    """Returns the text of a file, or None with an entry in `problems`."""
     try:
         return storage.read_text(uri)
     except FileNotFoundError:
@@ -33,7 +34,7 @@ def read_text(uri: str, problems: list[str]) -> str | None:
 
 
 def read_json(uri: str, problems: list[str]) -> Any:
-    """The value in a JSON file, or None with the problem noted."""
+    """Returns the value in a JSON file, or None with an entry in `problems`."""
     text = read_text(uri, problems)
     if text is None:
         return None
@@ -41,20 +42,20 @@ def read_json(uri: str, problems: list[str]) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         problems.append(f"{uri}, line {error.lineno}: is not valid JSON ({error.msg}).")
-    except (ValueError, RecursionError) as error:  # endless digits or brackets
+    except (ValueError, RecursionError) as error:  # too many digits, too deeply nested brackets
         problems.append(f"{uri}: cannot be read as JSON ({error}).")
     return None
 
 
 def read_lines(uri: str, problems: list[str]) -> list[tuple[int, str]]:
-    """(line number, line) of the lines that are not blank."""
-    # str.splitlines would also break at characters that occur inside names
+    """Returns (line number, line) of the lines that are not blank."""
+    # str.splitlines would also split at characters that occur inside names
     lines = (read_text(uri, problems) or "").split("\n")
     return [(n, line.rstrip("\r")) for n, line in enumerate(lines, 1) if line.strip()]
 
 
 def read_keyed_lines(uri: str, problems: list[str]) -> dict[str, tuple[int, str]]:
-    """{key: (line number, value)} of lines `<key> <value>`; the value may have spaces."""
+    """Returns {key: (line number, value)} of lines `<key> <value>`; the value may have spaces."""
     found: dict[str, tuple[int, str]] = {}
     broken: list[str] = []
     for number, line in read_lines(uri, problems):
@@ -72,9 +73,9 @@ def read_keyed_lines(uri: str, problems: list[str]) -> dict[str, tuple[int, str]
 
 
 def read_csv(uri: str, problems: list[str]) -> pa.Table:
-    """A CSV file with a header as a table of strings.
+    """Returns a CSV file with a header as a table of strings.
 
-    Columns without a name, which pandas leaves behind for its index, are dropped.
+    Columns without a name, which pandas writes for its index, are dropped.
     """
     text = read_text(uri, problems)
     reader = csv.reader(io.StringIO(text or "", newline=""), strict=True)
@@ -113,7 +114,8 @@ def _columns(header: list[str], named: list[int], rows: list[list[str]]) -> pa.T
 
 
 def report_broken(uri: str, broken: list[str], problems: list[str]) -> None:
-    """Adds the problems of one file's lines, the first of them if there are many."""
+    """Adds the problems of a file's lines to `problems`, at most MAX_LINES_REPORTED of them and the
+    number of the others."""
     problems.extend(broken[:MAX_LINES_REPORTED])
     if len(broken) > MAX_LINES_REPORTED:
         problems.append(f"{uri}: {len(broken) - MAX_LINES_REPORTED} more lines are broken.")

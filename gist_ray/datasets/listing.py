@@ -1,5 +1,5 @@
-"""The files below a folder, one after another in the order of their paths' bytes, never all at
-once: S3 page by page, a local folder name by name."""
+"""Lists the files below a folder lazily, in the order of the bytes of their paths: S3 page by page,
+local folders one at a time."""
 
 import os
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from gist_ray.store import storage
 
 
 class Found(NamedTuple):
-    """A file, or something in its place that cannot be read."""
+    """A file, or an entry that cannot be read."""
 
     path: str
-    """Relative to the folder. Of a folder that cannot be read: with a slash at its end."""
+    """The path relative to the folder, with a slash at its end for a folder that cannot be read."""
 
     kind: str = ""
-    """Kind of the error; "" for a file."""
+    """The kind of the error; "" for a file."""
 
     message: str = ""
 
 
 def files(root: str, after: str = "") -> Iterator[Found]:
-    """All files below `root` whose path comes after `after`.
+    """Yields all files below `root` whose path comes after `after`.
 
-    Local: links out of `root` and links to folders are not followed, hidden folders are left out.
-    Raises UserError for an S3 store that lists in no order (directory buckets do).
+    In a local folder, links out of `root` and links to folders are not followed, and hidden folders
+    are left out. Raises UserError for an S3 store that lists keys unsorted (directory buckets do).
     """
     if storage.is_local(root):
         found = _local(root, "", os.path.realpath(root))
@@ -43,11 +43,12 @@ def files(root: str, after: str = "") -> Iterator[Found]:
 
 
 def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
-    """`inside` is a folder relative to `root`, "" or with a slash at its end."""
+    """Yields the files below a folder. inside: the folder relative to `root`, "" or with a slash at
+    its end."""
     folder = os.path.join(root, inside) if inside else root
     try:
         with os.scandir(folder) as entries:
-            # a slash behind folders, so that the order is that of the paths
+            # a slash after the names of folders, so that names sort as whole paths do
             names = sorted(e.name + "/" if _is_folder(e) else e.name for e in entries)
     except OSError as error:
         yield Found(inside or "./", "forbidden", f"The folder cannot be read: {error}.")
@@ -67,7 +68,7 @@ def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    # of a link that leads to itself, is_dir raises, and the whole folder would count as unreadable
+    # is_dir raises for a link to itself, and the whole folder would count as unreadable
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 

@@ -1,4 +1,4 @@
-"""The manifest as an artifact: pictures inside the store by paths that move with it."""
+"""The manifest as an artifact, with relative paths for pictures inside the store."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,8 +12,8 @@ from gist_ray.store.artifacts import Artifact
 
 
 def movable(manifest: pa.Table, root: str) -> pa.Table:
-    """Returns `manifest` with the URIs below the store's `root` relative to it, for storing: a
-    store that is copied or mounted elsewhere then still finds its own pictures."""
+    """Returns `manifest` with the URIs below the store's `root` relative to it, for storing. A
+    store that is copied or mounted elsewhere still finds its pictures."""
     prefix = f"{root}/"
     return _with_uris(
         manifest, [uri.removeprefix(prefix) for uri in manifest.column("uri").to_pylist()]
@@ -46,7 +46,8 @@ class _Key:
 
 @lru_cache(maxsize=1)
 def _read(key: _Key) -> pa.Table:
-    """The last one is kept: every stage of a run reads the same."""
+    """Returns the manifest with absolute URIs. The last one is cached, since every stage of a run
+    reads the same."""
     artifact = key.artifact
     manifest = artifact.read()
     uris = manifest.column("uri").to_pylist()

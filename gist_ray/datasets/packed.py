@@ -1,4 +1,4 @@
-"""A set that the pack job wrote: every row as the source had it, the pictures in shards."""
+"""The reader of packed data sets: the rows of the source, with the pictures in shards."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,10 +11,10 @@ from gist_ray.store import storage
 
 
 def read_packed(config: DataConfig) -> Reading:
-    """The rows of `<path>/manifest.parquet` in their order, with the ids, labels and splits that
-    they were packed with.
+    """Returns the rows of `<path>/manifest.parquet` in their order, with the ids, labels and splits
+    that they were packed with.
 
-    Raises UserError where no pack has ended.
+    Raises UserError if the folder is not a finished pack.
     """
     root = storage.absolute(config.path)
     uri = storage.join(root, "manifest.parquet")

@@ -1,4 +1,4 @@
-"""Parquet files that hold the images' bytes, as Hugging Face's datasets are published."""
+"""The reader of Parquet files with the images' bytes, as Hugging Face's datasets are published."""
 
 from dataclasses import replace
 from functools import partial
@@ -17,17 +17,17 @@ ID = "image_id of the row"
 
 
 def read_parquet_images(config: DataConfig, indices: str) -> Reading:
-    """The rows of the files that `config.path` stands for, in their order.
+    """Returns the rows of the files that `config.path` matches, in their order.
 
-    The column settings choose the class, the label and the split. A ClassLabel brings its names;
-    a split that no column has is what the names of all files begin with, if they do. `indices`:
-    the folder where what is in a file is noted.
+    The column settings name the class, the label and the split. A ClassLabel gives the class names.
+    Without a split column, the split is that with which the file's name begins, if all names begin
+    with one. indices: the folder of the files' indexes.
     """
     files = find_files(config.path, ".parquet")
     root = common_folder(files)
     names = [file.removeprefix(root + "/") for file in files]
     make = partial(index_parquet, image_column=config.image_column)
-    tables = index_of(files, f"parquet {config.image_column}", indices, make)
+    tables = index_of(files, make, kind=f"parquet {config.image_column}", folder=indices)
     splits = splits_of(names)
     for number, name in enumerate(names):
         places = [f"{name}/{row}" for row in range(len(tables[number]))]

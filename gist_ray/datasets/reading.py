@@ -1,4 +1,4 @@
-"""What a reader of an on-disk layout returns, before it is checked and becomes a manifest."""
+"""The result of a reader of an on-disk layout, before it is checked, and functions for readers."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from gist_ray.errors import UserError
 from gist_ray.schema import TEST_PREFIX
 from gist_ray.store import storage
 
-# What people call the splits, and what a manifest calls them.
+# The split of a manifest by the names that data sets give to splits.
 SPLIT_NAMES = {
     "train": "train",
     "val": "val",
@@ -27,8 +27,8 @@ SPLIT_NAMES = {
 
 
 def split_of(name: str) -> str:
-    """Returns the split that a data set calls `name`: one of SPLITS, test/NAME as it stands, or ""
-    for neither."""
+    """Returns the manifest's split for a data set's name of a split: one of SPLITS, test/NAME
+    unchanged, or "" for any other name."""
     if name.startswith(TEST_PREFIX) and len(name) > len(TEST_PREFIX):
         return name
     return SPLIT_NAMES.get(name.lower(), "")
@@ -39,12 +39,12 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class ClassEntry:
-    """A class as its layout knows it; its label is its place in `Reading.classes`."""
+    """A class of a data set. Its label is its position in `Reading.classes`."""
 
     keys: tuple[str, ...]
-    """What a class_names file may call it: folder, name or id."""
+    """Its possible keys in a class_names file: folder, name or id."""
     name: str | None
-    """The display name, or None where the layout has none."""
+    """The display name, or None if the layout has none."""
 
 
 IMAGES = pa.schema(
@@ -58,7 +58,7 @@ IMAGES = pa.schema(
         pa.field("attributes", pa.string(), nullable=False),
         # the line or row that names the image, for messages; "" for none
         pa.field("where", pa.string(), nullable=False),
-        # the data set's own id if it is to be used; "": the hash of the path
+        # the data set's own id; "" for the hash of the path
         pa.field("image_id", pa.string(), nullable=False),
     ]
 )
@@ -69,30 +69,30 @@ class LabelledImage:
     """One image of a data set."""
 
     path: str
-    """Relative to `Reading.root`, with forward slashes; or absolute, or a URI."""
+    """The path relative to `Reading.root`, with forward slashes; or an absolute path or a URI."""
     label: int | None
     split: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
     """The line or row that names the image, for messages."""
     image_id: str = ""
-    """The data set's own id if it is to be used; empty: the hash of the path."""
+    """The data set's own id; "" for the hash of the path."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A data set as read: images in the order of its files."""
+    """A data set as read, with images in the order of its files."""
 
     root: str
     classes: list[ClassEntry]
     images: pa.Table
-    """IMAGES."""
+    """An IMAGES table."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """Rows that could not be used, as rows of an ERRORS table."""
 
 
 def read_given_table(uri: str) -> pa.Table:
-    """A Parquet file that a user gave. Raises UserError if there is none."""
+    """Returns the rows of a user's Parquet file. Raises UserError if it cannot be read."""
     try:
         return storage.read_parquet(uri)
     except FileNotFoundError as error:
@@ -102,7 +102,7 @@ def read_given_table(uri: str) -> pa.Table:
 
 
 def images_table(images: Iterable[LabelledImage]) -> pa.Table:
-    """The images as an IMAGES table. Raises UserError for names that no table can hold."""
+    """Returns the images as an IMAGES table. Raises UserError for names that are not Unicode."""
     images = list(images)
     odd = [image for image in images if not is_unicode(image.image_id + image.path)]
     if odd:
@@ -122,13 +122,14 @@ def images_table(images: Iterable[LabelledImage]) -> pa.Table:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a table can hold the text; not so file names whose bytes are not UTF-8."""
+    """Returns whether a table can hold the text. The name of a file whose bytes are not UTF-8 has
+    surrogates, which it cannot."""
     return not SURROGATE.search(text)
 
 
 def relative_path(root: str, path: str) -> str:
-    """`path` relative to `root` if it lies inside it, otherwise tidied: the same picture gets the
-    same path, and so the same image_id, however it is written."""
+    """Returns `path` relative to `root` if it is inside it, else normalised. All spellings of a
+    picture's path give the same result, and so the same image_id."""
     if "://" in path or path.startswith("/"):
         path = storage.absolute(path)
         return path.removeprefix(root + "/")
@@ -138,13 +139,13 @@ def relative_path(root: str, path: str) -> str:
 
 
 def relative_paths(root: str, paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`relative_path` of each; only those that may change are looked at one by one."""
+    """Returns `relative_path` of each, computed only for paths that it may change."""
     odd = pc.match_substring_regex(paths, r"(^|/)\.{0,2}(/|$)|://")
     return _replaced(paths, odd, lambda path: relative_path(root, path))
 
 
 def locate(root: str, path: str) -> str:
-    """The absolute location of a path made by `relative_path`."""
+    """Returns the absolute path or URI of a result of `relative_path`."""
     if "://" in path or path.startswith("/"):
         return path
     if path.startswith("../"):
@@ -154,7 +155,7 @@ def locate(root: str, path: str) -> str:
 
 
 def locations(root: str, paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`locate` of each."""
+    """Returns `locate` of each."""
     odd = pc.match_substring_regex(paths, r"^/|/$|^\.\./|://")
     inside = pc.binary_join_element_wise(root.rstrip("/"), paths, "/")
     located = _replaced(paths, odd, lambda path: locate(root, path))
@@ -164,7 +165,7 @@ def locations(root: str, paths: pa.ChunkedArray) -> pa.ChunkedArray:
 def _replaced(
     paths: pa.ChunkedArray, chosen: pa.ChunkedArray, change: Callable[[str], str]
 ) -> pa.ChunkedArray:
-    """`paths` with the chosen ones changed."""
+    """Returns `paths` with `change` applied to the chosen ones."""
     if not pc.any(chosen).as_py():
         return paths
     changed = [change(path) for path in paths.filter(chosen).to_pylist()]
@@ -174,9 +175,9 @@ def _replaced(
 
 
 def find_root(path: str, marker: str, folders: Iterable[str]) -> str:
-    """The first of `folders` (relative to `path`) that has the file `marker`; else `path`.
+    """Returns the first of `folders` (relative to `path`) that has the file `marker`; else `path`.
 
-    People point at the unpacked archive as often as at the folder inside it.
+    So `path` may be the unpacked archive or the folder inside it.
     """
     root = storage.absolute(path)
     for folder in folders:
@@ -187,19 +188,19 @@ def find_root(path: str, marker: str, folders: Iterable[str]) -> str:
 
 
 def parent(uri: str) -> str:
-    """The folder of a file."""
+    """Returns the folder of a file."""
     return os.path.dirname(storage.absolute(uri))
 
 
 def check_image_folder(root: str, folder: str, problems: list[str]) -> None:
-    """Notes a problem if the folder that should hold all pictures is not there."""
+    """Adds a problem if the folder with all pictures does not exist."""
     uri = locate(root, relative_path(root, folder)) if folder else root
     if not storage.is_folder(uri):
         problems.append(f"{uri}: the folder with the pictures is not there. Unpack them into it.")
 
 
 def listed(values: Iterable[object], limit: int = 10) -> str:
-    """The first values for a message, and how many more there are."""
+    """Returns, for a message, the first `limit` values and the number of the others."""
     values = list(values)
     shown = ", ".join(repr(value) for value in values[:limit])
     return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"

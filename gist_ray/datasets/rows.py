@@ -1,4 +1,4 @@
-"""Rows of a user's table as columns of text, whatever file they came from."""
+"""Reads rows of a user's CSV, Parquet or JSONL table, and their columns as text."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,11 +14,11 @@ from gist_ray.images.parquet_index import holds_bytes
 from gist_ray.store import storage
 
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
-"""A table, or the objects of a JSONL file, which need not have the same keys and types."""
+"""A table, or the objects of a JSONL file, whose keys and types may differ."""
 
 
 def read_rows(uri: str, problems: list[str]) -> Rows:
-    """The rows of a CSV, Parquet or JSONL file; what is broken is added to `problems`."""
+    """Returns the rows of a CSV, Parquet or JSONL file. Adds problems of the file to `problems`."""
     suffix = uri.rpartition(".")[2].lower()
     if suffix == "csv":
         return lines.read_csv(uri, problems)
@@ -37,7 +37,7 @@ def column_names(rows: Rows) -> list[str]:
 
 
 def texts(uri: str, rows: Rows, column: str) -> pa.Array:
-    """The cells of a column as text, "" for nothing.
+    """Returns the cells of a column as text, "" for an empty cell.
 
     Raises UserError for cells that are not Unicode, which JSON can hold and a table cannot.
     """
@@ -47,7 +47,7 @@ def texts(uri: str, rows: Rows, column: str) -> pa.Array:
             return pc.fill_null(cells, "")
         try:
             return mapped(cells, _text)
-        except pa.ArrowNotImplementedError:  # lists and structs have no dictionary
+        except pa.ArrowNotImplementedError:  # Arrow cannot dictionary-encode lists and structs
             return pa.array([_text(cell) for cell in cells.to_pylist()], pa.string())
     values = [_text(row.get(column)) for row in rows]
     odd = [(n, value) for n, value in enumerate(values, 1) if not is_unicode(value)]
@@ -61,7 +61,8 @@ def texts(uri: str, rows: Rows, column: str) -> pa.Array:
 def mapped(
     cells: pa.Array, change: Callable[[Any], Any], kind: pa.DataType | None = None
 ) -> pa.Array:
-    """`change` of each cell, called once for each different one."""
+    """Returns `change(cell)` of each cell, called once for each distinct value. kind: the type of
+    the results, by default string."""
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
     encoded = cells.dictionary_encode(null_encoding="encode")
@@ -70,7 +71,7 @@ def mapped(
 
 
 def other_cells(rows: Rows, roles: Collection[str]) -> list[dict[str, Any]] | None:
-    """What each row says in columns other than `roles`, as far as it says anything; None where
+    """Returns, for each row, its cells that are not empty in columns other than `roles`; None if
     there are no other columns."""
     if isinstance(rows, pa.Table):
         others = [name for name in rows.column_names if name not in roles]
@@ -81,7 +82,8 @@ def other_cells(rows: Rows, roles: Collection[str]) -> list[dict[str, Any]] | No
 
 
 def _text(value: Any) -> str:
-    """A cell as text: "" for nothing, and 3.0, which pandas makes of 3 beside a gap, as "3"."""
+    """Returns a cell as text, "" for an empty one. 3.0 becomes "3", since pandas converts a column
+    of whole numbers with gaps to floats."""
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -98,7 +100,7 @@ def _read_jsonl(uri: str, problems: list[str]) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             broken.append(f"{uri}, line {number}: is not valid JSON ({error.msg}).")
             continue
-        except (ValueError, RecursionError) as error:  # endless digits or brackets
+        except (ValueError, RecursionError) as error:  # too many digits or nested brackets
             broken.append(f"{uri}, line {number}: cannot be read as JSON ({error}).")
             continue
         if isinstance(row, dict):

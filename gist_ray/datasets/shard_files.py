@@ -1,5 +1,4 @@
-"""The files of a data set that keeps many pictures in each, and an index of what is in them that
-is made once.
+"""Finds the files of a data set with many pictures per file, and caches an index of each.
 
 A path is a file, a folder (all such files below it), or a pattern with * and braces such as
 train-{000..012}.tar.
@@ -23,8 +22,8 @@ INDEXED_AT_ONCE = 8
 
 
 def find_files(path: str, suffix: str) -> list[str]:
-    """The files that `path` stands for, sorted. Raises UserError if there is none, or one that is
-    named is not there."""
+    """Returns the files that `path` matches, sorted. Raises UserError if there is none, or if a
+    named one does not exist."""
     path = storage.absolute(path)
     if path.endswith(suffix) and not is_pattern(path):
         found = [path]
@@ -42,11 +41,11 @@ def find_files(path: str, suffix: str) -> list[str]:
 
 
 def index_of(
-    files: list[str], kind: str, folder: str, make: Callable[[str], pa.Table]
+    files: list[str], make: Callable[[str], pa.Table], *, kind: str, folder: str
 ) -> list[pa.Table]:
-    """`make(file)` of each file, kept below `folder` for as long as the file does not change.
+    """Returns `make(file)` of each file, cached below `folder` until the file changes.
 
-    kind: what `make` does, if files may be indexed in several ways.
+    kind: part of the key of the cache, which tells different functions `make` apart.
     """
 
     def of(file: str) -> pa.Table:
@@ -63,7 +62,7 @@ def index_of(
 
 
 def common_folder(files: list[str]) -> str:
-    """The folder that all files lie in, at any depth."""
+    """Returns the deepest folder that contains all files."""
     folders = [file.rpartition("/")[0].split("/") for file in files]
     depth = 0
     while all(len(parts) > depth and parts[depth] == folders[0][depth] for parts in folders):
@@ -72,7 +71,8 @@ def common_folder(files: list[str]) -> str:
 
 
 def splits_of(names: list[str]) -> list[str] | None:
-    """The split that each file's name or folder begins with, None unless all of them do."""
+    """Returns the split with which each file's name or a folder of it begins; None unless every
+    file has one."""
     found = [SPLIT_IN_NAME.search(name) for name in names]
     known = [SPLIT_NAMES[match[1].lower()] for match in found if match]
     return known if len(known) == len(names) else None
@@ -87,7 +87,7 @@ def _globbed(path: str) -> list[str]:
 
 
 def _expanded(path: str) -> list[str]:
-    """Braces written out: {000..012} and {a,b}."""
+    """Returns the paths that the braces {000..012} and {a,b} of a path stand for."""
     parts = re.split(r"(\{[^{}]*\})", path)
     return ["".join(choice) for choice in product(*map(_alternatives, parts))]
 

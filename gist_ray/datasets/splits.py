@@ -1,7 +1,7 @@
-"""Seeded splits for data sets that leave them open (the rule is our choice).
+"""Seeded splits for data sets without their own (the rule is our choice).
 
 The training images of a class are ordered by a hash of the seed and their path; the first go to
-test, the next to val. So the outcome depends neither on the order of the files nor on the other
+test, the next to val. So the splits depend neither on the order of the files nor on the other
 classes.
 """
 
@@ -17,10 +17,11 @@ from gist_ray.schema import stable_ids
 
 
 def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: int) -> pa.Table:
-    """Move training images of each class of an IMAGES table to other splits; its order stays.
+    """Returns an IMAGES table, in its order, with training images of each class moved to other
+    splits.
 
-    counts: {split: how many of a class's n training images go there}. One image always stays in
-    train.
+    counts: {split: function from the number of a class's training images to the number that is
+    moved}. One image always stays in train.
     """
     is_train = pc.equal(images.column("split"), "train")
     places = np.flatnonzero(is_train.to_numpy())
@@ -46,16 +47,19 @@ def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: in
 def complete_splits(
     images: pa.Table, config: DataConfig, given: Collection[str] | None = None
 ) -> pa.Table:
-    """Draws test and val, whichever of them is not given, out of train; what is given are the
-    splits of `images` unless these are only some of the data set's."""
+    """Returns `images` with those of the splits test and val that are not given drawn from train.
+
+    given: the splits of the data set, by default those of `images`.
+    """
     if given is None:
         given = pc.unique(images.column("split")).to_pylist()
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
-    kinds = {split.split("/")[0] for split in given}  # test/night is a test set too
+    kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
     counts = {split: share(value) for split, value in fractions.items() if split not in kinds}
     return carve(images, counts, config.seed) if counts else images
 
 
 def share(fraction: float) -> Callable[[int], int]:
-    """How many of n images a fraction is: rounded, and at least one unless the fraction is 0."""
+    """Returns a function from n to the number of images that is a fraction of n: rounded, and at
+    least 1 unless the fraction is 0."""
     return lambda n: max(1, math.floor(n * fraction + 0.5)) if fraction else 0

@@ -1,7 +1,7 @@
-"""A table of the user's own: CSV, Parquet or JSONL, one row per image.
+"""The reader of a user's table: CSV, Parquet or JSONL, one row per image.
 
-Paths are relative to the table's folder, absolute, or URIs. A row that lacks its path, class or
-split becomes an error row; a table that contradicts itself is refused.
+Paths are relative to the table's folder, absolute, or URIs. A row without a path, class or split
+becomes an error row. A table with contradictory rows is an error.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ DEFAULT_COLUMNS = {
 
 
 def read_user_manifest(config: DataConfig) -> Reading:
-    """The rows of the table `config.path`.
+    """Returns the rows of the table `config.path`.
 
     Raises UserError with every broken line, missing column and label with two names.
     """
@@ -57,10 +57,10 @@ def rows_to_reading(
     root: str = "",
     places: pa.ChunkedArray | None = None,
 ) -> Reading:
-    """Rows of a table at `uri` as a data set, by the column names in `config`.
+    """Returns the rows of a table at `uri` as a data set, by the column names in `config`.
 
-    root: what paths are relative to; "" for the table's folder. places: what a row is called in
-    messages, if not "row 1", "row 2" ...
+    root: the folder to which paths are relative; "" for the table's folder. places: the names of
+    the rows in messages, by default "row 1", "row 2" ...
 
     Raises UserError for missing columns and for labels with two names.
     """
@@ -104,7 +104,7 @@ def rows_to_reading(
             mapped(found.column("key"), label_of.get, pa.int32()),
             found.column("split"),
             found.column("group"),
-            _attributes(found.column("key"), label_of, label_column, others),
+            _attributes(found.column("key"), label_of, label_column=label_column, others=others),
             pc.binary_join_element_wise(uri, found.column("place"), ", "),
             found.column("image_id"),
         ],
@@ -114,7 +114,8 @@ def rows_to_reading(
 
 
 def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str, str]:
-    """The class, label and split columns, "" for one that the table does not have."""
+    """Returns the class, label and split columns, "" for one that the table does not have. Raises
+    UserError for a missing column that is needed."""
     if not len(rows):
         raise UserError(f"{uri}: has no rows.")
     columns = column_names(rows)
@@ -124,7 +125,7 @@ def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str
     for setting, default in DEFAULT_COLUMNS.items():
         column = getattr(config, setting)
         present[setting] = column if column in columns else ""
-        # a column that was not asked for by name may be absent, one that was may not
+        # a column may be absent if its setting has the default name
         required = setting == "image_column" or column != default
         if column and not present[setting] and required:
             problems.append(f"{uri}: there is no column {column!r}. {has} Set {setting}.")
@@ -141,9 +142,9 @@ def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str
 def _bad_rows(
     uri: str, found: pa.Table, needed: dict[str, str]
 ) -> tuple[pa.ChunkedArray, list[dict[str, str]]]:
-    """Which rows cannot be used, and why, as rows of an ERRORS table.
+    """Returns which rows are unusable, and the reasons as rows of an ERRORS table.
 
-    needed: {column of `found`: what the user's table calls it, "" for one that it does not have}.
+    needed: {column of `found`: its name in the user's table, "" if that does not have it}.
     """
     is_empty = {
         column: pc.equal(pc.utf8_trim_whitespace(found.column(column)), "")
@@ -163,20 +164,21 @@ def _bad_rows(
         if empty:
             columns = ", ".join(map(repr, empty))
             message = f"{place}, column {columns}: is empty. Fill it in."
-            errors.append(error_row(place, uri, "missing", message))
+            errors.append(error_row(place, uri, kind="missing", message=message))
         else:
             message = (
                 f"{place}, column {needed['given_split']!r}: {row['split']!r} is no split. "
                 "Use train, val, test, test/NAME or unlabeled."
             )
-            errors.append(error_row(place, uri, "bad_split", message))
+            errors.append(error_row(place, uri, kind="bad_split", message=message))
     return is_bad, errors
 
 
 def _classes(
     uri: str, found: pa.Table, class_column: str
 ) -> tuple[list[ClassEntry], dict[str, int]]:
-    """The classes in the order of their keys, and {key: label}."""
+    """Returns the classes in the order of their keys, and {key: label}. Raises UserError for keys
+    with several names."""
     groups = found.group_by(["key", "name"]).aggregate([("number", "min")])
     names: dict[str, dict[str, int]] = defaultdict(dict)
     for row in groups.sort_by("number_min").to_pylist():
@@ -209,10 +211,12 @@ def _ordered(keys: set[str]) -> list[str]:
 def _attributes(
     keys: pa.ChunkedArray,
     label_of: dict[str, int],
+    *,
     label_column: str,
     others: list[dict[str, Any]] | None,
 ) -> pa.Array:
-    """JSON of the other cells, and of the label as the user calls it unless it is ours."""
+    """Returns the attributes as JSON: the other cells, and the user's label if it differs from the
+    manifest's."""
 
     def of_key(key: str) -> dict[str, str]:
         known = label_column and key and key != str(label_of[key])

@@ -1,4 +1,5 @@
-"""WebDataset: tar files in which 0001.jpg, 0001.cls, 0001.json and 0001.txt are one sample."""
+"""The reader of WebDataset tars, in which 0001.jpg, 0001.cls, 0001.json and 0001.txt are one
+sample."""
 
 import json
 from collections.abc import Sequence
@@ -19,16 +20,16 @@ ID = "image_id of the sample"
 
 
 def read_webdataset(config: DataConfig, indices: str) -> Reading:
-    """The samples of the tars that `config.path` stands for, in their order.
+    """Returns the samples of the tars that `config.path` matches, in their order.
 
-    A sample is a row: `label` is its .cls (an index or a name), `txt` its text, and each field of
-    its .json a column, so that the column settings choose among them. `split` is what the names
-    of all tars begin with, if they do. `indices`: the folder where what is in a tar is noted.
+    A sample is a row, to which the column settings apply: `label` is its .cls (an index or a name),
+    `txt` its text, and each field of its .json a column. `split` is the split with which the tar's
+    name begins, if all names begin with one. indices: the folder of the tars' indexes.
     """
     files = find_files(config.path, ".tar")
     root = common_folder(files)
     names = [file.removeprefix(root + "/") for file in files]
-    tables = index_of(files, "webdataset", indices, index_tar)
+    tables = index_of(files, index_tar, kind="webdataset", folder=indices)
     splits = splits_of(names) or [""] * len(files)
     errors = []
     samples = []
@@ -36,7 +37,7 @@ def read_webdataset(config: DataConfig, indices: str) -> Reading:
         is_bad = pc.not_equal(table.column("kind"), "")
         for row in table.filter(is_bad).to_pylist():
             place = f"{name}/{row['name']}" if row["name"] else name
-            errors.append(error_row(place, file, row["kind"], row["message"]))
+            errors.append(error_row(place, file, kind=row["kind"], message=row["message"]))
         good = table.filter(pc.invert(is_bad))
         inside = pc.binary_join_element_wise(name, good.column("name"), "/")
         good = good.append_column("place", inside)

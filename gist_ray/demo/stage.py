@@ -1,13 +1,14 @@
-"""Drawing on Ray Data: the pictures of a butterfly world or corpus, as ordinary files."""
+"""Drawing as a stage: the pictures of a butterfly world or corpus, as ordinary files."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-import ray.data
 
 from gist_ray.demo.butterflies.pictures import draw_row
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
+from gist_ray.run.step import Step
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactWriter
 
@@ -21,9 +22,20 @@ ROWS_PER_PART = 500
 
 
 def draw_pictures(rows: pa.Table, writer: ArtifactWriter, progress: Progress) -> None:
-    """Draw every row (PICTURE_ROWS or CORPUS_ROWS) to its `path` below the artifact's folder."""
-    folder = writer.uri
+    """Draws every row (PICTURE_ROWS or CORPUS_ROWS) to its `path` below the artifact's folder."""
+    run_rows(
+        rows,
+        id_column="image_id",
+        steps=[Step(make=_drawer, args=(writer.uri,), batch_format="pyarrow")],
+        schema=DRAWN,
+        writer=writer,
+        rows_per_part=ROWS_PER_PART,
+        unit="pictures",
+        progress=progress,
+    )
 
+
+def _drawer(folder: str) -> Callable[[pa.Table], dict[str, Any]]:
     def draw_batch(batch: pa.Table) -> dict[str, Any]:
         uris = []
         for row in batch.to_pylist():
@@ -33,16 +45,4 @@ def draw_pictures(rows: pa.Table, writer: ArtifactWriter, progress: Progress) ->
         ids = batch.column("image_id").to_pylist()
         return {"image_id": ids, "uri": uris, "error_kind": none, "error_message": none}
 
-    def transform(dataset: ray.data.Dataset) -> ray.data.Dataset:
-        return dataset.map_batches(draw_batch, batch_size=None, batch_format="pyarrow", num_cpus=1)
-
-    run_rows(
-        rows,
-        id_column="image_id",
-        transform=transform,
-        schema=DRAWN,
-        writer=writer,
-        rows_per_part=ROWS_PER_PART,
-        unit="pictures",
-        progress=progress,
-    )
+    return draw_batch

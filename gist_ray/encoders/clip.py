@@ -1,4 +1,4 @@
-"""Loads a CLIP with everything that belongs to it: towers, preprocessing, tokenizer."""
+"""Loads a CLIP model with its preprocessing and tokenizer, and embeds images and texts."""
 
 import hashlib
 import os
@@ -21,12 +21,12 @@ from gist_ray.store import storage
 EMBEDDED_MODEL = "butterfly-clip"
 
 TEXTS_AT_ONCE = 1024
-"""How many texts are tokenized at once: a tokenizer keeps far more of a text than its tokens."""
+"""Number of texts tokenized at once, which bounds the memory of the tokenizer."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """An open_clip model in eval mode and what must go with it."""
+    """An open_clip model in eval mode, with its own tokenizer and preprocessing."""
 
     model: Any
     tokenizer: Any
@@ -46,13 +46,13 @@ def load_clip(
     precision: str = "fp32",
     random_weights: bool = False,
 ) -> Clip:
-    """Load towers, preprocessing and tokenizer of one and the same model.
+    """Loads towers, preprocessing and tokenizer of one model.
 
-    random_weights: leave the stored weights aside and begin anew, from torch's seed.
+    random_weights: initialise the weights at random, from torch's seed, instead of loading them.
 
     Raises:
         UserError: for an unknown model or tag, missing weights, or weights whose preprocessing or
-            activation function cannot be known.
+            activation function is unknown.
     """
     name = open_clip_name(config)
     check_clip(config)
@@ -64,7 +64,7 @@ def load_clip(
             device=device,
             image_mean=config.image_mean,
             image_std=config.image_std,
-            # a folder or hub model without weights would otherwise start from random ones
+            # otherwise open_clip gives random weights to a folder or hub model without weights
             require_pretrained=_has_prefix(name) and not random_weights,
             load_weights=not random_weights,
         )
@@ -84,7 +84,8 @@ def load_clip(
 
 
 def open_clip_name(config: ClipConfig) -> str:
-    """The name that open_clip's own functions take for `config`; folders on S3 are fetched."""
+    """Returns the name by which open_clip's functions know the model; a folder on S3 is copied to
+    this machine."""
     if config.model == EMBEDDED_MODEL:
         return f"{LOCAL_DIR_PREFIX}{embedded_folder()}"
     if config.model.startswith(LOCAL_DIR_PREFIX):
@@ -97,7 +98,8 @@ def embedded_folder() -> str:
 
 
 def local_folder(uri: str) -> str:
-    """`uri` itself if it is local; else a local copy, made once per content."""
+    """Returns `uri` as an absolute path if it is local, else a cached local copy of its current
+    content. Raises UserError if there is no such folder."""
     if storage.is_local(uri):
         return storage.absolute(uri)
     state = [(name, storage.version(storage.join(uri, name))) for name in storage.list_files(uri)]
@@ -114,8 +116,11 @@ def local_folder(uri: str) -> str:
 
 
 def fingerprint_of_weights(config: ClipConfig) -> str:
-    """What a stage's fingerprint needs to know of a model beyond its config: the content of the
-    files in a folder, or of a weights file, which a new training changes while the path stays."""
+    """Returns 16 hex digits of the hash of the files in a model's folder, or of its weights file;
+    "" for a model that its name and tag identify.
+
+    A new training changes such files but not their path in the config.
+    """
     name = open_clip_name(config)
     if name.startswith(LOCAL_DIR_PREFIX):
         folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
@@ -132,9 +137,12 @@ def fingerprint_of_weights(config: ClipConfig) -> str:
 
 
 def to_pixels(clip_preprocess: PreprocessCfg) -> Any:
-    """open_clip's own evaluation transform up to, not including, the float tensor: PIL image ->
-    PIL image of the model's size. Between processes pixels travel as uint8, a quarter of the
-    bytes."""
+    """Returns open_clip's evaluation transform without its last steps: PIL image -> PIL image of
+    the model's size.
+
+    `embed_images` does the last steps, so that uint8 pixels are passed between processes instead of
+    float32, which takes four times the bytes.
+    """
     transform = image_transform_v2(clip_preprocess, is_train=False)
     transform.transforms = transform.transforms[:-2]  # without ToTensor and Normalize
     return transform
@@ -142,7 +150,10 @@ def to_pixels(clip_preprocess: PreprocessCfg) -> Any:
 
 @torch.inference_mode()
 def embed_images(clip: Clip, pixels: np.ndarray) -> np.ndarray:
-    """pixels: (num_images, height, width, 3) uint8 -> (num_images, dim) float32, L2-normalised."""
+    """Returns the embeddings (num_images, dim) float32, L2-normalised, of images.
+
+    pixels: (num_images, height, width, 3) uint8, of the model's size.
+    """
     images = torch.from_numpy(pixels).to(clip.device).permute(0, 3, 1, 2).float() / 255
     mean = torch.tensor(clip.preprocess.mean, device=clip.device).view(1, 3, 1, 1)
     std = torch.tensor(clip.preprocess.std, device=clip.device).view(1, 3, 1, 1)
@@ -152,16 +163,17 @@ def embed_images(clip: Clip, pixels: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def embed_texts(clip: Clip, texts: Sequence[str]) -> np.ndarray:
-    """-> (num_texts, dim) float32, L2-normalised. Texts longer than the context are cut, as
-    open_clip does; `fits_context` tells which would be."""
+    """Returns the embeddings (num_texts, dim) float32, L2-normalised, of texts. open_clip truncates
+    texts longer than the context (`fits_context`)."""
     tokens = clip.tokenizer(list(texts)).to(clip.device)
     return _normalised(clip.model.encode_text(tokens))
 
 
 def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
-    """Which texts the text tower of a model sees whole; loads its tokenizer only.
+    """Returns which texts fit into the context of a model's text tower. Loads only the tokenizer.
 
-    With one place more, a text that was cut shows a word where its forced end token was.
+    Each text is also tokenized with a context that is one token longer. A truncated text then has a
+    word in the place of the end token.
     """
     check_clip(config)
     tokenizer = open_clip.get_tokenizer(open_clip_name(config))
@@ -175,7 +187,7 @@ def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
 
 
 def _dtype(clip: Clip) -> torch.dtype:
-    """The number format that the image tower's first weights want."""
+    """Returns the dtype of the image tower's weights."""
     return next(p for p in clip.model.visual.parameters() if p.ndim > 1).dtype
 
 
@@ -188,7 +200,7 @@ def _has_prefix(name: str) -> bool:
 
 
 def check_clip(config: ClipConfig) -> None:
-    """Raise UserError for what can be seen to be wrong with a model without loading it."""
+    """Raises UserError for a problem of a model that shows without loading it."""
     name = open_clip_name(config)
     if name.startswith(LOCAL_DIR_PREFIX):
         folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
@@ -212,7 +224,7 @@ def check_clip(config: ClipConfig) -> None:
             f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none'}) nor a file."
         )
     if config.pretrained and not tag and not (config.image_mean and config.image_std):
-        # open_clip silently takes OpenAI's mean and std then (open_clip#1068)
+        # open_clip would silently use OpenAI's mean and std (open_clip#1068)
         raise UserError(
             f"clip.pretrained={config.pretrained}: a weights file does not say how its pictures "
             "were normalised. Set clip.image_mean and clip.image_std, for OpenAI's and most LAION "
@@ -221,10 +233,10 @@ def check_clip(config: ClipConfig) -> None:
     wants_quick_gelu = bool(tag and tag.get("quick_gelu"))
     right = f"{name}-quickgelu" if wants_quick_gelu else name.removesuffix("-quickgelu")
     has_quick_gelu = bool(open_clip.get_model_config(name).get("quick_gelu"))
-    # where there is no such twin (roberta-ViT-B-32) the tag's entry is merely incomplete
+    # if there is no such architecture (roberta-ViT-B-32), the tag's entry is incomplete
     has_twin = right != name and right in open_clip.list_models()
     if tag and has_twin and wants_quick_gelu != has_quick_gelu:
-        # open_clip only warns, and the embeddings are silently worse (open_clip#441, #771)
+        # open_clip only logs a warning, and the embeddings are worse (open_clip#441, #771)
         raise UserError(
             f"clip.model={name} with clip.pretrained={config.pretrained}: these weights were "
             f"trained with another activation function. Use clip.model={right}."

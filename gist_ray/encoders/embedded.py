@@ -84,7 +84,7 @@ def images_stage(
             if part.with_test:
                 needed = pc.or_(needed, is_test(images.column("split")))
             images = images.filter(pc.and_(needed, _is_in(images, inputs["readable"])))
-        embed_image_rows(images, model.of(inputs), embed, writer, progress)
+        embed_image_rows(images, model.of(inputs), embed, writer=writer, progress=progress)
 
     of_part = {} if part is None else {"shots": part.shots, "readable": part.readable}
     without = {} if part is None or part.with_test else {"without": "test"}
@@ -105,7 +105,7 @@ def texts_stage(model: Model, embed: EmbedConfig, texts: Stage, text_set: str) -
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         rows = usable_texts(inputs["texts"].read()).select(TEXT_COLUMNS)
-        embed_text_rows(rows, model.of(inputs), embed, writer, progress)
+        embed_text_rows(rows, model.of(inputs), embed, writer=writer, progress=progress)
 
     return Stage(
         name=f"embed {text_set} texts {model.name}",

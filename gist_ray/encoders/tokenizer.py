@@ -1,9 +1,8 @@
-"""The tokenizer of small CLIPs: CLIP's own byte-pair merges, cut short.
+"""The tokenizer of small CLIP models: the first of CLIP's own byte-pair merges.
 
-CLIP's 49,408-row vocabulary would be most of a model of five million parameters. The first 8,000
-merges of the same file (it ships with open_clip) leave 8,515 rows and make a caption about a
-tenth longer. Stored as a Hugging Face tokenizer.json, so that a checkpoint folder brings its
-tokenizer along wherever it is copied.
+CLIP's vocabulary of 49,408 rows would be most of a model of five million parameters. The first
+8,000 merges of the same file (it ships with open_clip) give 8,515 rows and make a caption about a
+tenth longer. The tokenizer is stored in the checkpoint folder as a Hugging Face tokenizer.json.
 """
 
 import gzip
@@ -19,7 +18,7 @@ WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def cut_tokenizer(num_merges: int) -> Tokenizer:
-    """CLIP's tokenizer with its first `num_merges` merges.
+    """Returns CLIP's tokenizer with its first `num_merges` merges.
 
     The end token has the highest id, because open_clip pools the text tower where the id is
     largest (`text_pool="argmax"`).
@@ -50,7 +49,8 @@ def cut_tokenizer(num_merges: int) -> Tokenizer:
 
 
 def save_tokenizer(folder: Path, num_merges: int) -> int:
-    """Write tokenizer.json and tokenizer_config.json; returns the number of rows it needs."""
+    """Writes tokenizer.json and tokenizer_config.json. Returns the number of rows of the
+    vocabulary."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = cut_tokenizer(num_merges)
     tokenizer.save(str(folder / "tokenizer.json"))

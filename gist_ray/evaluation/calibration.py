@@ -1,22 +1,23 @@
-"""What turns a head's logits into probabilities to act on: a temperature, and a threshold below
-which a prediction is withheld. Both are chosen on val."""
+"""Calibration of a classifier on val: the temperature of its logits, and the threshold of the
+probability below which a prediction is withheld."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 LOG_TEMPERATURE_RANGE = (-4.0, 4.0)
-"""Natural logarithms between which the temperature is searched: e^-4 to e^4."""
+"""Bounds of the natural logarithm of the temperature in its search: e^-4 to e^4."""
 
 NEVER = 2.0
-"""The threshold that no probability reaches."""
+"""A threshold that no probability reaches."""
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that gives the labels the highest likelihood (Guo et al. 2017, section 4.2).
+    """Returns the temperature with the highest likelihood of the labels (Guo et al. 2017, section
+    4.2).
 
-    logits: (num_images, num_classes), labels: (num_images,). Images of a class that the head
-    cannot predict (logit -inf) tell nothing and are left out; 1 where no image is left.
+    logits: (num_images, num_classes), labels: (num_images,). Images of a class that the classifier
+    cannot predict (logit -inf) are left out. Returns 1 if no image is left.
     """
     of_label = logits[np.arange(len(labels)), labels]
     known = np.isfinite(of_label)
@@ -35,8 +36,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def abstention_threshold(
     confidence: np.ndarray, is_right: np.ndarray, target_accuracy: float
 ) -> float:
-    """The lowest threshold at which at least `target_accuracy` of the answered images are right;
-    NEVER if there is none, 0 without images.
+    """Returns the lowest threshold at which the accuracy on the answered images is at least
+    `target_accuracy`; NEVER if there is none, 0 without images.
 
     confidence: (num_images,) probability of the predicted class; is_right: (num_images,) bool. An
     image is answered if its confidence is at least the threshold.
@@ -46,7 +47,7 @@ def abstention_threshold(
     order = np.argsort(-confidence, kind="stable")
     ordered, right = confidence[order], np.cumsum(is_right[order])
     accuracy = right / np.arange(1, len(order) + 1)
-    # images of equal confidence are answered together
+    # a threshold cannot separate images of equal confidence
     is_last_of_equals = np.append(ordered[:-1] != ordered[1:], True)
     good = np.flatnonzero((accuracy >= target_accuracy) & is_last_of_equals)
     if not len(good):

@@ -1,4 +1,4 @@
-"""Several draws together: a method's mean over seeds, and two methods on the same draws."""
+"""Statistics over several draws: a method's mean over seeds, and two methods on the same draws."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,11 @@ from gist_ray.schema import METRICS, table
 
 
 def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
-    """Returns one METRICS row for all seeds of rows that are alike in everything else: seed is
-    null, value the mean, the interval Student's t over seeds (null for one seed). Rows without a
-    seed are left out."""
+    """Returns one METRICS row for each group of rows that differ only in their seed and value.
+
+    seed is null, value the mean, and the interval Student's t over seeds (null for one seed). Rows
+    without a seed are left out.
+    """
     keys = ["features", "method", "data", "shots", "split", "slice", "metric", "params"]
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for row in metrics.to_pylist():
@@ -38,9 +40,10 @@ def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
 
 
 def correct_matrix(predictions: Mapping[int, pa.Table], image_ids: list[str]) -> np.ndarray:
-    """Which of `image_ids` are classified right: (num_seeds, num_images) bool, seeds ascending.
+    """Returns which of `image_ids` are classified right: (num_seeds, num_images) bool, seeds
+    ascending.
 
-    predictions: seed -> PREDICTIONS table. Raises UserError if a seed's table does not hold exactly
+    predictions: seed -> PREDICTIONS table. Raises UserError if a seed's table is not of exactly
     these images.
     """
     matrix = []
@@ -63,11 +66,12 @@ def compare(
     predictions_a: Mapping[int, pa.Table],
     predictions_b: Mapping[int, pa.Table],
     config: EvaluationConfig,
+    *,
     seed: int,
 ) -> PairedDifference:
-    """Top-1 accuracy of A less that of B, paired by seed and test image.
+    """Returns the top-1 accuracy of A minus that of B, paired by seed and test image.
 
-    predictions_a, predictions_b: seed -> PREDICTIONS table; `seed` is that of the bootstrap.
+    predictions_a, predictions_b: seed -> PREDICTIONS table. seed: of the bootstrap.
     Raises UserError if the two do not have the same seeds and test images.
     """
     if predictions_a.keys() != predictions_b.keys() or not predictions_a:
@@ -79,7 +83,7 @@ def compare(
     return paired_difference(
         correct_matrix(predictions_a, image_ids),
         correct_matrix(predictions_b, image_ids),
-        config.num_bootstrap,
-        config.confidence,
-        seed,
+        num_bootstrap=config.num_bootstrap,
+        confidence=config.confidence,
+        seed=seed,
     )

@@ -1,4 +1,4 @@
-"""Confidence intervals: over the test set, over seeds, and of the difference of two methods."""
+"""Confidence intervals over the test set, over seeds, and of the difference of two methods."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, weighted_metrics
 
 MAX_WEIGHTS = 2**24
-"""The most bootstrap weights that are drawn for a paired difference image by image."""
+"""Most bootstrap weights of a paired difference that are drawn for each image separately."""
 WEIGHTS_AT_ONCE = 2**20
-"""How many bootstrap weights are held at once (8 bytes each): few enough to stay in the cache."""
+"""Number of bootstrap weights in memory at once (8 bytes each), few enough for the cache."""
 
 
 def bootstrap_weights(
     num_items: int, num_resamples: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """How often each item is drawn in resamples of the same size: pieces (num_items, some) that
-    add up to `num_resamples` columns."""
+    """Yields how often each item is drawn in resamples of the same size, in pieces (num_items,
+    some) that have `num_resamples` columns together."""
     step = max(1, WEIGHTS_AT_ONCE // num_items)
     for start in range(0, num_resamples, step):
         width = min(step, num_resamples - start)
@@ -31,24 +31,27 @@ def bootstrap_weights(
 
 
 def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The middle `confidence` of bootstrap values (num_resamples,)."""
+    """Returns the ends of the central interval that covers the share `confidence` of bootstrap
+    values (num_resamples,)."""
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
 def metric_intervals(
-    found: Outcomes, num_bootstrap: int, confidence: float, seed: int
+    found: Outcomes, *, num_bootstrap: int, confidence: float, seed: int
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of all METRIC_NAMES from resamples of the test images. They hold the
-    trained model fixed: another draw of the training set is not in them."""
+    """Returns percentile intervals of all METRIC_NAMES from resamples of the test images.
+
+    The trained model is fixed, so the intervals do not cover the draw of the training set.
+    """
     rng = np.random.default_rng(seed)
     values = weighted_metrics(found, bootstrap_weights(len(found.labels), num_bootstrap, rng))
     return {name: percentile_interval(values[name], confidence) for name in METRIC_NAMES}
 
 
 def seeds_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | None:
-    """Student's t interval of the mean of `values` (num_seeds,), one per seed; None for one seed,
-    which says nothing of the spread."""
+    """Returns Student's t interval of the mean of `values` (num_seeds,); None for one seed, whose
+    spread is unknown."""
     if len(values) < 2:
         return None
     half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
@@ -57,7 +60,7 @@ def seeds_interval(values: np.ndarray, confidence: float) -> tuple[float, float]
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Accuracy of method A less that of B on the same draws and test images.
+    """The accuracy of method A minus that of B on the same draws and test images.
 
     mean: over seeds and images. low, high: the hierarchical bootstrap interval. seeds_interval:
     Student's t over the per-seed differences, None for one seed. per_seed: (num_seeds,).
@@ -74,18 +77,19 @@ class PairedDifference:
 def paired_difference(
     correct_a: np.ndarray,
     correct_b: np.ndarray,
+    *,
     num_bootstrap: int,
     confidence: float,
     seed: int,
 ) -> PairedDifference:
-    """Compare two methods on the same seeds and test images.
+    """Returns the difference of two methods on the same seeds and test images, with intervals.
 
     correct_a, correct_b: (num_seeds, num_images) bool, whether the image is classified right.
     The hierarchical interval is our choice: each resample draws seeds and, independently, test
     images with replacement (the pigeonhole bootstrap, Owen 2007). It counts the noise of single
-    answers more than once and the spread of n seeds (n - 1) / n times, so it is wide where the
-    methods differ at random and a little narrow where seeds differ much; Student's t over seeds is
-    given beside it. Raises UserError if the shapes differ or there is nothing to compare.
+    answers more than once and the variance over n seeds (n - 1) / n times. So it is too wide if the
+    methods differ at random, and slightly too narrow if seeds differ much. The interval over seeds
+    is reported beside it. Raises UserError if the shapes differ or the arrays are empty.
     """
     if correct_a.shape != correct_b.shape or correct_a.size == 0:
         raise UserError(
@@ -115,14 +119,15 @@ def paired_difference(
 def _resampled_sums(
     difference: np.ndarray, num_resamples: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """The sum over the images of each resample, for each seed: pieces (num_seeds, some)."""
+    """Yields the sum over the images of each resample, for each seed, in pieces (num_seeds,
+    some)."""
     num_images = difference.shape[1]
     if num_images * num_resamples <= MAX_WEIGHTS:
         for images in bootstrap_weights(num_images, num_resamples, rng):
             yield difference @ images
         return
-    # Images that differ alike are one kind, of which a resample holds a multinomial number: the
-    # same distribution without a draw for each of many images.
+    # Images with equal columns are one kind. The numbers of each kind in a resample are
+    # multinomial, which gives the same distribution with one draw per kind, not per image.
     kinds, num_of_kind = np.unique(difference, axis=1, return_counts=True)
     counts = rng.multinomial(num_images, num_of_kind / num_images, size=num_resamples)
     yield kinds @ counts.T

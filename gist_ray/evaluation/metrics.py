@@ -1,7 +1,7 @@
-"""Top-1/3/5, mean per class, macro-F1 and calibration error, for any number of resamples at once.
+"""Top-1/3/5, mean per class, macro-F1 and calibration error, for many resamples at once.
 
-Each metric is a ratio of sums over images, so one pass with a weight per image and resample gives
-the value (weights of 1) and its bootstrap distribution (how often each image was drawn).
+Each metric is computed from sums over images. One weight per image and resample gives the value
+(weights of 1) and its bootstrap distribution (weights are how often each image was drawn).
 """
 
 from collections.abc import Iterable
@@ -23,9 +23,11 @@ NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split c
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What is kept of each image. labels: (num_images,) int64; ranked: (num_images, 5 at most)
-    int32, the classes by falling probability; confidence: (num_images,) probability of the
-    first."""
+    """The labels and predictions of images.
+
+    labels: (num_images,) int64; ranked: (num_images, 5 at most) int32, the classes by falling
+    probability; confidence: (num_images,) probability of the first.
+    """
 
     labels: np.ndarray
     ranked: np.ndarray
@@ -34,12 +36,12 @@ class Outcomes:
 
     @property
     def predicted(self) -> np.ndarray:
-        """(num_images,) int32"""
+        """The predicted classes, (num_images,) int32."""
         return self.ranked[:, 0]
 
 
 def outcomes(probabilities: np.ndarray, labels: np.ndarray) -> Outcomes:
-    """Rank the classes of each image; of equal probabilities the lower label comes first.
+    """Returns the outcomes of predictions; of equal probabilities the lower label comes first.
 
     probabilities: (num_images, num_classes), labels: (num_images,) in 0..num_classes-1.
     Raises UserError without images.
@@ -64,7 +66,7 @@ def outcomes_of(predictions: pa.Table, num_classes: int) -> Outcomes:
 
 
 def compute_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """METRIC_NAMES -> value, fractions in 0..1. Arguments and errors as in `outcomes`.
+    """Returns METRIC_NAMES -> value, fractions in 0..1. Arguments and errors as in `outcomes`.
 
     mean_per_class is the mean recall of the classes with images; macro_f1 the mean F1 of the
     classes with images or predictions; ece uses 15 bins of equal width (Guo et al. 2017). With 5
@@ -75,16 +77,22 @@ def compute_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, 
 
 
 def weighted_metrics(found: Outcomes, pieces: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """METRIC_NAMES -> (num_resamples,) for weights >= 0 in pieces (num_images, some)."""
+    """Returns METRIC_NAMES -> (num_resamples,).
+
+    pieces: weights >= 0, (num_images, some), that have num_resamples columns together.
+    """
     sums = _sums_over_images(found)
     values = [_metrics_of_sums(sums @ weights, found.num_classes) for weights in pieces]
     return {name: np.concatenate([piece[name] for piece in values]) for name in METRIC_NAMES}
 
 
 def _sums_over_images(found: Outcomes) -> csc_array:
-    """(num_sums, num_images): what each image adds to which sum. The sums, in this order: images,
-    those right among the first 1, 3 and 5; per class the images with its label, those predicted as
-    it, those right; per calibration bin what confidence exceeds being right."""
+    """Returns the contribution of each image to each sum, (num_sums, num_images).
+
+    The sums, in this order: images; images right among the first 1, 3 and 5; for each class the
+    images with its label, for each class those predicted as it, for each class those right; for
+    each calibration bin confidence minus being right (0 or 1).
+    """
     num_images, num_classes = len(found.labels), found.num_classes
     hits = found.ranked == found.labels[:, None]
     right = np.stack([hits[:, :top].any(axis=1) for top in TOPS], axis=1)
@@ -105,7 +113,8 @@ def _sums_over_images(found: Outcomes) -> csc_array:
 
 
 def _metrics_of_sums(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
-    """METRIC_NAMES -> (num_resamples,); sums: (num_sums, num_resamples) as above."""
+    """Returns METRIC_NAMES -> (num_resamples,). sums: (num_sums, num_resamples), in the order of
+    `_sums_over_images`."""
     of_all, rest = sums[: 1 + len(TOPS)], sums[1 + len(TOPS) :]
     support, predicted, correct = rest[: 3 * num_classes].reshape(3, num_classes, -1)
     total, gap = of_all[0], rest[3 * num_classes :]

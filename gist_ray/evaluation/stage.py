@@ -23,7 +23,7 @@ from gist_ray.store.artifacts import Artifact, ArtifactWriter
 class Measured:
     """The columns that the METRICS rows of one draw have in common.
 
-    seed: of the draw, None where there is none; bootstrap_seed: of its intervals.
+    seed: of the draw, None if nothing is drawn. bootstrap_seed: of the intervals.
     """
 
     features: str
@@ -42,7 +42,7 @@ def measure_stage(
     manifest: Stage,
     predictions: Mapping[tuple[str, str], Stage],
 ) -> Stage:
-    """Returns the stage that leaves METRICS of every method and split, with intervals over images.
+    """Returns the stage that writes METRICS of every method and split, with intervals over images.
 
     predictions: {(method, split): the stage that holds its PREDICTIONS}. A split without images has
     no rows.
@@ -56,7 +56,7 @@ def measure_stage(
             found = read_predictions(inputs[key], split)
             if len(found):
                 outcomes = outcomes_of(found, num_classes)
-                rows += metric_rows(method, split, outcomes, measured, config)
+                rows += metric_rows(method, split, outcomes, measured=measured, config=config)
         writer.write(table(rows, METRICS))
 
     return Stage(
@@ -81,12 +81,16 @@ def measure_stage(
 
 
 def metric_rows(
-    method: str, split: str, found: Outcomes, measured: Measured, config: EvaluationConfig
+    method: str, split: str, found: Outcomes, *, measured: Measured, config: EvaluationConfig
 ) -> Sequence[dict[str, object]]:
     """Returns a METRICS row for each metric of one method on one split."""
     values = weighted_metrics(found, [np.ones((len(found.labels), 1))])
-    seed = measured.bootstrap_seed
-    intervals = metric_intervals(found, config.num_bootstrap, config.confidence, seed)
+    intervals = metric_intervals(
+        found,
+        num_bootstrap=config.num_bootstrap,
+        confidence=config.confidence,
+        seed=measured.bootstrap_seed,
+    )
     return [
         {
             "features": measured.features,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gist_ray.run.stage import Resources
+from gist_ray.run.resources import Resources
 from gist_ray.settings.declare import Runtime, settings
 
 

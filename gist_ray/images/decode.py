@@ -1,4 +1,4 @@
-"""From a URI to RGB pixels, with every failure given a kind."""
+"""Reads an image by its URI and decodes it to RGB pixels. Every failure has a kind."""
 
 import errno
 import io
@@ -14,23 +14,23 @@ from gist_ray.store import storage
 from gist_ray.store.retry import PATIENCE_S, failure_kind
 from gist_ray.store.s3 import TooLargeError
 
-# `decode` has its own limit, and catch_warnings is not safe in threads.
+# `decode` checks the size itself, and catch_warnings is not safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-# What Pillow decodes by itself. Others start programs (EPS runs Ghostscript), or are decoded by
-# code that hardly anybody looks at.
+# Formats that Pillow decodes itself. Others start programs (EPS runs Ghostscript), or their
+# decoders are little tested.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
-# Scaled to a model's size by its shorter side, a thread of pixels would fill the memory.
+# The shorter side is scaled to the model's size, so a very narrow image would fill the memory.
 MAX_ASPECT_RATIO = 100
 
-# Errors of a local file system that say that a path leads nowhere.
+# Errors of a local file system for a path at which no file can be.
 LEADS_NOWHERE = (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG)
 
 
 class ImageError(Exception):
-    """Why an image gives no pixels: `kind` is one of missing, forbidden, throttled, network,
-    too_large, empty or corrupt."""
+    """Raised if an image cannot be read or decoded. `kind` is missing, forbidden, throttled,
+    network, too_large, empty or corrupt."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -39,13 +39,13 @@ class ImageError(Exception):
 
 
 def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
-    """The bytes of an image file, or of a member of a larger file. Raises ImageError.
+    """Returns the bytes of an image file, or of a member of a larger file. Raises ImageError.
 
-    patience_s: how long a store that throttles or does not answer is asked again.
+    patience_s: seconds for all attempts at a store that throttles or does not answer.
     """
     try:
         read = read_member if is_member(uri) else _read_file
-        data = read(uri, max_bytes, patience_s)
+        data = read(uri, max_bytes, patience_s=patience_s)
     except ImageError:
         raise
     except MemberError as error:
@@ -65,8 +65,8 @@ def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
     return data
 
 
-def _read_file(uri: str, max_bytes: int, patience_s: float) -> bytes:
-    # to open a pipe waits for whoever writes into it, and a device never ends
+def _read_file(uri: str, max_bytes: int, *, patience_s: float) -> bytes:
+    # opening a pipe waits for its writer, and reading a device may never end
     if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.absolute(uri)).st_mode):
         raise ImageError("corrupt", f"a folder, pipe or device and no file: {uri}")
     return storage.read_bytes(uri, max_bytes, patience_s)
@@ -79,10 +79,9 @@ def _leads_nowhere(uri: str, error: Exception) -> bool:
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """RGB pixels of an encoded image. Raises ImageError.
+    """Returns the RGB pixels of an encoded image, converted by `to_rgb`. Raises ImageError.
 
-    Grey, CMYK, palette and 16-bit images become RGB; transparency is laid on white; the EXIF
-    orientation is applied; of an animation the first frame counts; what is not finite is black.
+    The EXIF orientation is applied. Of an animation the first frame is taken.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -106,12 +105,13 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF takes nothing from the pixels
+    except Exception:  # the pixels are usable although the EXIF data are damaged
         return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: 16 bits scaled to 8, transparency on white, what is not finite black."""
+    """Returns an image of any mode as RGB: 16 bits are scaled to 8, transparency is composed on
+    white, values that are not finite become black."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float32)
         values = np.where(np.isfinite(values), values, 0)

@@ -1,12 +1,12 @@
-"""Pictures inside larger files, read by reference.
+"""Images inside larger files, read by reference.
 
     shards/000012.parquet#37            row 37 (from 0), column `bytes`
     data/train-0.parquet#37:image.bytes row 37 of another column
     train-000.tar#1536+20418            20,418 bytes from byte 1,536 on
 
-Anything else is an ordinary file: a `#` in a name is one of its characters. A process keeps the
-footers of the Parquet files that it reads and the last row groups, so that reading rows in their
-order fetches each row group once.
+Any other URI, even with a `#` in it, is that of an ordinary file. A process caches the footers of
+the Parquet files that it reads and the last row groups, so that reading rows in their order reads
+each row group once.
 """
 
 import io
@@ -33,7 +33,7 @@ MAX_CACHED_BYTES = 64 * 2**20
 
 
 class MemberError(Exception):
-    """Why a reference gives no bytes; `kind` as in `ImageError`."""
+    """Raised if a reference has no usable bytes; `kind` as in `ImageError`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -49,26 +49,27 @@ def range_reference(file: str, offset: int, length: int) -> str:
 
 
 def is_member(uri: str) -> bool:
-    """Whether `uri` refers to a picture inside a larger file."""
+    """Returns whether `uri` refers to an image inside a larger file."""
     return bool(ROW.fullmatch(uri) or RANGE.fullmatch(uri))
 
 
 def read_member(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
-    """The bytes that a reference names.
+    """Returns the bytes that a reference names.
 
-    patience_s: as in `storage.read_bytes`. Raises MemberError for what the file does not hold,
-    TooLargeError, and whatever storage raises.
+    patience_s: as in `storage.read_bytes`. Raises MemberError if the file is damaged or has no such
+    row, column or bytes, TooLargeError for more than `max_bytes`, and the errors of storage.
     """
     if found := RANGE.fullmatch(uri):
-        offset, length = int(found["offset"]), int(found["length"])
-        return _read_range(found["file"], offset, length, max_bytes, patience_s)
+        length = int(found["length"])
+        _check_size(length, max_bytes)
+        return _read_range(found["file"], int(found["offset"]), length, patience_s=patience_s)
     found = ROW.fullmatch(uri)
     if found is None:
         raise MemberError("missing", f"{uri} is no reference to a member of a file")
     try:
         data = _cell(found["file"], int(found["row"]), found["column"] or DEFAULT_COLUMN)
     except (pa.ArrowInvalid, OSError) as error:
-        # Arrow says of a wrong checksum no more than OSError; storage says which error it was
+        # Arrow raises a plain OSError for a wrong checksum; storage raises a subclass or sets errno
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
             raise
         raise MemberError("corrupt", f"{found['file']}: a damaged Parquet file: {error}") from error
@@ -78,11 +79,11 @@ def read_member(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> byt
     return data
 
 
-def _read_range(file: str, offset: int, length: int, max_bytes: int, patience_s: float) -> bytes:
-    _check_size(length, max_bytes)
-    data = storage.read_range(file, offset, offset + length, patience_s) if length else b""
+def _read_range(file: str, offset: int, length: int, *, patience_s: float) -> bytes:
+    end = offset + length
+    data = storage.read_range(file, offset, end, patience_s=patience_s) if length else b""
     if len(data) != length:
-        raise MemberError("corrupt", f"{file} ends before byte {offset + length:,}")
+        raise MemberError("corrupt", f"{file} ends before byte {end:,}")
     return data
 
 
@@ -98,7 +99,7 @@ def _cell(file: str, row: int, column: str) -> bytes | None:
         raise MemberError("missing", f"{file} has {footer.starts[-1]} rows and no row {row}")
     group = bisect_right(footer.starts, row) - 1
     key = (file, group, column)
-    # the other threads wait for the row group that one fetches, which they mostly need too
+    # one thread reads the row group while the others, which mostly need the same, wait for it
     with _lock_of(key):
         cells = _groups.get(key)
         if cells is None:
@@ -109,8 +110,8 @@ def _cell(file: str, row: int, column: str) -> bytes | None:
 
 
 def _column_of(footer: "_Footer", group: int, column: str) -> pa.Array:
-    # A file of its own for each thread. pre_buffer: one request for the column of a row group, not
-    # one for each page.
+    # A ParquetFile is not shared between threads. pre_buffer: one request for the column of a row
+    # group, not one for each page.
     with pq.ParquetFile(
         footer.open(),
         metadata=footer.metadata,
@@ -127,8 +128,8 @@ def _column_of(footer: "_Footer", group: int, column: str) -> pa.Array:
 
 
 class _Ranges(io.RawIOBase):
-    """A remote file for Arrow: every read is one request for a range, tried again as storage
-    does."""
+    """A remote file for Arrow. Every read is one request for a range, with the retries of
+    `storage`."""
 
     def __init__(self, uri: str, size: int) -> None:
         self._uri = uri
@@ -159,7 +160,8 @@ class _Ranges(io.RawIOBase):
 
 
 class _RowGroups:
-    """The row groups that were read last, up to a number of bytes; one stays whatever its size."""
+    """A least-recently-used cache of row groups, up to MAX_CACHED_BYTES; the last one is kept
+    whatever its size."""
 
     def __init__(self) -> None:
         self._groups: OrderedDict[Any, pa.Array] = OrderedDict()
@@ -182,13 +184,13 @@ class _RowGroups:
 
 @dataclass(frozen=True)
 class _Footer:
-    """What a process keeps of a Parquet file."""
+    """The cached footer of a Parquet file."""
 
     file: str
     size: int
     metadata: pq.FileMetaData
     starts: list[int]
-    """Where the row groups start, and where the last one ends."""
+    """The first row of each row group, and the number of rows."""
 
     def open(self) -> Any:
         return _open(self.file, self.size)

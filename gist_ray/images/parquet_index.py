@@ -1,4 +1,5 @@
-"""What is in a Parquet file of images: where each image's bytes are, and the other columns."""
+"""The index of a Parquet file of images: a reference to each image's bytes, and the other
+columns."""
 
 import json
 from typing import Any
@@ -11,19 +12,20 @@ from gist_ray.images.members import row_reference
 from gist_ray.store import storage
 
 REFERENCE = "image reference"
-"""The column of references; no user's column is called so."""
+"""The column of references. The name is unlikely to be a user's column."""
 
 
 def name_column(label_column: str) -> str:
-    """The column with the names of a Hugging Face ClassLabel."""
+    """Returns the name of the column with the class names of a Hugging Face ClassLabel."""
     return f"{label_column} name"
 
 
 def index_parquet(uri: str, image_column: str) -> pa.Table:
-    """A row for each of the file's: REFERENCE, every column that holds no bytes, and for each
-    ClassLabel a column with the names.
+    """Returns one row for each row of the file: REFERENCE, every column that holds no bytes, and
+    for each ClassLabel a column with the class names (`name_column`).
 
-    Raises UserError for a file that is damaged, or where no or several columns may be the images.
+    image_column: the column of the images; any other name stands for the only column of bytes.
+    Raises UserError for a damaged file, and if it has no or several columns of bytes.
     """
     fs, path = storage.filesystem(uri)
     try:
@@ -48,7 +50,7 @@ def index_parquet(uri: str, image_column: str) -> pa.Table:
 
 
 def _bytes_of(uri: str, schema: pa.Schema, image_column: str) -> str:
-    """The path of the column of bytes: its name, or image.bytes inside of a struct."""
+    """Returns the path of the column of bytes: its name, or such as image.bytes inside a struct."""
     of_bytes = [field.name for field in schema if holds_bytes(field.type)]
     name = image_column if image_column in of_bytes else ""
     if not name and len(of_bytes) == 1:
@@ -64,7 +66,7 @@ def _bytes_of(uri: str, schema: pa.Schema, image_column: str) -> str:
 
 
 def _class_labels(schema: pa.Schema) -> dict[str, list[str]]:
-    """{column: class names} as Hugging Face's datasets writes them into the file."""
+    """Returns {column: class names} from the metadata that Hugging Face's datasets writes."""
     try:
         info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features: dict[str, Any] = info.get("info", {}).get("features", {})
@@ -78,7 +80,8 @@ def _class_labels(schema: pa.Schema) -> dict[str, list[str]]:
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether cells are pictures themselves, as in Hugging Face's image columns."""
+    """Returns whether cells of a type hold bytes, also inside structs as in Hugging Face's image
+    columns."""
     if pa.types.is_struct(kind):
         return any(holds_bytes(field.type) for field in kind)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

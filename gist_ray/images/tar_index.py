@@ -1,6 +1,6 @@
-"""What is in a WebDataset tar: members of one key are one sample.
+"""The index of a WebDataset tar. Members with the same key are one sample.
 
-Names in it are only ever keys: nothing is unpacked, so a name such as ../../x leads nowhere.
+Nothing is unpacked. Member names serve only as keys, so a name such as ../../x is harmless.
 """
 
 import json
@@ -23,14 +23,14 @@ BLOCK_BYTES = 4 * 2**20
 
 SAMPLES = pa.schema(
     [
-        # the image's name in the tar, and its reference; "" where there is none
+        # the image's name in the tar, and its reference; "" if it has none
         pa.field("name", pa.string(), nullable=False),
         pa.field("image", pa.string(), nullable=False),
         pa.field("cls", pa.string(), nullable=False),
         pa.field("txt", pa.string(), nullable=False),
         # an object, or ""
         pa.field("json", pa.string(), nullable=False),
-        # kind and message of an ERRORS row; "" for a sample that can be used
+        # kind and message of an ERRORS row; "" for a usable sample
         pa.field("kind", pa.string(), nullable=False),
         pa.field("message", pa.string(), nullable=False),
     ]
@@ -56,7 +56,8 @@ class _Sample:
 
 
 def index_tar(uri: str) -> pa.Table:
-    """SAMPLES of a tar, in its order, reading its headers and short texts."""
+    """Returns the SAMPLES of a tar, in its order. Reads its headers and short texts, not the
+    images."""
     fs, path = storage.filesystem(uri)
     rows: list[dict[str, str]] = []
     with fs.open(path, "rb", block_size=BLOCK_BYTES) as file:
@@ -70,7 +71,7 @@ def index_tar(uri: str) -> pa.Table:
                 f"{uri}: is damaged, or no tar without compression ({error}). What stands before "
                 "is used. Make it again."
             )
-            rows.append(_failed(uri, "", "corrupt", message))
+            rows.append(_failed(uri, "", kind="corrupt", message=message))
     return pa.Table.from_pylist(rows, schema=SAMPLES)
 
 
@@ -87,7 +88,8 @@ def _members(tar: tarfile.TarFile) -> Iterator[_Member]:
 
 
 def _check_end(tar: tarfile.TarFile, file: Any) -> None:
-    """tarfile takes a header that it cannot read for the end."""
+    """Raises ReadError if reading has stopped at a damaged header, which tarfile treats as the end
+    of the file."""
     file.seek(tar.offset)
     if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
         raise tarfile.ReadError(f"there is no header at byte {tar.offset:,}")
@@ -130,18 +132,18 @@ def _add_text(sample: _Sample, member: _Member, file: Any) -> None:
 def _row(uri: str, sample: _Sample) -> dict[str, str]:
     if sample.problems:
         message = f"{uri}, key {sample.key!r}: {'; '.join(sample.problems)}. Mend the sample."
-        return _failed(uri, sample.key, "bad_member", message)
+        return _failed(uri, sample.key, kind="bad_member", message=message)
     (image,) = sample.images
-    clean = error_row(image.name, "", "", "")["id"]
+    clean = error_row(image.name, "", kind="", message="")["id"]
     if clean != image.name:
         message = f"{uri}, key {clean!r}: the name is not UTF-8. Rename it."
-        return _failed(uri, clean, "bad_name", message)
+        return _failed(uri, clean, kind="bad_name", message=message)
     texts = {ending: sample.texts.get(ending, "") for ending in TEXT_ENDINGS}
     reference = range_reference(uri, image.offset, image.size)
     return {"name": image.name, "image": reference, **texts, "kind": "", "message": ""}
 
 
-def _failed(uri: str, key: str, kind: str, message: str) -> dict[str, str]:
-    row = error_row(key, uri, kind, message)
+def _failed(uri: str, key: str, *, kind: str, message: str) -> dict[str, str]:
+    row = error_row(key, uri, kind=kind, message=message)
     nothing = {"image": "", **dict.fromkeys(TEXT_ENDINGS, "")}
     return {"name": row["id"], **nothing, "kind": kind, "message": row["message"]}

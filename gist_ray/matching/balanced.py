@@ -1,42 +1,42 @@
-"""Texts of a class share its images: optimal transport, so that one text cannot take a class."""
+"""Matching by optimal transport, which spreads the images of a class evenly over its texts."""
 
 import numpy as np
 from scipy.special import logsumexp
 
-from gist_ray.matching.groups import Matches, match_within_classes
+from gist_ray.matching.groups import LabelledFeatures, Matches, match_within_classes
 from gist_ray.matching.similarity import top_k
 
 
 def match_balanced(
-    image_features: np.ndarray,
-    image_labels: np.ndarray,
-    text_features: np.ndarray,
-    text_labels: np.ndarray,
+    images: LabelledFeatures,
+    texts: LabelledFeatures,
     k: int,
+    *,
     epsilon: float,
     num_iterations: int,
 ) -> Matches:
-    """The k texts with the largest share of each image in the entropic transport plan from the
-    images of a class (mass 1 each) to its texts (equal shares).
+    """Returns the k texts with the largest share of each image in the entropic transport plan from
+    the images of a class (mass 1 each) to its texts (equal mass).
 
-    Arrays as in `match_topk`. Shares are equal in the plan; the k largest of each row follow it
-    only as far as images differ. All similarities of a class are in memory at once.
+    epsilon, num_iterations: as in `text_potentials`. The texts have equal mass in the plan, but not
+    necessarily in the k largest entries of each row: identical images get the same texts. All
+    similarities of a class are in memory at once.
     Raises UserError if a class with images has no text.
     """
 
-    def select(rows: np.ndarray, similarity: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    def select(rows: np.ndarray, similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
         logits = similarity.astype(np.float64) / epsilon
-        # an image's own potential moves its whole row, so it does not change the order in it
+        # the image's own potential is constant within its row, so it does not change the order
         return top_k(logits + text_potentials(logits, num_iterations), k)
 
-    return match_within_classes(
-        image_features, image_labels, text_features, text_labels, k, select, whole_class=True
-    )
+    return match_within_classes(images, texts, select, k=k, whole_class=True)
 
 
 def text_potentials(logits: np.ndarray, num_iterations: int) -> np.ndarray:
-    """Column potentials (num_texts,) of Sinkhorn's algorithm (Cuturi 2013) in the log domain, for
-    rows of mass 1 and columns of equal mass. logits: (num_images, num_texts), similarity / epsilon.
+    """Returns the column potentials (num_texts,) of Sinkhorn's algorithm (Cuturi 2013) in the log
+    domain, for rows of mass 1 and columns of equal mass.
+
+    logits: (num_images, num_texts), similarity / epsilon.
     """
     num_images, num_texts = logits.shape
     columns = np.zeros(num_texts)

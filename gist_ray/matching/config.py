@@ -1,4 +1,4 @@
-"""How images get their texts."""
+"""The settings that decide how images get their texts."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ CLASS_NAME = "class_name"
 """The control without texts: matching is skipped and the caption is made from the class name."""
 
 BLIND_VARIANTS = ("random", "all")
-"""Controls that do not look at similarities when they choose."""
+"""Controls whose choice does not depend on similarities."""
 
 DRAWN_VARIANTS = ("random", "sampled")
 """Variants that choose by a seed."""
@@ -27,7 +27,7 @@ class MatchingConfig:
     texts. class_name: no text, the caption is made from the class name."""
 
     k: Annotated[int, Field(ge=1, le=MAX_INT32)] = 3
-    """How many texts an image keeps, 1 or more; all of them where a class has fewer.
+    """How many texts an image keeps, 1 or more; all texts of a class that has fewer.
     Not used by all and class_name."""
 
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = -1.0

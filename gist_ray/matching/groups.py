@@ -1,4 +1,4 @@
-"""Choosing texts class by class: what every label-preserving variant shares."""
+"""Choosing texts class by class, as every label-preserving variant does."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,11 +12,22 @@ from gist_ray.schema import stable_id
 
 
 @dataclass(frozen=True)
+class LabelledFeatures:
+    """Embeddings of images or texts with their classes.
+
+    features: (num_rows, dim) float32, L2-normalised. labels: (num_rows,) int64.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
 class Matches:
     """The texts of each image, in the variant's order of preference.
 
-    text_index: (num_images, k) int32, positions in the text table, -1 where there is none.
-    similarity: (num_images, k) float32 cosine similarities, NaN where there is no text.
+    text_index: (num_images, k) int32, positions in the text table, -1 for no text.
+    similarity: (num_images, k) float32 cosine similarities, NaN for no text.
     """
 
     text_index: np.ndarray
@@ -24,21 +35,22 @@ class Matches:
 
 
 Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""(image positions (rows,), similarity (rows, texts), text positions (texts,)) -> chosen columns of
-`similarity` (rows, at most k), the preferred one first."""
+"""A function (image positions (rows,), similarity (rows, texts), text positions (texts,)) -> chosen
+columns of `similarity` (rows, at most k), in the order of preference."""
 
 
 def classes_without_texts(image_labels: np.ndarray, text_labels: np.ndarray) -> list[int]:
-    """Labels that have images and no text."""
+    """Returns the labels that have images and no text."""
     return [int(label) for label in np.setdiff1d(image_labels, text_labels)]
 
 
 def class_groups(
     image_labels: np.ndarray, text_labels: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(label, image positions, text positions) of each class that has images, positions in order.
+    """Yields (label, image positions, text positions) of each class with images, positions
+    ascending.
 
-    Raises UserError if such a class has no text.
+    Raises UserError if a class with images has no text.
     """
     missing = classes_without_texts(image_labels, text_labels)
     if missing:
@@ -53,39 +65,36 @@ def class_groups(
 
 
 def match_within_classes(
-    image_features: np.ndarray,
-    image_labels: np.ndarray,
-    text_features: np.ndarray,
-    text_labels: np.ndarray,
-    k: int,
+    images: LabelledFeatures,
+    texts: LabelledFeatures,
     select: Select,
+    *,
+    k: int,
     whole_class: bool = False,
 ) -> Matches:
-    """Let `select` choose among the texts of each image's own class.
+    """Returns the texts that `select` chooses for each image among those of its own class.
 
-    image_features: (num_images, dim), text_features: (num_texts, dim), float32, L2-normalised;
-    image_labels: (num_images,), text_labels: (num_texts,). The images of a class come in chunks of
-    bounded memory, or all at once with `whole_class`.
-    Raises UserError if a class with images has no text.
+    `select` gets the images of a class in chunks of bounded memory, or all at once with
+    `whole_class`. Raises UserError if a class with images has no text.
     """
-    text_index = np.full((len(image_labels), k), -1, np.int32)
-    similarity = np.full((len(image_labels), k), np.nan, np.float32)
+    text_index = np.full((len(images.labels), k), -1, np.int32)
+    similarity = np.full((len(images.labels), k), np.nan, np.float32)
 
     def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-        for _, rows, texts in class_groups(image_labels, text_labels):
-            own_texts = unique_rows(text_features[texts])
-            # besides the image itself: the similarities and what sorting them needs
-            row_bytes = 4 * (image_features.shape[1] + 8 * len(texts))
+        for _, rows, own in class_groups(images.labels, texts.labels):
+            own_features = unique_rows(texts.features[own])
+            # besides the image itself: the similarities and the arrays that sort them
+            row_bytes = 4 * (images.features.shape[1] + 8 * len(own))
             for chunk in [rows] if whole_class else chunks(rows, row_bytes):
-                yield chunk, texts, own_texts
+                yield chunk, own, own_features
 
     def work(
-        chunk: np.ndarray, texts: np.ndarray, own_texts: tuple[np.ndarray, np.ndarray]
+        chunk: np.ndarray, own: np.ndarray, own_features: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        scores = cosine(image_features, chunk, own_texts)
-        columns = select(chunk, scores, texts)
+        scores = cosine(images.features, chunk, own_features)
+        columns = select(chunk, scores, own)
         width = columns.shape[1]
-        text_index[chunk, :width] = texts[columns]
+        text_index[chunk, :width] = own[columns]
         similarity[chunk, :width] = np.take_along_axis(scores, columns, axis=1)
 
     side_by_side(work, pieces())
@@ -93,5 +102,6 @@ def match_within_classes(
 
 
 def image_rng(seed: int, image_id: str) -> np.random.Generator:
-    """The random numbers of one image: the same wherever the image stands in the data set."""
+    """Returns the random generator of one image, which does not depend on the image's position in
+    the data set."""
     return np.random.default_rng(int(stable_id(seed, image_id), 16))

@@ -1,4 +1,4 @@
-"""The captions that were imported with an image, as its matches: nothing is chosen anew."""
+"""Matches that are the captions imported with each image, without any choice by similarity."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,11 @@ from gist_ray.schema import MATCHES
 
 
 def match_imported(inputs: MatchingInputs, pairs: pa.Table, k: int) -> pa.Table:
-    """The first k captions of every training image, as a MATCHES table.
+    """Returns the first k captions of every training image, as a MATCHES table.
 
-    pairs: MATCHES of the import, ranks in the order of the file; pairs of other images, and of
-    texts that were rejected or have no embedding, are left out, and the ranks of those that stay
-    begin at 0. Similarities are cosines of the embeddings; they decide nothing.
+    pairs: MATCHES of the import, ranks in the order of the file. Pairs of other images, and of
+    texts that were rejected or have no embedding, are left out, and ranks are renumbered from 0.
+    Similarities are cosines of the embeddings, for information.
     Raises UserError if no pair is left, and as `MatchingInputs.image_blocks` does.
     """
     pairs = pairs.filter(
@@ -47,7 +47,7 @@ def match_imported(inputs: MatchingInputs, pairs: pa.Table, k: int) -> pa.Table:
 
 
 def _similarities(inputs: MatchingInputs, images: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """(num_pairs,) float32 cosine of each pair; `images` ascend."""
+    """Returns the cosine of each pair, (num_pairs,) float32. images: positions, ascending."""
     similarity = np.empty(len(images), np.float32)
     for positions, features in inputs.image_blocks(BLOCK_BYTES):
         rows = np.flatnonzero(np.isin(images, positions))

@@ -1,4 +1,4 @@
-"""The four tables that matching reads, checked and joined into arrays."""
+"""Checks the four tables that matching reads and joins them into arrays."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,13 +18,23 @@ from gist_ray.matching.vectors import (
 from gist_ray.schema import ERRORS, table, usable_texts
 
 NORM_TOLERANCE = 0.01
-"""How far an embedding's length may be from 1: bf16 keeps it well within."""
+"""How far the norm of an embedding may be from 1. The rounding of bf16 stays well below."""
+
+
+@dataclass(frozen=True)
+class MatchingTables:
+    """The tables that matching reads: MANIFEST with the image embeddings, TEXTS with theirs."""
+
+    manifest: pa.Table
+    image_vectors: Vectors
+    texts: pa.Table
+    text_vectors: Vectors
 
 
 @dataclass(frozen=True)
 class MatchingInputs:
-    """Training images and usable texts that have an embedding: the images class by class, and
-    otherwise in the order of their tables. Class by class a product needs no gathering.
+    """Training images and usable texts that have an embedding, in the order of their tables; the
+    images sorted by class, so that those of a class are a slice.
 
     image_ids, text_ids: string arrays. text_features: (num_texts, dim), float32, L2-normalised.
     image_labels: (num_images,), text_labels: (num_texts,) int64. class_names: label -> name.
@@ -33,10 +43,10 @@ class MatchingInputs:
     image_ids: pa.Array
     image_labels: np.ndarray
     image_blocks: Callable[[float], Iterator[tuple[np.ndarray, np.ndarray]]]
-    """(bytes of a block) -> (positions among the images, ascending; their features, (num_in_block,
-    dim) float32, L2-normalised), block by block, all images once. Images are the many: their
-    features are read when they are needed and not kept. Raises UserError for vectors that are not
-    normalised."""
+    """A function (bytes of a block) -> iterator over blocks (positions among the images, ascending;
+    their features, (num_in_block, dim) float32, L2-normalised), which covers each image once. The
+    features of images are read when needed and not kept, since they may not fit into memory.
+    Raises UserError for vectors that are not normalised."""
     text_ids: pa.Array
     text_features: np.ndarray
     text_labels: np.ndarray
@@ -47,15 +57,13 @@ def training_images(manifest: pa.Table) -> pa.Table:
     return manifest.filter(pc.equal(manifest.column("split"), "train"))
 
 
-def without_embedding(
-    manifest: pa.Table, image_vectors: Vectors, texts: pa.Table, text_vectors: Vectors
-) -> pa.Table:
-    """ERRORS rows of the training images and usable texts that matching leaves out because they
-    have no embedding."""
+def without_embedding(tables: MatchingTables) -> pa.Table:
+    """Returns ERRORS rows of the training images and usable texts without an embedding, which
+    matching leaves out."""
     rows = []
     for kind, source, vectors in (
-        ("image", training_images(manifest), image_vectors),
-        ("text", usable_texts(texts), text_vectors),
+        ("image", training_images(tables.manifest), tables.image_vectors),
+        ("text", usable_texts(tables.texts), tables.text_vectors),
     ):
         known = pc.is_in(source.column(f"{kind}_id"), value_set=vectors.ids)
         lost = source.filter(pc.invert(known))
@@ -85,7 +93,7 @@ def _repeated_ids(name: str, ids: pa.Array) -> list[str]:
 
 
 def _wrong_lengths(name: str, ids: pa.Array | pa.ChunkedArray, features: np.ndarray) -> list[str]:
-    # the dot product of a row with itself is not finite exactly if the row is not
+    # norms that are not finite compare false, so they are reported as wrong
     norms = np.sqrt(np.einsum("ij,ij->i", features, features))
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))
     if not len(wrong):
@@ -103,21 +111,20 @@ def _class_names(rows: pa.Table) -> dict[int, str]:
     return {row["label"]: row["class_name"] for row in pairs.to_pylist()}
 
 
-def gather_inputs(
-    manifest: pa.Table, image_vectors: Vectors, texts: pa.Table, text_vectors: Vectors
-) -> MatchingInputs:
-    """Join training images and usable texts with their embeddings.
+def gather_inputs(tables: MatchingTables) -> MatchingInputs:
+    """Joins training images and usable texts with their embeddings.
 
     Rows without an embedding are left out (`without_embedding` lists them).
-    Raises UserError with every problem found: embeddings of different lengths, repeated ids,
-    texts' vectors that are not normalised, a training image without label, labels that mean
-    different classes in manifest and texts, nothing to match, classes without texts.
+    Raises UserError with every problem found: embeddings of different dimensions, repeated ids,
+    texts' vectors that are not normalised, a training image without label, labels with different
+    class names in manifest and texts, nothing to match, classes without texts.
     """
-    wanted = training_images(manifest)
+    image_vectors, text_vectors = tables.image_vectors, tables.text_vectors
+    wanted = training_images(tables.manifest)
     by_class = wanted.take(pc.sort_indices(wanted.column("label")))  # a stable sort
     known, places = find_places(image_vectors, by_class.column("image_id"))
     images = by_class.filter(pa.array(known))
-    usable = usable_texts(texts)
+    usable = usable_texts(tables.texts)
     known, text_features = find_vectors(text_vectors, usable.column("text_id"))
     usable = usable.filter(pa.array(known))
     problems = [

@@ -1,25 +1,31 @@
-"""Pieces of array work in as many threads as BLAS would use for one product.
+"""Runs pieces of array work in as many threads as BLAS would use for one product.
 
-A product by BLAS keeps all CPUs busy; what comes before and after it, gathering rows and choosing
-among them, is done by numpy in one. So the threads take a piece each, its product included.
+BLAS uses all CPUs for a product, but numpy uses one for gathering rows before it and choosing among
+them after it. So each thread does a whole piece, its product included, with BLAS on one thread.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-# The limit on BLAS is the process's: two that set it and put it back in turns would leave it set.
+# BLAS has one limit per process; two callers that set and restore it by turns would leave it at 1.
 _LIMITING = threading.Lock()
 
 
-def side_by_side(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) -> None:
-    """Call `work(*piece)` for every piece. Raises what the first piece that fails raises."""
+@contextmanager
+def one_blas_thread() -> Iterator[int]:
+    """BLAS uses one thread of this process inside; yields how many it used before."""
     with _LIMITING, threadpool_limits(1, user_api="blas") as limits:
-        num_threads = limits.get_original_num_threads()["blas"] or 1
-        with ThreadPoolExecutor(num_threads) as threads:
-            running = [threads.submit(work, *piece) for piece in pieces]
-            for piece in running:
-                piece.result()
+        yield limits.get_original_num_threads()["blas"] or 1
+
+
+def side_by_side(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) -> None:
+    """Calls `work(*piece)` for every piece. Raises the error of the first piece that fails."""
+    with one_blas_thread() as num_threads, ThreadPoolExecutor(num_threads) as threads:
+        running = [threads.submit(work, *piece) for piece in pieces]
+        for piece in running:
+            piece.result()

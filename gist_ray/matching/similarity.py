@@ -1,24 +1,25 @@
-"""Cosine similarities in bounded memory, and the one tie rule: higher similarity, then order."""
+"""Cosine similarities in bounded memory, and top-k with ties in the order of the columns."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 CHUNK_BYTES = 64 * 2**20
-"""About how much memory the rows that a thread handles at once may take."""
+"""About how much memory the rows that a thread works on at once may take."""
 CHUNK_ROWS = 2048
-"""The most rows handled at once: vectors of 512 and their similarities then stay in the cache."""
+"""The most rows worked on at once: vectors of 512 and their similarities then stay in the cache."""
 
 MAX_ROUNDS = 12
-"""Up to this k it is faster to look k times for the highest score than to sort."""
+"""Up to this k, searching the highest score k times is faster than sorting."""
 
 
 def unique_rows(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows of `features` (num_rows, dim), and for each row its place among them.
+    """Returns the distinct rows of `features` (num_rows, dim), and for each row its position among
+    them, (num_rows,).
 
     The distinct rows are sorted, so they do not depend on the order of `features`.
     """
-    # + 0 turns -0.0 into 0.0, which must not make two equal vectors differ in their bytes
+    # + 0 turns -0.0 into 0.0, so that equal vectors have equal bytes
     rows = np.ascontiguousarray(features + np.float32(0))
     as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
@@ -26,7 +27,8 @@ def unique_rows(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chunks(rows: np.ndarray, row_bytes: int) -> Iterator[np.ndarray]:
-    """Consecutive pieces of `rows` of at most CHUNK_ROWS and CHUNK_BYTES, at `row_bytes` a row."""
+    """Yields consecutive pieces of `rows` of at most CHUNK_ROWS rows and CHUNK_BYTES bytes, with
+    `row_bytes` bytes per row."""
     size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
@@ -35,12 +37,12 @@ def chunks(rows: np.ndarray, row_bytes: int) -> Iterator[np.ndarray]:
 def cosine(
     image_features: np.ndarray, rows: np.ndarray, texts: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Similarities (len(rows), num_texts), float32, of the images `rows` to all texts.
+    """Returns the similarities (len(rows), num_texts), float32, of the images `rows` to all texts.
 
-    image_features: (num_images, dim), float32, L2-normalised. texts: what `unique_rows` gives of
-    (num_texts, dim) text features of the same kind. Equal texts get bit-identical similarities:
+    image_features: (num_images, dim), float32, L2-normalised. texts: the result of `unique_rows`
+    for text features (num_texts, dim), likewise. Equal texts get bit-identical similarities:
     BLAS may round a product differently by its position, so each distinct vector is multiplied
-    once. The result lies in memory text by text, which is how `top_k` is fast.
+    once. The result is in column-major order, in which `top_k` is faster.
     """
     distinct, inverse = texts
     similarity = np.empty((len(distinct), len(rows)), np.float32)
@@ -53,22 +55,22 @@ def cosine(
 
 
 def _rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """`features[rows]`; without a copy where the rows follow each other, as in a data set that is
-    kept class by class."""
+    """Returns `features[rows]`, a view if the rows are consecutive, as in a data set sorted by
+    class."""
     first, last = rows[0], rows[-1] + 1
     follow = last - first == len(rows) and np.array_equal(rows, np.arange(first, last))
     return features[first:last] if follow else features[rows]
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """Columns (num_rows, min(k, num_columns)) of the highest scores, best first; of equal scores
-    the lower column first.
+    """Returns the columns (num_rows, min(k, num_columns)) of the highest scores, best first; of
+    equal scores the lower column first.
 
     scores: (num_rows, num_columns), without NaN.
     """
     num_columns = scores.shape[1]
     k = min(k, num_columns)
-    # a column that was chosen is marked by -inf
+    # the search below marks a chosen column by -inf, so scores of -inf need the sort
     if k > MAX_ROUNDS or scores.min(initial=0) == -np.inf:
         return np.argsort(-scores, axis=1, kind="stable")[:, :k]
     left = scores.copy(order="K")

@@ -1,8 +1,7 @@
-"""The stages that match texts to images, and say how the texts of a match are used."""
+"""The stages that match texts to images, and compute statistics of the matches."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +10,7 @@ from gist_ray.datasets.fewshot import sampled_images
 from gist_ray.datasets.manifest import read_manifest
 from gist_ray.matching.config import DRAWN_VARIANTS, MatchingConfig
 from gist_ray.matching.imported import match_imported
-from gist_ray.matching.inputs import gather_inputs, without_embedding
+from gist_ray.matching.inputs import MatchingTables, gather_inputs, without_embedding
 from gist_ray.matching.match import match
 from gist_ray.matching.statistics import match_statistics
 from gist_ray.matching.vectors import stored_vectors
@@ -31,10 +30,10 @@ Inputs = Mapping[str, Artifact]
 def match_stage(
     name: str, matching: MatchingConfig, inputs: Mapping[str, Stage], *, seed: int
 ) -> Stage:
-    """Returns the stage that leaves MATCHES of the training images.
+    """Returns the stage that writes MATCHES of the training images.
 
-    seed: of the variants that draw. inputs: manifest, texts, image_embeddings, text_embeddings;
-    with shots only the images of that sample are matched.
+    seed: for the variants that draw. inputs: manifest, texts, image_embeddings, text_embeddings,
+    and optionally shots, a sample to which the images are restricted.
     """
     drawn = {"seed": seed} if matching.variant in DRAWN_VARIANTS else {}
 
@@ -42,10 +41,10 @@ def match_stage(
         images = read_manifest(found["manifest"])
         if "shots" in found:
             images = sampled_images(images, found["shots"].read(), "train")
-        tables = (images, *_vectors_and_texts(found))
-        # Failed rows of the embedding, not of this stage: they are counted there.
-        writer.extra["num_without_embedding"] = len(without_embedding(*tables))
-        writer.write(match(*tables, matching, seed))
+        tables = _tables(images, found)
+        # These rows failed in the embedding stage, which counts them as its errors.
+        writer.extra["num_without_embedding"] = len(without_embedding(tables))
+        writer.write(match(tables, matching, seed))
 
     return Stage(
         name=name,
@@ -61,14 +60,14 @@ def match_stage(
 def imported_match_stage(name: str, k: int, inputs: Mapping[str, Stage]) -> Stage:
     """Returns the stage whose MATCHES are the first k imported captions of each image.
 
-    inputs: as of `match_stage`; the texts have to hold imported pairs.
+    inputs: as for `match_stage`, without shots; the texts need imported pairs.
     """
 
     def run(found: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         pairs = storage.read_parquet(found["texts"].file(IMPORTED_PAIRS_FILE))
-        tables = (read_manifest(found["manifest"]), *_vectors_and_texts(found))
-        writer.extra["num_without_embedding"] = len(without_embedding(*tables))
-        gathered = gather_inputs(*tables)
+        tables = _tables(read_manifest(found["manifest"]), found)
+        writer.extra["num_without_embedding"] = len(without_embedding(tables))
+        gathered = gather_inputs(tables)
         matches = match_imported(gathered, pairs, k)
         most = pc.max(pairs.column("rank")).as_py() + 1
         without = len(gathered.image_ids) - pc.count_distinct(matches.column("image_id")).as_py()
@@ -89,11 +88,11 @@ def imported_match_stage(name: str, k: int, inputs: Mapping[str, Stage]) -> Stag
 
 
 def statistics_stage(match: Stage) -> Stage:
-    """Returns the stage with IMAGE_STATISTICS as its rows; TEXT_STATISTICS and CLASS_STATISTICS
-    stand beside them. It is made once, for it compares every image with every text."""
+    """Returns the stage that writes IMAGE_STATISTICS as its rows, and TEXT_STATISTICS and
+    CLASS_STATISTICS as files beside them. It compares every image with every text."""
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
-        gathered = gather_inputs(read_manifest(inputs["manifest"]), *_vectors_and_texts(inputs))
+        gathered = gather_inputs(_tables(read_manifest(inputs["manifest"]), inputs))
         found = match_statistics(gathered, inputs["matches"].read())
         storage.write_parquet(writer.file(TEXTS_FILE), found.texts)
         storage.write_parquet(writer.file(CLASSES_FILE), found.classes)
@@ -110,7 +109,7 @@ def statistics_stage(match: Stage) -> Stage:
 
 
 def statistics_tables(artifact: Artifact) -> dict[str, pa.Table]:
-    """Returns the three tables, as the report calls them."""
+    """Returns the three tables of a statistics artifact, by the report's names for them."""
     return {
         "text_statistics": storage.read_parquet(artifact.file(TEXTS_FILE)),
         "class_statistics": storage.read_parquet(artifact.file(CLASSES_FILE)),
@@ -118,9 +117,9 @@ def statistics_tables(artifact: Artifact) -> dict[str, pa.Table]:
     }
 
 
-def _vectors_and_texts(inputs: Inputs) -> tuple[Any, pa.Table, Any]:
-    """(image vectors, TEXTS, text vectors)"""
-    return (
+def _tables(manifest: pa.Table, inputs: Inputs) -> MatchingTables:
+    return MatchingTables(
+        manifest,
         stored_vectors(inputs["image_embeddings"], "image_id"),
         inputs["texts"].read(),
         stored_vectors(inputs["text_embeddings"], "text_id"),

@@ -1,4 +1,4 @@
-"""How the texts are used, and whether they tell their class from the others."""
+"""Statistics of matches: how often texts are used, and how well they separate the classes."""
 
 from dataclasses import dataclass
 
@@ -17,16 +17,16 @@ TEXT_STATISTICS = pa.schema(
         pa.field("text_id", pa.string(), nullable=False),
         pa.field("label", pa.int32(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
-        # of how many images it is the first match, and one of the matches
+        # the number of images of which it is the first match, or any match
         pa.field("num_best", pa.int32(), nullable=False),
         pa.field("num_used", pa.int32(), nullable=False),
-        # mean similarity to the training images of its class; null where the class has none
+        # mean similarity to the training images of its class; null if the class has none
         pa.field("own_similarity", pa.float32()),
-        # the same for the other class that it fits best; null where there is no other class
+        # the highest mean similarity to the images of another class; null if there is no other
         pa.field("other_similarity", pa.float32()),
         pa.field("other_label", pa.int32()),
         pa.field("other_class_name", pa.string()),
-        # false: it fits the images of another class better than those of its own
+        # false if other_similarity is above own_similarity
         pa.field("label_preserving", pa.bool_(), nullable=False),
     ]
 )
@@ -39,11 +39,11 @@ CLASS_STATISTICS = pa.schema(
         pa.field("num_images_without_match", pa.int32(), nullable=False),
         pa.field("num_texts", pa.int32(), nullable=False),
         pa.field("num_texts_used", pa.int32(), nullable=False),
-        # exp of the entropy of the first matches; null where no image has a match
+        # exp of the entropy of the first matches; null if no image has a match
         pa.field("effective_num_texts", pa.float64()),
-        # share of the images that have the commonest first match
+        # share of the matched images that have the most frequent first match
         pa.field("top_text_share", pa.float64()),
-        # null where there is no other class's text
+        # null if no other class has a text
         pa.field("mean_margin", pa.float64()),
         pa.field("share_positive_margin", pa.float64()),
         pa.field("num_not_label_preserving", pa.int32(), nullable=False),
@@ -57,7 +57,7 @@ IMAGE_STATISTICS = pa.schema(
         # the most similar text of its own class, matched or not
         pa.field("own_text_id", pa.string(), nullable=False),
         pa.field("own_similarity", pa.float32(), nullable=False),
-        # what another class would have offered; null where there is no other class's text
+        # the most similar text of any other class; null if no other class has a text
         pa.field("other_text_id", pa.string()),
         pa.field("other_label", pa.int32()),
         pa.field("other_class_name", pa.string()),
@@ -70,8 +70,11 @@ IMAGE_STATISTICS = pa.schema(
 
 @dataclass(frozen=True)
 class MatchStatistics:
-    """texts, classes, images: tables of TEXT_STATISTICS, CLASS_STATISTICS, IMAGE_STATISTICS.
-    summary: the figures of the whole, for the report."""
+    """The statistics of a MATCHES table.
+
+    texts, classes, images: tables of TEXT_STATISTICS, CLASS_STATISTICS, IMAGE_STATISTICS.
+    summary: totals and means over all of them, for the report.
+    """
 
     texts: pa.Table
     classes: pa.Table
@@ -80,10 +83,10 @@ class MatchStatistics:
 
 
 def match_statistics(inputs: MatchingInputs, matches: pa.Table) -> MatchStatistics:
-    """Statistics of a MATCHES table that was made from `inputs` (see `gather_inputs`)."""
+    """Returns the statistics of a MATCHES table that was made from `inputs`."""
     images, class_means = image_statistics(inputs)
     texts = text_statistics(inputs, matches, class_means)
-    classes = class_statistics(inputs, matches, images, texts)
+    classes = class_statistics(inputs, matches, images=images, texts=texts)
     flagged = pc.invert(texts.column("label_preserving"))
     summary = {
         "num_images": images.num_rows,
@@ -101,10 +104,10 @@ def match_statistics(inputs: MatchingInputs, matches: pa.Table) -> MatchStatisti
 
 
 def image_statistics(inputs: MatchingInputs) -> tuple[pa.Table, np.ndarray]:
-    """IMAGE_STATISTICS: each image's best text of its own class and of any other.
+    """Returns IMAGE_STATISTICS, each image's best text of its own class and of any other, and the
+    mean image vector of each class with images, (num_classes_with_images, dim) float64.
 
-    From the same reading of the vectors also their means by class, (num_classes_with_images, dim)
-    float64.
+    Both come from one pass over the image vectors.
     """
     num_images, num_texts = len(inputs.image_labels), len(inputs.text_labels)
     labels, places, counts = np.unique(inputs.image_labels, return_inverse=True, return_counts=True)
@@ -116,9 +119,8 @@ def image_statistics(inputs: MatchingInputs) -> tuple[pa.Table, np.ndarray]:
     all_texts = unique_rows(inputs.text_features)
     row_bytes = 4 * (inputs.text_features.shape[1] + 2 * num_texts)
 
-    def work(
-        features: np.ndarray, positions: np.ndarray, chunk: np.ndarray, texts: np.ndarray
-    ) -> None:
+    def work(block: tuple[np.ndarray, np.ndarray], chunk: np.ndarray, texts: np.ndarray) -> None:
+        positions, features = block
         similarity = cosine(features, chunk, all_texts)
         images = positions[chunk]
         own[images] = texts[similarity[:, texts].argmax(axis=1)]
@@ -131,7 +133,7 @@ def image_statistics(inputs: MatchingInputs) -> tuple[pa.Table, np.ndarray]:
         side_by_side(
             work,
             (
-                (features, positions, chunk, texts)
+                ((positions, features), chunk, texts)
                 for _, rows, texts in class_groups(
                     inputs.image_labels[positions], inputs.text_labels
                 )
@@ -160,10 +162,10 @@ def image_statistics(inputs: MatchingInputs) -> tuple[pa.Table, np.ndarray]:
 
 
 def text_statistics(inputs: MatchingInputs, matches: pa.Table, class_means: np.ndarray) -> pa.Table:
-    """TEXT_STATISTICS: how often each text is used, and which class's images it fits best.
+    """Returns TEXT_STATISTICS: how often each text is used, and its similarity to the classes.
 
-    The mean similarity to a class's images is the product with the mean of their vectors,
-    `class_means` as `image_statistics` gives them.
+    class_means: as `image_statistics` returns them. The mean similarity to the images of a class is
+    the dot product with the mean of their vectors.
     """
     used = pc.index_in(matches.column("text_id"), inputs.text_ids).to_numpy()
     best = used[matches.column("rank").to_numpy() == 0]
@@ -193,9 +195,12 @@ def text_statistics(inputs: MatchingInputs, matches: pa.Table, class_means: np.n
 
 
 def class_statistics(
-    inputs: MatchingInputs, matches: pa.Table, images: pa.Table, texts: pa.Table
+    inputs: MatchingInputs, matches: pa.Table, *, images: pa.Table, texts: pa.Table
 ) -> pa.Table:
-    """CLASS_STATISTICS of the classes that have images; `images` and `texts` as above."""
+    """Returns CLASS_STATISTICS of the classes with images.
+
+    images, texts: IMAGE_STATISTICS and TEXT_STATISTICS of the same inputs and matches.
+    """
     best = matches.filter(pc.equal(matches.column("rank"), 0))
     best_text = np.full(len(inputs.image_labels), -1)
     best_text[pc.index_in(best.column("image_id"), inputs.image_ids).to_numpy()] = pc.index_in(

@@ -1,8 +1,8 @@
-"""Embeddings that stay where they are stored until somebody names the rows that are needed.
+"""Embedding tables whose vectors are read on demand.
 
-A million vectors of 512 are 2 GiB. So only the parts with needed rows are read, a few at a time,
-what is needed of them goes straight into one matrix, and who can work on a block of rows at a time
-never holds more.
+A million vectors of 512 take 2 GiB. So only the parts with wanted rows are read, a few at a time,
+and their wanted rows are copied into one matrix. A caller that works block by block
+(`read_blocks`) holds one block at a time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +17,14 @@ from gist_ray.store.artifacts import Artifact
 from gist_ray.store.read_ahead import read_ahead
 
 BLOCK_BYTES = 64 * 2**20
-"""About how much memory the vectors of a block may take."""
+"""About how many bytes the vectors of a block may take."""
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """An embedding table by its ids.
+    """The ids of an embedding table, and readers of its vectors.
 
-    pieces: the number of rows, and what reads the rows, of each of its consecutive pieces.
+    pieces: (number of rows, function that reads them) of each consecutive piece of the table.
     """
 
     ids: pa.Array
@@ -32,19 +32,20 @@ class Vectors:
 
     @cached_property
     def dim(self) -> int:
-        """The length of a vector. Reads a piece."""
+        """The number of dimensions of a vector. The first access reads a piece."""
         return embedding_matrix(self.pieces[0][1]()).shape[1]
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """(num_pieces,) the row after the last of each piece."""
+        """The row after the last of each piece, (num_pieces,)."""
         return np.cumsum([num_rows for num_rows, _ in self.pieces])
 
 
 def stored_vectors(artifact: Artifact, id_column: str) -> Vectors:
-    """The rows of an embedding artifact. Raises UserError if it has none or a part is damaged."""
+    """Returns the rows of an embedding artifact. Raises UserError if it has none or a part is
+    damaged."""
     ids = artifact.read_ids(id_column)
-    # Vectors are nearly all of a part.
+    # The vectors are nearly all bytes of a part, so reading it whole is faster.
     pieces = [
         (part["rows"], partial(artifact.read_part, part, ["embedding"], by_range=False))
         for part in artifact.info["parts"]
@@ -53,7 +54,7 @@ def stored_vectors(artifact: Artifact, id_column: str) -> Vectors:
 
 
 def vectors_in_memory(embeddings: pa.Table, id_column: str) -> Vectors:
-    """The rows of an embedding table."""
+    """Returns the rows of an embedding table that is in memory."""
     pieces = [
         (batch.num_rows, partial(pa.Table.from_batches, [batch]))
         for batch in embeddings.to_batches()
@@ -62,15 +63,15 @@ def vectors_in_memory(embeddings: pa.Table, id_column: str) -> Vectors:
 
 
 def find_vectors(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the ids `wanted` have an embedding, (num_wanted,) bool, and the embeddings of those,
-    (num_known, dim) float32, in their order."""
+    """Returns which of the ids `wanted` have an embedding, (num_wanted,) bool, and the embeddings
+    of those in their order, (num_known, dim) float32."""
     known, places = find_places(vectors, wanted)
     return known, read_vectors(vectors, places)
 
 
 def find_places(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the ids `wanted` have an embedding, (num_wanted,) bool, and in which rows those
-    stand, (num_known,)."""
+    """Returns which of the ids `wanted` have an embedding, (num_wanted,) bool, and the rows of
+    those in their order, (num_known,)."""
     places = pc.index_in(wanted, value_set=vectors.ids)
     return np.asarray(pc.is_valid(places)), places.drop_null().to_numpy()
 
@@ -78,8 +79,8 @@ def find_places(vectors: Vectors, wanted: pa.ChunkedArray) -> tuple[np.ndarray, 
 def read_blocks(
     vectors: Vectors, places: np.ndarray, block_bytes: float = BLOCK_BYTES
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The embeddings of the rows `places` (num_places,) block by block: (which of the places,
-    ascending; their embeddings, (num_in_block, dim) float32).
+    """Yields the embeddings of the rows `places` (num_places,) block by block: (positions in
+    `places`, ascending; their embeddings, (num_in_block, dim) float32).
 
     A block is one or more whole parts, of about `block_bytes`, so that no part is read twice.
     """
@@ -96,7 +97,7 @@ def read_blocks(
 
 
 def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
-    """The embeddings of the rows `places` (num_places,), (num_places, dim) float32."""
+    """Returns the embeddings of the rows `places` (num_places,), as (num_places, dim) float32."""
     by_place = np.argsort(places, kind="stable")
     bounds = np.searchsorted(places[by_place], vectors.ends)
     found = [
@@ -106,7 +107,7 @@ def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
         )
         if len(targets)
     ]
-    if not found:  # one is read all the same, to know the length of a vector
+    if not found:  # one piece is read to know the dimensions of the empty result
         found = [(vectors.pieces[0][1], by_place, 0)]
     matrix = np.empty((0, 0), np.float32)
     read_all = read_ahead([read for read, _, _ in found])
@@ -119,8 +120,8 @@ def read_vectors(vectors: Vectors, places: np.ndarray) -> np.ndarray:
 
 
 def embedding_matrix(embeddings: pa.Table) -> np.ndarray:
-    """The vectors of an embedding table as (num_rows, dim) float32; a view where Arrow holds them
-    in one piece."""
+    """Returns the vectors of an embedding table as (num_rows, dim) float32; a view if the column
+    has one chunk."""
     column = embeddings.column("embedding")
     values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return values.reshape(-1, column.type.list_size)

@@ -1,24 +1,19 @@
-"""Classifiers over features, one module each. A new one is its module, a line here, and
-configs/methods/<name>.yaml."""
+"""Classifiers over features. Every module of this folder but `stage` is a method: its METHOD says
+how it is called, which settings it has and how it is fitted. What methods share is in base/."""
 
-from gist_ray.methods import (
-    linear_probe,
-    nearest_class_mean,
-    sgd_probe,
-    zero_shot_best_texts,
-    zero_shot_name,
-    zero_shot_texts,
-)
-from gist_ray.methods.method import Method
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
-METHODS: dict[str, Method] = {
-    module.METHOD.name: module.METHOD
-    for module in (
-        linear_probe,
-        sgd_probe,
-        nearest_class_mean,
-        zero_shot_name,
-        zero_shot_texts,
-        zero_shot_best_texts,
-    )
-}
+from gist_ray.methods.base.method import Method
+
+NO_METHOD = {"base", "stage"}
+
+
+def _methods() -> Iterator[Method]:
+    for module in iter_modules(__path__):
+        if module.name not in NO_METHOD:
+            yield import_module(f"{__name__}.{module.name}").METHOD
+
+
+METHODS: dict[str, Method] = {method.name: method for method in _methods()}

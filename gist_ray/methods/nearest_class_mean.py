@@ -6,10 +6,10 @@ The simplest few-shot baseline (Mensink et al. 2013; SimpleShot's CL2N without c
 import numpy as np
 
 from gist_ray.errors import UserError
-from gist_ray.methods.class_mean import class_means
-from gist_ray.methods.linear_classifier import LinearClassifier
-from gist_ray.methods.method import Method
-from gist_ray.methods.problem import Problem
+from gist_ray.methods.base.class_mean import class_means
+from gist_ray.methods.base.linear_classifier import LinearClassifier
+from gist_ray.methods.base.method import Method
+from gist_ray.methods.base.problem import Problem
 from gist_ray.settings.declare import settings
 
 

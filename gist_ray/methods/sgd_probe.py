@@ -8,13 +8,12 @@ and has no seed; here they are normalised and scaled, and everything is seeded.
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from gist_ray.errors import UserError
-from gist_ray.methods.linear_classifier import LinearClassifier, scaled, widened
-from gist_ray.methods.method import Method
-from gist_ray.methods.problem import Problem
+from gist_ray.methods.base.linear_classifier import LinearClassifier, scaled, widened
+from gist_ray.methods.base.method import Method
+from gist_ray.methods.base.problem import Problem
 from gist_ray.settings.declare import settings
 
 
@@ -36,6 +35,8 @@ class SgdProbeConfig:
 def fit(problem: Problem, config: SgdProbeConfig) -> LinearClassifier:
     """Returns the probe trained on train, of the epoch that is best on val; of the last epoch
     without val images. Raises UserError without training images."""
+    import torch  # not for the help of its settings
+
     train, val = problem.train, problem.val
     if not len(train.labels):
         raise UserError("the linear probe has no training image: check the split and the shots.")

@@ -6,16 +6,16 @@ from typing import Any
 from gist_ray.datasets.manifest import num_classes_of, read_manifest
 from gist_ray.evaluation.predictions import write_predictions
 from gist_ray.matching.vectors import stored_vectors
-from gist_ray.methods.features import (
+from gist_ray.methods.base.features import (
     logit_scale_of,
     read_sample,
     read_split_in_blocks,
     read_text_set,
 )
-from gist_ray.methods.method import Method
-from gist_ray.methods.predictions import accuracy_and_loss, predict_blocks, predict_split
-from gist_ray.methods.problem import Problem, Split, TextSet
-from gist_ray.methods.stored import load_classifier, save_classifier
+from gist_ray.methods.base.method import Method
+from gist_ray.methods.base.predictions import accuracy_and_loss, predict_blocks, predict_split
+from gist_ray.methods.base.problem import Problem, Split, TextSet
+from gist_ray.methods.base.stored import load_classifier, save_classifier
 from gist_ray.run.progress import Progress
 from gist_ray.run.stage import Stage
 from gist_ray.schema import CLASS_TEXTS, test_sets

@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from gist_ray.methods.class_mean import require_texts
-from gist_ray.methods.method import Method
-from gist_ray.methods.problem import Problem
+from gist_ray.methods.base.class_mean import require_texts
+from gist_ray.methods.base.method import Method
+from gist_ray.methods.base.problem import Problem
 from gist_ray.settings.declare import settings
 
 

@@ -1,9 +1,9 @@
 """Zero-shot by texts: the mean of a class's texts against the image by cosine (CuPL)."""
 
-from gist_ray.methods.class_mean import class_means, require_texts
-from gist_ray.methods.linear_classifier import LinearClassifier, by_cosine
-from gist_ray.methods.method import Method
-from gist_ray.methods.problem import Problem
+from gist_ray.methods.base.class_mean import class_means, require_texts
+from gist_ray.methods.base.linear_classifier import LinearClassifier, by_cosine
+from gist_ray.methods.base.method import Method
+from gist_ray.methods.base.problem import Problem
 from gist_ray.settings.declare import settings
 
 

@@ -1,7 +1,7 @@
 """The commands whose runs can be made again from their record."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gist_ray.errors import UserError
@@ -14,19 +14,21 @@ from gist_ray.study.job import study_job
 
 @dataclass(frozen=True)
 class Command:
-    """How a command makes its job. root_setting: the setting that is the root."""
+    """How a command makes its job. root_setting, name_setting: the settings that are its root and
+    its name."""
 
     config: type
     job: Callable[[Any], Job]
     root_setting: str = "root"
+    name_setting: str = "name"
 
 
 COMMANDS = {"run": Command(RunConfig, study_job)}
 
 
 def read_job(root: str, name: str) -> Job:
-    """Returns the job that a run was last started with. Its root is where it was found: a folder
-    may have moved.
+    """Returns the job that a run was last started with. Its root and its name are those of the
+    folder where it was found: that may have moved.
 
     Raises UserError if there is no such run, or its command cannot be made again from its record.
     """
@@ -36,5 +38,5 @@ def read_job(root: str, name: str) -> Job:
     if command not in COMMANDS:
         raise UserError(f"--run {name}: is a run of {command}. Start that command again instead.")
     how = COMMANDS[command]
-    config = build(how.config, {**values, how.root_setting: root})
-    return replace(how.job(config), name=name)
+    found = {how.root_setting: root, how.name_setting: name}
+    return how.job(build(how.config, {**values, **found}))

@@ -17,11 +17,12 @@ from PIL import Image
 from gist_ray.encoders.clip import Clip, embed_images, to_pixels
 from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch, to_rgb
+from gist_ray.matching.groups import LabelledFeatures
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
-from gist_ray.methods.predictions import probabilities_of
-from gist_ray.methods.problem import Classifier as FittedClassifier
-from gist_ray.methods.problem import TextSet
+from gist_ray.methods.base.predictions import probabilities_of
+from gist_ray.methods.base.problem import Classifier as FittedClassifier
+from gist_ray.methods.base.problem import TextSet
 
 TOP = 5
 
@@ -104,9 +105,8 @@ def _explanations(
     if texts is None:
         return found
     with_texts = np.flatnonzero(np.isin(predicted, texts.labels))
-    best = match_topk(
-        features[with_texts], predicted[with_texts], texts.features, texts.labels, k=1
-    )
+    images = LabelledFeatures(features[with_texts], predicted[with_texts])
+    best = match_topk(images, LabelledFeatures(texts.features, texts.labels), k=1)
     for place, index, similarity in zip(
         with_texts, best.text_index[:, 0], best.similarity[:, 0], strict=True
     ):

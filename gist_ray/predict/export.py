@@ -11,11 +11,11 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.calibration import abstention_threshold, fit_temperature
 from gist_ray.evaluation.metrics import compute_metrics
 from gist_ray.methods import METHODS
-from gist_ray.methods.features import read_sample, read_text_set
-from gist_ray.methods.problem import Classifier as FittedClassifier
-from gist_ray.methods.problem import Split
+from gist_ray.methods.base.features import read_sample, read_text_set
+from gist_ray.methods.base.problem import Classifier as FittedClassifier
+from gist_ray.methods.base.problem import Split
+from gist_ray.methods.base.stored import load_classifier
 from gist_ray.methods.stage import CLASSIFIER_FILE
-from gist_ray.methods.stored import load_classifier
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import ExportConfig
 from gist_ray.predict.folder import save_classifier

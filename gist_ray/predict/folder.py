@@ -22,9 +22,9 @@ from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.checkpoint import export_model
 from gist_ray.methods import METHODS
-from gist_ray.methods.problem import TextSet
-from gist_ray.methods.stored import load_classifier as load_fitted
-from gist_ray.methods.stored import save_classifier as save_fitted
+from gist_ray.methods.base.problem import TextSet
+from gist_ray.methods.base.stored import load_classifier as load_fitted
+from gist_ray.methods.base.stored import save_classifier as save_fitted
 from gist_ray.predict.classifier import Classifier
 from gist_ray.settings.declare import settings
 from gist_ray.store import storage

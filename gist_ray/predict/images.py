@@ -81,7 +81,9 @@ def _of_table(uri: str, image_column: str, id_column: str, rows_per_page: int) -
     paths = texts(uri, rows, image_column)
     numbers = pa.array(range(1, len(paths) + 1))
     errors = [
-        error_row(f"row {number}", uri, "missing", f"row {number} of {uri} names no image")
+        error_row(
+            f"row {number}", uri, kind="missing", message=f"row {number} of {uri} names no image"
+        )
         for number in numbers.filter(pc.equal(paths, "")).to_pylist()
     ]
     given = pc.not_equal(paths, "")

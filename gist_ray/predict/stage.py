@@ -18,7 +18,8 @@ import torch
 
 from gist_ray.encoders.clip import embed_images, fingerprint_of_weights, load_clip
 from gist_ray.encoders.config import EmbedConfig
-from gist_ray.encoders.stage import Batch, actor_pool, decoded, vector_errors
+from gist_ray.encoders.decoding import decoding
+from gist_ray.encoders.stage import encoding, first_of, vector_errors
 from gist_ray.errors import UserError
 from gist_ray.predict.classifier import predict_features
 from gist_ray.predict.config import PredictConfig
@@ -35,6 +36,7 @@ from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.run.runs import RUNS
+from gist_ray.run.step import Batch
 from gist_ray.schema import CLASSIFIED
 from gist_ray.store import storage
 from gist_ray.store.artifacts import (
@@ -147,23 +149,19 @@ def _predict_page(
     if stored:
         progress.say("predict", f"{stored.counts['rows_ok']:,} images were already stored")
         return stored
-    writer = store.writer(KIND, "predict", decides, inputs)
+    writer = store.writer(KIND, "predict", decides, inputs=inputs)
     start = time.monotonic()
     connect()
     require_shared({"out": config.out, "classifier": config.classifier})
     preprocess = load_clip(model_of(config.classifier)).preprocess
-    constructor = {
-        "classifier": config.classifier,
-        "threshold": threshold,
-        "config": config.embed,
-    }
-    pool = actor_pool(config.embed, constructor)
+    steps = [
+        decoding(preprocess, config.embed),
+        encoding(Predictor, (config.classifier, threshold), config.embed),
+    ]
     run_rows(
         page.images,
         id_column="image_id",
-        transform=lambda rows: decoded(rows, preprocess, config.embed).map_batches(
-            Predictor, **pool
-        ),
+        steps=steps,
         schema=CLASSIFIED,
         writer=writer,
         rows_per_part=config.embed.rows_per_part,
@@ -198,10 +196,8 @@ class Predictor:
             "top5_probability": [[chance for _, chance in one.top5] for one in found],
             "explanation": [one.explanation for one in found],
             "similarity": [one.similarity for one in found],
-            "error_kind": [a or b for a, b in zip(batch["error_kind"], kinds, strict=True)],
-            "error_message": [
-                a or b for a, b in zip(batch["error_message"], messages, strict=True)
-            ],
+            "error_kind": first_of(batch["error_kind"], kinds),
+            "error_message": first_of(batch["error_message"], messages),
         }
 
 

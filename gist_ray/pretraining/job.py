@@ -25,7 +25,8 @@ from gist_ray.pretraining.quality import butterfly_quality, caption_quality
 from gist_ray.run.cluster import relative_in_job
 from gist_ray.run.job import Job
 from gist_ray.run.progress import Progress
-from gist_ray.run.stage import Done, Resources, Stage
+from gist_ray.run.resources import Resources
+from gist_ray.run.stage import Done, Stage
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, table_content

@@ -86,7 +86,7 @@ def _side(
     mistaken = own["predicted"] == other
     right = own["predicted"] == label
     ordered = own.assign(mistaken=mistaken, right=right).sort_values(
-        ["mistaken", "right", "score", "image_id"], ascending=[False, False, False, True]
+        ["mistaken", "right", "probability", "image_id"], ascending=[False, False, False, True]
     )
     examples = [
         Example(

@@ -12,22 +12,28 @@ from gist_ray.report.wording import (
     head_label,
     metric_label,
     shots_label,
+    split_label,
     training_label,
 )
 
 
 def results_table(
-    summary: Sequence[SummaryRow], metric: str = "top1", confidence: float = 0.95
+    summary: Sequence[SummaryRow],
+    *,
+    metric: str = "top1",
+    split: str = "test",
+    confidence: float = 0.95,
 ) -> Table:
-    """One row per method, grouped by head, and one column per number of shots.
+    """One row per method, grouped by head, and one column per number of shots, on one test set.
 
     Values in per cent with their interval; the best of each head and column is bold.
     """
-    grid = result_grid(summary, metric)
+    grid = result_grid(summary, metric, split)
     # a head measured without shots only holds at all of them and asks for no column of its own
     known = {s for all_shots in grid.columns.values() if all_shots != [None] for s in all_shots}
     columns = sorted(known or {None}, key=lambda s: float("inf") if s is None else s)
-    title = Text(f"{metric_label(metric)}, % [{confidence_level(confidence)} interval]")
+    on = "" if split == "test" else f" on {split_label(split)}"
+    title = Text(f"{metric_label(metric)}{on}, % [{confidence_level(confidence)} interval]")
     table = Table(title=title, title_justify="left")
     table.add_column("evaluated by")
     table.add_column("trained on")

@@ -95,6 +95,8 @@ class ReportData:
     """MANIFEST."""
     stages: list[StageRow]
     """The steps in the order of the pipeline."""
+    split: str = "test"
+    """The test set that the page shows."""
     confidence: float = 0.95
     """Of all intervals."""
     differences_over_shots: list[DifferenceRow] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The pipeline's steps as a diagram: alike steps share a box, lines show what reads what."""
+"""The stages of a run as a diagram: those of a group share a box, lines show what reads what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ NUM_LANES = 3
 
 @dataclass(frozen=True)
 class Box:
-    """All steps that run one stage at the same place of the flow."""
+    """All stages of one group at the same place of the flow."""
 
-    # the words that the keys of its steps begin with
+    # the words that the names of its stages begin with
     name: str
     rows_in: int
     rows_ok: int
@@ -35,14 +35,14 @@ class Flow:
     height: int
 
 
-# the stage of a box, and the stages that its steps read
+# the group of a box, and the groups that its stages read
 Key = tuple[str, frozenset[str]]
 
 
 def flow(stages: Sequence[StageRow]) -> Flow:
-    """Lay the steps out from top to bottom.
+    """Lay the stages out from top to bottom.
 
-    Steps of a stage share a box unless one box comes, over others, from the other: embedding with
+    Stages of a group share a box unless one box comes, over others, from the other: embedding with
     the untrained model is one box, embedding with all tuned models another. A box stands below
     all that it reads, in the lane of one of them. A line that others imply is left out.
     """
@@ -64,7 +64,7 @@ def flow(stages: Sequence[StageRow]) -> Flow:
 
 
 def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
-    """Keys of the earlier steps that each step reads; a chain if no step names any."""
+    """Names of the earlier stages that each one reads; a chain if none names any."""
     inputs: dict[str, list[str]] = {}
     if any(step.get("inputs") for step in stages):
         for step in stages:
@@ -72,7 +72,7 @@ def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
         return inputs
     before: list[str] = []
     for last, step in zip([None, *stages], stages, strict=False):
-        if last is not None and last["kind"] != step["kind"]:
+        if last is not None and last["group"] != step["group"]:
             before = [last["name"]]
         inputs[step["name"]] = before
     return inputs
@@ -81,11 +81,11 @@ def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
 def _grouped(
     stages: Sequence[StageRow], inputs_of: dict[str, list[str]]
 ) -> dict[Key, list[StageRow]]:
-    stage_of = {step["name"]: step["kind"] for step in stages}
+    group_of = {step["name"]: step["group"] for step in stages}
     groups: dict[Key, list[StageRow]] = {}
     for step in stages:
-        read = frozenset(stage_of[name] for name in inputs_of[step["name"]])
-        groups.setdefault((step["kind"], read), []).append(step)
+        read = frozenset(group_of[name] for name in inputs_of[step["name"]])
+        groups.setdefault((step["group"], read), []).append(step)
     for first, second in combinations(list(groups), 2):
         if first[0] == second[0] and first in groups and second in groups:
             above = _above(_inputs_of_groups(groups, inputs_of))
@@ -160,7 +160,7 @@ def _lane_above(sources: list[Key], places: dict[Key, tuple[int, int]]) -> int:
 
 def _box(steps: list[StageRow], row: int, lane: int) -> Box:
     return Box(
-        name=_common_words([step["name"] for step in steps]) or steps[0]["kind"],
+        name=_common_words([step["name"] for step in steps]) or steps[0]["group"],
         rows_in=sum(step["rows_in"] for step in steps),
         rows_ok=sum(step["rows_ok"] for step in steps),
         num_failed=sum(sum(step["failed"].values()) for step in steps),

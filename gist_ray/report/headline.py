@@ -40,7 +40,8 @@ def headline(data: ReportData) -> Headline | None:
     rows = [
         row
         for row in data.differences
-        if sides(row) == data.headline and row["metric"] == data.headline_metric
+        if sides(row) == data.headline
+        and (row["metric"], row["split"]) == (data.headline_metric, data.split)
     ]
     if not rows:
         return None
@@ -65,7 +66,8 @@ def _mean(data: ReportData, difference: DifferenceRow, pair: Pair) -> str:
     means = {
         row["shots"]: row["mean"]
         for row in data.summary
-        if (row["features"], row["method"]) == pair and row["metric"] == difference["metric"]
+        if (row["features"], row["method"]) == pair
+        and (row["metric"], row["split"]) == (difference["metric"], difference["split"])
     }
     mean = means.get(difference["shots"], means.get(None))
     return f"{percent(mean)} %"

@@ -48,6 +48,7 @@ NAMES = (
     "metric_label",
     "shots_label",
     "similarity",
+    "split_label",
     "training_label",
 )
 
@@ -123,25 +124,30 @@ def _num_classes(data: ReportData) -> int:
 def _results(data: ReportData) -> dict[str, Any]:
     metrics = list(dict.fromkeys(row["metric"] for row in data.summary))
     metrics.sort(key=lambda metric: metric != data.headline_metric)
-    grids = [result_grid(data.summary, metric) for metric in metrics]
+    grids = [result_grid(data.summary, metric, data.split) for metric in metrics]
     chances = {metric: chance_level(metric, _num_classes(data)) for metric in metrics}
     plot = None
     if grids:
         (focus, _), (reference, _) = data.headline
         chance = chances[metrics[0]]
         plot = results_plot(grids[0], _seeds(data, metrics[0]), focus, reference, chance)
-    difference_metrics = dict.fromkeys(row["metric"] for row in data.differences)
+    differences, over_shots = (
+        [row for row in rows if row["split"] == data.split]
+        for rows in (data.differences, data.differences_over_shots)
+    )
+    difference_metrics = dict.fromkeys(row["metric"] for row in differences)
     return {
+        "other_splits": sorted({row["split"] for row in data.summary} - {data.split}),
         "plot": plot,
         "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
         "differences": {
-            metric: difference_table(data.differences, metric, data.headline, LIMITS["differences"])
+            metric: difference_table(differences, metric, data.headline, LIMITS["differences"])
             for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
         },
         "over_shots": difference_table(
-            data.differences_over_shots, data.headline_metric, data.headline, LIMITS["differences"]
+            over_shots, data.headline_metric, data.headline, LIMITS["differences"]
         ),
-        "num_differences": Counter(row["metric"] for row in data.differences),
+        "num_differences": Counter(row["metric"] for row in differences),
         "drawing_width": DRAWING_WIDTH,
     }
 
@@ -150,7 +156,7 @@ def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], l
     values: defaultdict[tuple[str, str, int | None], list[float]] = defaultdict(list)
     test = data.metrics.filter(
         pc.and_(
-            pc.equal(data.metrics.column("split"), "test"),
+            pc.equal(data.metrics.column("split"), data.split),
             pc.equal(data.metrics.column("metric"), metric),
         )
     )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gist_ray.methods import METHODS
 from gist_ray.report.data import SummaryRow
 from gist_ray.report.wording import LOWER_IS_BETTER, TRAININGS
 
@@ -23,16 +22,17 @@ class ResultGrid:
     best: set[tuple[str, str, int | None]]
 
 
-def result_grid(summary: Sequence[SummaryRow], metric: str) -> ResultGrid:
-    """Arrange the rows of `metric`. Known names come in their usual order, others after them."""
+def result_grid(summary: Sequence[SummaryRow], metric: str, split: str = "test") -> ResultGrid:
+    """Arranges the rows of `metric` on one test set. Known features come in their usual order,
+    others after them; methods in the order in which they first stand."""
     given = {}
     for row in summary:
-        if row["metric"] == metric and row["split"] == "test":
+        if row["metric"] == metric and row["split"] == split:
             given[row["features"], row["method"], row["shots"]] = row
 
     trainings = _in_order([training for training, _, _ in given], list(TRAININGS))
     columns: dict[str, list[int | None]] = {}
-    for head in _in_order([head for _, head, _ in given], list(METHODS)):
+    for head in dict.fromkeys(head for _, head, _ in given):
         columns[head] = _columns({(t, s) for t, h, s in given if h == head})
 
     cells = {}

@@ -50,6 +50,11 @@ def pair_label(pair: Pair) -> str:
     return f"{training_label(features)} + {head_label(method)}"
 
 
+def split_label(split: str) -> str:
+    """Returns what the images of a test set are called."""
+    return "the test images" if split == "test" else f"the images of {split}"
+
+
 def metric_label(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 

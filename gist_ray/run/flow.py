@@ -1,6 +1,7 @@
 """Runs a graph of stages: what is stored is not made again, and what does not wait for another runs
 side by side as far as the CPUs reach."""
 
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,6 +13,9 @@ from gist_ray.errors import LeaseLostError
 from gist_ray.run.progress import Progress, duration
 from gist_ray.run.stage import Done, Stage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
+
+SAID_AFTER_S = 1.0
+"""A shorter stage gets no line: a study has hundreds of them."""
 
 
 class Leases(Protocol):
@@ -150,21 +154,27 @@ def _make(
     progress: Progress,
 ) -> Done:
     start = time.monotonic()
-    progress.say(stage.name, "starts")
-    with progress.running(stage.name, stage.kind, writer.uri):
-        stage.run(inputs, writer, progress)
-        seconds = time.monotonic() - start
-        if stored := stage.find(store):
-            # Another run was quicker, and others may be reading what it has listed.
-            return Done(stage, stored, was_stored=True)
-        artifact = writer.publish(seconds)
+    said = threading.Timer(SAID_AFTER_S, progress.say, (stage.name, "runs"))
+    said.daemon = True
+    said.start()
+    try:
+        with progress.running(stage.name, stage.kind, writer.uri):
+            stage.run(inputs, writer, progress)
+            seconds = time.monotonic() - start
+            if stored := stage.find(store):
+                # Another run was quicker, and others may be reading what it has listed.
+                return Done(stage, stored, was_stored=True)
+            artifact = writer.publish(seconds)
+    finally:
+        said.cancel()
     counts = artifact.counts
     failed = sum(counts["failed"].values())
-    progress.say(
-        stage.name,
-        f"done in {duration(seconds)}: {counts['rows_ok']:,} rows"
-        + (f", {failed:,} failed" if failed else ""),
-    )
+    if seconds >= SAID_AFTER_S or failed:
+        progress.say(
+            stage.name,
+            f"done in {duration(seconds)}: {counts['rows_ok']:,} rows"
+            + (f", {failed:,} failed" if failed else ""),
+        )
     return Done(stage, artifact, was_stored=False)
 
 

@@ -10,7 +10,8 @@ from gist_ray.run.cluster import (
     is_local,
     relative_in_job,
 )
-from gist_ray.run.stage import Done, Resources, Stage
+from gist_ray.run.resources import Resources
+from gist_ray.run.stage import Done, Stage
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.store.reachable import why_unwritable

@@ -1,71 +1,57 @@
-"""Runs a Ray Data stage over the rows of a table so that a killed run loses only what was in
-flight.
+"""Runs a stage over the rows of a table so that a killed run loses only what was in flight.
 
-Every block of rows becomes one part file, written whole by the task that made it and named by the
-ids inside, so a task that Ray retries overwrites its own file. A later run reads which ids are
-done from the indexes beside the part files and works on the rest. This takes the place of Ray
-Data's own checkpoint (beta): it needs no spare CPUs on resume, works for any plan, and a finished
-job is simply one with no rows left.
+Every block of rows becomes one part file, written whole by the process that made it and named by
+the ids inside, so a block that is worked on again overwrites its own file. A later run reads which
+ids are done from the indexes beside the part files and works on the rest. This takes the place of
+Ray Data's own checkpoint (beta): it needs no spare CPUs on resume, works for any plan, and a
+finished job is simply one with no rows left. Nor does it matter where a block is worked on: small
+stages run in a warm worker, and leave the same files as on Ray Data.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
-import ray.data
-import ray.data.exceptions
 
 from gist_ray.errors import UserError
-from gist_ray.run import cluster
+from gist_ray.run.on_ray_data import Transform, on_ray_data, pipeline
+from gist_ray.run.part_writer import PartWriter, stored_files_of
+from gist_ray.run.placement import Spread
 from gist_ray.run.progress import Progress
-from gist_ray.schema import ERRORS, table
+from gist_ray.run.step import Step
+from gist_ray.run.warm_rows import in_warm_worker
 from gist_ray.store.artifacts import ArtifactWriter
-from gist_ray.store.stored_rows import StoredFile, collect, finished_ids, store_errors, store_rows
-
-MAX_WRITERS = 8
-
-STORED = pa.schema(
-    [
-        ("name", pa.string()),
-        ("num_bytes", pa.int64()),
-        ("ids", pa.list_(pa.string())),
-        ("errors", pa.list_(pa.struct(list(ERRORS)))),
-        ("index", pa.string()),
-        ("tokens", pa.int64()),
-    ]
-)
-"""The files that a block was stored in, as the driver has to know them (`StoredFile`)."""
+from gist_ray.store.stored_rows import collect, finished_ids
 
 
 def run_rows(
     rows: pa.Table,
     *,
     id_column: str,
-    transform: Callable[[ray.data.Dataset], ray.data.Dataset],
+    steps: Sequence[Step] = (),
+    transform: Transform | None = None,
     schema: pa.Schema,
     writer: ArtifactWriter,
     rows_per_part: int,
     unit: str,
     progress: Progress,
     tokens_column: str | None = None,
-    here: Callable[[pa.Table], pa.Table] | None = None,
 ) -> None:
-    """Apply `transform` to every row once and store what comes out in `writer`.
+    """Works on every row once and stores what comes out in `writer`.
 
     Args:
         rows: one row per unit of work; `id_column` is unique in it.
-        transform: from a dataset with the columns of `rows` to one with the columns of `schema`
+        steps: lead from batches with the columns of `rows` to batches with the columns of `schema`
             (which holds `id_column`) and the strings `error_kind` and `error_message`, "" where
-            the row is well. It must keep every id.
+            the row is well. They keep every id. The last one is the one that computes: its
+            max_workers say whether one process is enough.
+        transform: in the place of steps, a function of a dataset that does the same. It always
+            runs on Ray Data.
         rows_per_part: rows per block and so per part file, and the most that a crash redoes per
             worker.
         unit: what a row is ("images"), for the progress lines.
         tokens_column: a column of `schema` to sum up and show as tokens/s.
-        here: from a block to what `transform` makes of its rows, in this process. For rows so few
-            that to start processes would take longer than the work.
 
     Raises:
         UserError: if ids repeat in `rows`, a stored part is damaged, rows did not come out, or
@@ -80,97 +66,40 @@ def run_rows(
     meter = progress.rows(writer.stage, len(rows), unit, already)
     if already:
         progress.say(writer.stage, f"{already:,} {unit} were already stored")
-    if len(todo):
-        blocks = [
-            todo.slice(at, rows_per_part).combine_chunks()
-            for at in range(0, len(todo), rows_per_part)
-        ]
-        of_writer = (writer.uri, writer.stage, id_column, schema, tokens_column)
-        stored: Iterable[pa.Table]
-        if here is not None:
-            store = _PartWriter(*of_writer)
-            stored = (store(here(block)) for block in blocks)
-        else:
-            stored = _on_cluster(blocks, transform, of_writer)
-        for row in (row for of_block in stored for row in of_block.to_pylist()):
-            tokens = row.pop("tokens")
-            file = _file_of(row)
+    store = PartWriter(
+        uri=writer.uri,
+        stage=writer.stage,
+        id_column=id_column,
+        schema=schema,
+        tokens_column=tokens_column,
+    )
+    blocks = [
+        todo.slice(at, rows_per_part).combine_chunks() for at in range(0, len(todo), rows_per_part)
+    ]
+    if transform is None:
+        stored_of_blocks = _by_steps(blocks, steps, rows_per_part=rows_per_part, store=store)
+    else:
+        stored_of_blocks = on_ray_data(blocks, transform, store)
+    for stored in stored_of_blocks:
+        for file, tokens in stored_files_of(stored):
             writer.stored[file.name] = file
             failed = Counter(file.errors.column("kind").to_pylist())
-            meter.add(len(file.ids), failed, **({"tokens": tokens} if tokens_column else {}))
+            meter.add(len(file.ids), failed, None, **({"tokens": tokens} if tokens_column else {}))
     collect(writer, rows, id_column)
 
 
-def _on_cluster(
-    blocks: Sequence[pa.Table],
-    transform: Callable[[ray.data.Dataset], ray.data.Dataset],
-    of_writer: tuple[Any, ...],
+def _by_steps(
+    blocks: Sequence[pa.Table], steps: Sequence[Step], *, rows_per_part: int, store: PartWriter
 ) -> Iterator[pa.Table]:
-    """Yields STORED of each block once it is stored."""
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.verbose_progress = False
-    context.execution_no_progress_timeout_s = cluster.PATIENCE_S
-    # Ray's own exception loses what is behind it on its way here, such as a full disk.
-    context.raise_original_map_exception = True
-    written = transform(ray.data.from_arrow(list(blocks))).map_batches(
-        _PartWriter,
-        fn_constructor_args=of_writer,
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=MAX_WRITERS),
-        num_cpus=0.5,
+    """Yields STORED of each block once it is stored: in a warm worker, and on Ray Data what is not
+    to be worked on there."""
+    spread = Spread(
+        rows_per_part=rows_per_part,
+        gpus=max(step.gpus for step in steps),
+        max_workers=steps[-1].max_workers,
     )
-    try:
-        yield from written.iter_batches(batch_size=None, batch_format="pyarrow")
-    except ray.data.exceptions.ExecutionTimeoutError as error:
-        raise cluster.no_capacity(of_writer[1]) from error
-
-
-class _PartWriter:
-    """Stores what came out of a block; tells of the files as STORED.
-
-    An actor and no task: its process starts beside the encoder's. A task's would start with the
-    first block that is done, and all that is computed until it is up would be lost with the driver.
-    """
-
-    def __init__(
-        self, uri: str, stage: str, id_column: str, schema: pa.Schema, tokens_column: str | None
-    ) -> None:
-        self.uri, self.stage, self.schema = uri, stage, schema
-        self.id_column, self.tokens_column = id_column, tokens_column
-
-    def __call__(self, block: pa.Table) -> pa.Table:
-        if not len(block):  # its columns may be missing
-            return STORED.empty_table()
-        is_ok = pc.equal(block.column("error_kind"), "")
-        ok, failed = block.filter(is_ok), block.filter(pc.invert(is_ok))
-        stored = []
-        if len(failed):
-            has_uri = "uri" in failed.column_names
-            errors = pa.table(
-                {
-                    "id": failed.column(self.id_column),
-                    "uri": failed.column("uri") if has_uri else [""] * len(failed),
-                    "stage": [self.stage] * len(failed),
-                    "kind": failed.column("error_kind"),
-                    "message": failed.column("error_message"),
-                }
-            ).cast(ERRORS)
-            stored.append(_row_of(store_errors(self.uri, errors), 0))
-        if len(ok):
-            part = ok.select(self.schema.names).cast(self.schema)
-            tokens = pc.sum(ok.column(self.tokens_column)).as_py() if self.tokens_column else 0
-            stored.append(_row_of(store_rows(self.uri, part, self.id_column), tokens or 0))
-        return pa.Table.from_pylist(stored, schema=STORED)
-
-
-def _row_of(file: StoredFile, tokens: int) -> dict[str, Any]:
-    """A row of STORED."""
-    as_lists = {"ids": file.ids.to_pylist(), "errors": file.errors.to_pylist()}
-    return {**vars(file), **as_lists, "tokens": tokens}
-
-
-def _file_of(row: Mapping[str, Any]) -> StoredFile:
-    as_arrow = {"ids": pa.array(row["ids"], pa.string()), "errors": table(row["errors"], ERRORS)}
-    return StoredFile(**{**row, **as_arrow})
+    num_blocks = 0
+    for stored in in_warm_worker(blocks, steps, spread=spread, store=store):
+        num_blocks += 1
+        yield stored
+    yield from on_ray_data(blocks[num_blocks:], pipeline(steps, rows_per_part), store)

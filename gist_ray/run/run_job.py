@@ -19,6 +19,7 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
 from gist_ray.run.stage import Done, Stage, by_group, in_order
+from gist_ray.run.warm import warm_workers
 from gist_ray.store.artifacts import ArtifactStore
 
 
@@ -69,15 +70,16 @@ def run_stages(
     num_cpus = connect() if missing else cpus_without_connecting()
     if missing:
         require_shared(folders_of(job))
-    return run_flow(
-        stages,
-        store,
-        progress,
-        num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
-        num_gpus=cluster_resources().get("GPU", 0),
-        max_failed_fraction=job.max_failed_fraction,
-        leases=leases,
-    )
+    with warm_workers():
+        return run_flow(
+            stages,
+            store,
+            progress,
+            num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
+            num_gpus=cluster_resources().get("GPU", 0),
+            max_failed_fraction=job.max_failed_fraction,
+            leases=leases,
+        )
 
 
 def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:

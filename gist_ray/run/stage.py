@@ -6,20 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from gist_ray.run.progress import Progress
+from gist_ray.run.resources import Resources
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, fingerprint
 
 Run = Callable[[Mapping[str, Artifact], ArtifactWriter, Progress], None]
-
-
-@dataclass(frozen=True)
-class Resources:
-    """CPUs and GPUs that a stage keeps busy, and the settings that say so, for messages."""
-
-    cpus: float = 1
-    gpus: float = 0
-    cpus_from: str = ""
-    """Such as "finetune.num_workers x finetune.cpus_per_worker"."""
-    gpus_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +47,7 @@ class Stage:
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(self.kind, self.identity, self.input_fingerprints, self.version)
+        return fingerprint(self.kind, self.identity, self.input_fingerprints, version=self.version)
 
     @property
     def input_fingerprints(self) -> dict[str, str]:
@@ -70,7 +60,9 @@ class Stage:
     def writer(self, store: ArtifactStore) -> ArtifactWriter:
         """Returns a writer of its artifact."""
         inputs = self.input_fingerprints
-        return store.writer(self.kind, self.name, self.identity, inputs, self.version)
+        return store.writer(
+            self.kind, self.name, self.identity, inputs=inputs, version=self.version
+        )
 
 
 @dataclass(frozen=True)

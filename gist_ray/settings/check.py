@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 
 from gist_ray.errors import UserError
-from gist_ray.settings.declare import InputFile, InputPath
+from gist_ray.settings.declare import ByName, InputFile, InputPath
 from gist_ray.store import storage
 from gist_ray.store.reachable import is_pattern, why_missing
 from gist_ray.store.s3 import holds_credentials
@@ -108,7 +108,9 @@ def _fix_of_unknown(config_type: type, path: list[Any]) -> str:
     if path[-1] in known:
         return f"It belongs to another choice of {path[-2]}."
     near = difflib.get_close_matches(str(path[-1]), known, n=1)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"There are: {', '.join(sorted(known))}." if known else f"{path[-2]} has no settings."
 
 
 def _without_union_tags(config_type: type, loc: tuple[Any, ...]) -> list[Any]:
@@ -130,14 +132,24 @@ def _types_at(config_type: Any, path: list[Any]) -> list[Any]:
     """The types that a place of the config may have: several where it is a union."""
     types = [config_type]
     for part in path:
-        annotations = [t.__annotations__.get(str(part)) for t in types if is_dataclass(t)]
+        annotations = [_annotations(t).get(str(part)) for t in types]
         types = [leaf for annotation in annotations for leaf in _leaves(annotation)]
     return types
 
 
 def _field_names(config_type: Any, path: list[Any]) -> list[str]:
     """Names of the settings at a place of the config; of all alternatives where it is a union."""
-    return [f.name for t in _types_at(config_type, path) if is_dataclass(t) for f in fields(t)]
+    return [name for t in _types_at(config_type, path) for name in _annotations(t)]
+
+
+def _annotations(config_type: Any) -> dict[str, Any]:
+    """{setting: its type} of a settings class, those that it inherits too, or of a ByName mark;
+    nothing for any other type."""
+    if isinstance(config_type, ByName):
+        return dict(config_type.types())
+    if is_dataclass(config_type):
+        return {field.name: field.type for field in fields(config_type)}
+    return {}
 
 
 def _leaves(annotation: Any) -> list[Any]:

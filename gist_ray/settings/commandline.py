@@ -163,9 +163,16 @@ def _unknown_choices(overrides: list[Override], choices: dict[str, set[str]]) ->
         f"{', '.join(sorted(choices[override.key_or_group]))}."
         for override in overrides
         if override.key_or_group in choices
-        and isinstance(override.value(), str)
-        and override.value() not in choices[override.key_or_group]
+        and any(
+            isinstance(choice, str) and choice not in choices[override.key_or_group]
+            for choice in _listed(override.value())
+        )
     ]
+
+
+def _listed(value: Any) -> list[Any]:
+    """The choices of an override: several for methods=[linear_probe,sgd_probe]."""
+    return value if isinstance(value, list) else [value]
 
 
 def _with_new_keys(override: Override, choices: dict[str, set[str]]) -> str:

@@ -10,12 +10,13 @@ problem of a config at once, and the docstring under a field is its line in `--h
 declared `Annotated[T, Runtime]` changes where or how fast a stage runs, never its artifact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import InitErrorDetails, core_schema
 
 T = TypeVar("T")
 
@@ -37,6 +38,49 @@ class InputFile:
 
 class InputPath:
     """Marks a setting that names a file or a folder which has to be there before any work."""
+
+
+class ByName:
+    """Marks a setting {name: its settings} where each name has a settings class of its own, as in
+    `Annotated[dict[str, Any], ByName(types)]`.
+
+    types: returns {name: settings class}. It is called for every check, so that a name may be added
+    while the program runs.
+    """
+
+    def __init__(self, types: Callable[[], Mapping[str, type]]) -> None:
+        self.types = types
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        types = self.types()
+        checked: dict[str, Any] = {}
+        problems: list[InitErrorDetails] = []
+        for name, values in given.items():
+            if name not in types:
+                unknown = InitErrorDetails(type="extra_forbidden", loc=(name,), input=values)
+                problems.append(unknown)
+                continue
+            try:
+                # a file with comments alone is read as null
+                checked[name] = TypeAdapter(types[name]).validate_python(values or {})
+            except ValidationError as error:
+                problems += [
+                    InitErrorDetails(
+                        type=found["type"],
+                        loc=(name, *found["loc"]),
+                        input=found["input"],
+                        ctx=found.get("ctx", {}),
+                    )
+                    for found in error.errors()
+                ]
+        if problems:
+            raise ValidationError.from_exception_data("settings", problems)
+        return checked
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 from pydantic_core import PydanticUndefined
 
+from gist_ray.settings.declare import ByName
+
 WIDTH = 98
 
 
@@ -21,8 +23,16 @@ def settings_help(config_type: Any, configs: Path) -> str:
     sections: list[str] = []
     for name, field in config_type.__pydantic_fields__.items():
         nested: list[Any] = [leaf for leaf in _leaves(field.annotation) if is_dataclass(leaf)]
-        if not nested:
+        by_name: dict[str, Any] = {}
+        for mark in field.metadata:
+            by_name |= mark.types() if isinstance(mark, ByName) else {}
+        if by_name:
+            sections += ["", *_wrapped(f"{name}: {_words(field.description)}", indent=0)]
+        elif not nested:
             own += _entry(name, field)
+        for key, leaf in by_name.items():
+            for setting, inner in leaf.__pydantic_fields__.items():
+                sections += _entry(f"{name}.{key}.{setting}", inner)
         for leaf in nested:
             which = f" ({leaf.__name__})" if len(nested) > 1 else ""
             sections += ["", *_wrapped(f"{name}{which}: {_words(field.description)}", indent=0)]

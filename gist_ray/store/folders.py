@@ -1,4 +1,4 @@
-"""What lies in the folders of a store."""
+"""Listings of the folders of a store: subfolders, sizes and abandoned temporary files."""
 
 import time
 from contextlib import suppress
@@ -10,7 +10,7 @@ ABANDONED_AFTER_S = 60
 
 
 def folders_in(uri: str) -> list[str]:
-    """Names of the folders directly in a folder; none where it is not there."""
+    """Returns the names of the folders directly in a folder; none if it does not exist."""
     fs, path = storage.filesystem(uri)
     try:
         found = storage.call(fs, "ls", path, True)
@@ -21,14 +21,14 @@ def folders_in(uri: str) -> list[str]:
 
 
 def num_bytes(uri: str) -> int:
-    """Of all files below a folder."""
+    """Returns the total number of bytes of all files below a folder."""
     fs, path = storage.filesystem(uri)
     return int(storage.call(fs, "du", path))
 
 
 def abandoned_files(uri: str) -> list[Path]:
-    """What killed processes had begun to write below a local folder: temporary files that nobody
-    has written to for a while."""
+    """Returns the temporary files of killed processes below a local folder: those that have not
+    been written to for ABANDONED_AFTER_S. A folder that is not local has none."""
     if not storage.is_local(uri):
         return []
     found = []

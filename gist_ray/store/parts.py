@@ -3,8 +3,8 @@
 <artifact>/parts/<name>.parquet    rows; named by their ids
 <artifact>/ids/<name>.parquet      the ids of the part of that name, in its order, and its size
 
-An index is a shortcut and never evidence: a part counts because it is there. A part without an
-index, as older versions left them, is read by its column of ids.
+The index only saves reading the part: a part counts if its own file exists. The ids of a part
+without an index, as older versions wrote them, are read from the part's column of ids.
 """
 
 import json
@@ -22,20 +22,20 @@ from gist_ray.store.retry import failure_kind
 PARTS = "parts"
 IDS = "ids"
 PART_BYTES = b"part_bytes"
-"""In the metadata of an index: the size of its part."""
+"""The key, in the metadata of an index, of the size of its part in bytes."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A part, or a file of errors."""
+    """A stored part, or a stored file of errors."""
 
     name: str
     num_bytes: int
     ids: pa.Array
     errors: pa.Table
-    """ERRORS of a file of errors; no rows of a part."""
+    """The ERRORS rows of a file of errors; empty for a part."""
     index: str = ""
-    """The name of the index of a part, "" if it has none that can be used."""
+    """The name of the index of a part, "" if it has no usable one."""
 
 
 def read_part(
@@ -46,9 +46,10 @@ def read_part(
     num_rows: int | None = None,
     by_range: bool = True,
 ) -> pa.Table:
-    """One Parquet file of an artifact's folder. by_range: as for `storage.read_parquet`.
+    """Returns the rows of one Parquet file of an artifact's folder.
 
-    Raises UserError if it is missing or damaged, or has not `num_rows` rows.
+    by_range: as for `storage.read_parquet`. Raises UserError if the file is missing or damaged, or
+    does not have `num_rows` rows.
     """
     uri = storage.join(folder, name)
     mend = f"Delete the folder {folder} and run again."
@@ -56,7 +57,7 @@ def read_part(
         table = storage.read_parquet(uri, columns, by_range=by_range)
     except (OSError, pa.ArrowException) as error:
         if failure_kind(error) not in (None, "missing"):
-            raise  # a store that does not answer has damaged nothing
+            raise  # a network failure does not mean that the part is damaged
         raise UserError(f"{uri}: this part of an artifact is damaged ({error}). {mend}") from error
     if num_rows is not None and table.num_rows != num_rows:
         raise UserError(
@@ -66,7 +67,7 @@ def read_part(
 
 
 def read_ids_of(folder: str, part: Mapping[str, Any], id_column: str) -> pa.ChunkedArray:
-    """The ids of a part of an artifact.json. Raises UserError as `read_part` does."""
+    """Returns the ids of a part of an artifact.json. Raises UserError as `read_part` does."""
     has_index = "ids" in part
     name = part["ids"] if has_index else part["file"]
     rows = read_part(folder, name, [id_column], num_rows=part["rows"], by_range=not has_index)
@@ -74,10 +75,11 @@ def read_ids_of(folder: str, part: Mapping[str, Any], id_column: str) -> pa.Chun
 
 
 def write_part(folder: str, rows: pa.Table, id_column: str) -> tuple[str, int]:
-    """Store rows as a part with its index; the part's name in the folder and its size.
+    """Writes rows as a part with its index. Returns the part's name in the folder and its size in
+    bytes.
 
-    The index is written first. A process that dies between the two leaves an index without a part,
-    which counts for nothing, and whoever makes these rows again overwrites it with the same ids.
+    The index is written first. A process that is killed between the two writes leaves an index
+    without a part, which no reader counts; storing the same rows again overwrites it.
     """
     name = file_name(rows.column(id_column))
     data = storage.parquet_bytes(rows)
@@ -88,19 +90,20 @@ def write_part(folder: str, rows: pa.Table, id_column: str) -> tuple[str, int]:
 
 
 def file_name(ids: pa.ChunkedArray) -> str:
-    """The same for the same ids in the same order."""
+    """Returns the name of the part with these ids, a hash of the ids in their order."""
     return f"{stable_id(json.dumps(ids.to_pylist()))}.parquet"
 
 
 def index_of(part: str) -> str:
-    """The name of the index of the part of this name."""
+    """Returns the name of the index of the part of this name."""
     return f"{IDS}/{part.removeprefix(f'{PARTS}/')}"
 
 
 def indexed_ids(folder: str, part: str, *, part_bytes: int, id_column: str) -> pa.Array | None:
-    """The ids of a part by its index, or None if that is damaged or not of a part of `part_bytes`.
+    """Returns the ids of a part from its index, or None if the index is damaged or is of a part of
+    another size than `part_bytes`.
 
-    The sizes differ if the part was cut short, or if a task that ran a second time was killed
+    The sizes differ if the part was truncated, or if a task that ran a second time was killed
     between writing the index and the part.
     """
     try:

@@ -1,4 +1,4 @@
-"""A file on S3 of which only the byte ranges that are asked for are read."""
+"""A file on S3 that is read by byte ranges."""
 
 import io
 from typing import Any
@@ -7,20 +7,20 @@ from gist_ray.store import s3
 from gist_ray.store.retry import patiently
 
 TAIL_BYTES = 64 * 1024
-"""Read by the first request. Arrow looks for the footer of a Parquet file in as many of its last
-bytes. A file that is not larger is whole by then; of a larger one, such as a part of 512 embeddings
-(1 MiB), the tail is a small share, and takes less time than the request itself."""
+"""Number of last bytes that the first request reads. Arrow looks for the footer of a Parquet file
+in as many. A smaller file is read completely by this request; of a larger one, such as a part of
+512 embeddings (1 MiB), the tail is a small share and takes less time than the request itself."""
 
 
 class RangedFile(io.RawIOBase):
-    """What Arrow needs to read a Parquet file on S3 range by range.
+    """A seekable file from which Arrow reads a Parquet file on S3 range by range.
 
-    Each range is one request, retried as `retry` says. Raises s3.ChangedError if the file is
-    replaced between two of them.
+    Each range is one request, retried as `retry` describes. `read` raises s3.ChangedError if the
+    file was replaced after it was opened.
     """
 
     def __init__(self, files: Any, path: str) -> None:
-        """files, path: as `storage.filesystem` gives them."""
+        """Reads the last TAIL_BYTES. files, path: as `storage.filesystem` returns them."""
         super().__init__()
         self._files, self._path = files, path
         self._tail = patiently(lambda s: s3.read_tail(files, path, s, num_bytes=TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""What hinders a run from reading or writing at a place, found out before any work."""
+"""Checks, before any work, whether a run can read or write at a URI."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from gist_ray.store import storage
 from gist_ray.store.retry import failure_kind
 
 CHECK_PATIENCE_S = 20.0
-"""Who mistyped an endpoint should soon know."""
+"""Shorter than PATIENCE_S, so that a mistyped endpoint is reported soon."""
 
 WRITE_PROBE = ".gist-ray-write-probe"
 
@@ -19,12 +19,13 @@ FAILURES = (OSError, ValueError, ImportError, BotoCoreError)
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path stands for several files, such as train-{000..012}.tar or *.parquet."""
+    """Returns whether a path is a pattern for several files, such as train-{000..012}.tar or
+    *.parquet."""
     return bool(PATTERN.search(path))
 
 
 def why_missing(uri: str) -> str:
-    """ "" if there is a file or folder at `uri`, else what is wrong with it."""
+    """Returns "" if there is a file or folder at `uri`, else the problem."""
     try:
         found = storage.exists(uri, CHECK_PATIENCE_S)
         return "" if found else "there is no such file or folder"
@@ -33,9 +34,9 @@ def why_missing(uri: str) -> str:
 
 
 def why_unwritable(uri: str) -> str:
-    """ "" if files can be made below `uri`, which need not be there yet, else what hinders it.
+    """Returns "" if files can be made below `uri`, which need not exist yet, else the problem.
 
-    Of a bucket only an attempt can tell: a small object is written there and deleted.
+    Whether a bucket is writable shows only in an attempt: an empty object is written and deleted.
     """
     if storage.is_local(uri):
         path = storage.absolute(uri)

@@ -1,11 +1,11 @@
-"""Files read side by side, a few at a time."""
+"""Concurrent reading of several files, in bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 READ_AHEAD = 8
-"""Part files that are read at the same time; on S3 most of that is waiting."""
+"""The number of part files that are read at the same time. On S3 a read mostly waits."""
 
 Result = TypeVar("Result")
 
@@ -13,8 +13,11 @@ Result = TypeVar("Result")
 def read_ahead(
     reads: Iterable[Callable[[], Result]], at_once: int = READ_AHEAD
 ) -> Iterator[Result]:
-    """What each of `reads` gives, in their order. `at_once` of them run in threads of their own, so
-    that many results, and one more, are held beyond the one that the caller works on."""
+    """Yields the result of each of `reads`, in their order. Raises what a read raises.
+
+    `at_once` reads run at a time, in threads. At most `at_once` + 1 results are in memory besides
+    the one that the caller works on.
+    """
     with ThreadPoolExecutor(at_once) as threads:
         waiting = []
         for read in reads:

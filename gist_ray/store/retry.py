@@ -1,8 +1,8 @@
-"""What may fail at a store over the network, and how long it is tried again.
+"""Kinds of failures of a store over the network, and the retries of its operations.
 
-Two layers. botocore tries every single request a few times (`s3.REQUEST_ATTEMPTS`), with jitter.
-`patiently` is put around every whole operation and covers what lies beyond a request: a body that
-ends early or stops, a server that takes longer to recover, an answer that was lost.
+There are two layers of retries. botocore repeats a single request up to `s3.REQUEST_ATTEMPTS`
+times, with jitter. `patiently` repeats a whole operation. It covers what botocore does not: a body
+that ends early or stalls, a server that takes longer to recover, a lost answer.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from tenacity.wait import wait_random_exponential
 from gist_ray.schema import TRANSIENT_KINDS
 
 PATIENCE_S = 120.0
-"""How long an operation on a small file may take with all its attempts."""
+"""Seconds that an operation on a small file may take, with all its attempts."""
 
 SLOWEST_BYTES_PER_S = 2**20
-"""For large files the patience grows as if they came at this rate."""
+"""The rate that a large file may come at: the time allowed grows with its size at this rate."""
 
 LONGEST_PAUSE_S = 15.0
 
 FORBIDDEN_ATTEMPTS = 2
-"""S3 has been seen to deny access to those whom it throttles (ray#55055)."""
+"""Attempts at a request that is denied: S3 sometimes answers 403 when it throttles (ray#55055)."""
 
 KIND_OF_CODE = {
     "404": "missing",
@@ -39,21 +39,21 @@ KIND_OF_CODE = {
     "429": "throttled",
     "SlowDown": "throttled",
     "RequestLimitExceeded": "throttled",
-    # two exclusive writes at a time; tried again, one of them finds the other's file
+    # of two exclusive writes at the same time; the retry of one finds the other's file
     "ConditionalRequestConflict": "throttled",
-    # S3 says 400 to what was damaged or cut off on its way
+    # S3 answers 400 to a request that was damaged or truncated on its way
     "RequestTimeout": "network",
     "IncompleteBody": "network",
     "BadDigest": "network",
     "XAmzContentSHA256Mismatch": "network",
     "408": "network",
 }
-"""Codes of S3's answers and, where those say nothing, HTTP states."""
+"""The kind of failure by the code of S3's answer or, where that is unknown, its HTTP status."""
 
-# And aiohttp's ClientError.
+# aiohttp's ClientError belongs to these as well; failure_kind imports it only when needed.
 NO_ANSWER = (
     boto.HTTPClientError,  # time-outs, resets, broken answers
-    boto.ConnectionError,  # refused connections; a class of its own
+    boto.ConnectionError,  # refused connections; not a subclass of HTTPClientError
     boto.IncompleteReadError,
     boto.ResponseStreamingError,
     boto.ChecksumError,
@@ -78,12 +78,12 @@ logger = logging.getLogger(__name__)
 
 
 def failure_kind(error: BaseException) -> str | None:
-    """missing, forbidden, throttled or network; None for what no store is known to raise.
+    """Returns missing, forbidden, throttled or network; None for an error that no store raises.
 
-    A server's refusal that is none of the others counts as forbidden: it would come again.
-    s3fs puts the answer of the server behind an exception of its own.
+    An answer of the server with any other 3xx or 4xx status counts as forbidden, since a retry
+    would get it again. The server's answer is looked for along `__cause__`, where s3fs keeps it.
     """
-    import aiohttp  # only once something has failed: it takes a third of a second
+    import aiohttp  # only after a failure: the import takes a third of a second
 
     seen: BaseException | None = error
     while seen is not None:
@@ -93,7 +93,7 @@ def failure_kind(error: BaseException) -> str | None:
         if isinstance(seen, NO_CREDENTIALS):
             return "forbidden"
         if isinstance(seen, boto.ParamValidationError):
-            return "missing"  # such a bucket cannot be
+            return "missing"  # no bucket can have this name
         if isinstance(seen, (*NO_ANSWER, aiohttp.ClientError)):
             return "network"
         seen = seen.__cause__
@@ -114,10 +114,12 @@ def patience_for(num_bytes: int) -> float:
 
 
 def patiently(call: Callable[[float], Result], patience_s: float = PATIENCE_S) -> Result:
-    """`call(seconds it may take)` until it succeeds, fails for good, or `patience_s` is over.
+    """Returns the result of `call`, repeated until it succeeds, fails with an error that no retry
+    mends, or `patience_s` has passed. The argument of `call` is the number of seconds left.
 
-    Pauses are drawn between nothing and a bound that doubles, so that many workers do not come
-    back at once. Raises the last error as it was; a time-out says less than an answer before it.
+    Pauses are drawn uniformly from 0 to a bound that doubles, so that many workers do not retry at
+    the same time. Raises the last error unchanged, except that a time-out after an answer of the
+    server raises that answer's error, which says more.
     """
     end = time.monotonic() + patience_s
     answers: list[Exception] = []
@@ -127,7 +129,7 @@ def patiently(call: Callable[[float], Result], patience_s: float = PATIENCE_S) -
             return call(max(1.0, end - time.monotonic()))
         except TimeoutError:
             if answers:
-                raise answers[-1]  # noqa: B904 (`from` would put away the cause that it has)
+                raise answers[-1]  # noqa: B904 (`from` would replace its own cause)
             raise
         except Exception as error:
             answers.append(error)

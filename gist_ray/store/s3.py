@@ -1,6 +1,6 @@
-"""S3 as we use it: how it is reached, and objects read, listed and deleted.
+"""Connections to S3, and the reading, listing and deleting of objects.
 
-Everything about the connection comes from the environment: AWS's own variables and profiles, and
+The settings of the connection come from the environment: AWS's own variables and profiles, and
 fsspec's (FSSPEC_S3_ANON=true, FSSPEC_S3_CONFIG_KWARGS='{"read_timeout": 60}').
 """
 
@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import fsspec
@@ -19,10 +18,10 @@ from gist_ray.store.retry import patience_for, patiently
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15
-"""The longest silence of the server, before an answer and within it."""
+"""Longest time without a byte from the server, before an answer and within it."""
 
 REQUEST_ATTEMPTS = 3
-"""Of every single request, by botocore, with up to 1 and 2 s between them."""
+"""botocore's attempts at a single request, with pauses of up to 1 and 2 s."""
 
 MOST_DELETED_AT_ONCE = 1000
 
@@ -30,12 +29,12 @@ CREDENTIALS = (
     r"(?i)[a-z0-9+.-]+://([^/?#\s]*@"
     r"|.*[?&](X-Amz-(Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig)=)"
 )
-"""A key, a token or a signature in a URI, as in s3://key:secret@bucket. It would be written down
-with the config, the manifest and the report. For `re` and for Arrow."""
+"""Matches a key, a token or a signature in a URI, as in s3://key:secret@bucket. Such a URI would
+be stored with the config, the manifest and the report. The syntax is of both `re` and Arrow."""
 
 
 class TooLargeError(Exception):
-    """A file has more bytes than are to be read."""
+    """Raised for a file of more bytes than the caller allows."""
 
     def __init__(self, num_bytes: int) -> None:
         super().__init__(f"{num_bytes:,} bytes")
@@ -51,7 +50,8 @@ def holds_credentials(text: str) -> bool:
 
 
 def options() -> dict[str, Any]:
-    """Arguments of s3fs; what the environment gives through fsspec goes before ours."""
+    """Returns the arguments of s3fs. Those that the environment sets through fsspec take
+    precedence."""
     given = fsspec.config.conf.get("s3", {})
     connection = {
         "connect_timeout": CONNECT_TIMEOUT_S,
@@ -59,12 +59,12 @@ def options() -> dict[str, Any]:
         "retries": {"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
         "max_pool_connections": 32,
     }
-    # Other processes write too, so a listing that was kept would soon be wrong.
+    # Other processes write too, so a cached listing would soon be wrong.
     chosen = {
         "use_listings_cache": False,
         "config_kwargs": {**connection, **given.get("config_kwargs", {})},
     }
-    # botocore for Python does not know AWS_REGION, which all of AWS's other tools read.
+    # botocore does not read AWS_REGION, which all of AWS's other tools read.
     if (region := os.environ.get("AWS_REGION")) and not os.environ.get("AWS_DEFAULT_REGION"):
         chosen["client_kwargs"] = {"region_name": region, **given.get("client_kwargs", {})}
     return chosen
@@ -72,24 +72,24 @@ def options() -> dict[str, Any]:
 
 def filesystem() -> Any:
     files = fsspec.get_filesystem_class("s3")(**options())
-    # botocore's attempts have jitter and know more errors; s3fs would multiply them by its five.
+    # botocore's attempts have jitter and cover more errors; s3fs would repeat them five times.
     files.retries = 1
     return files
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of an object."""
+    """Some bytes of an object."""
 
     data: bytes
     num_bytes: int
-    """Of the whole object."""
+    """The size of the whole object."""
     etag: str
-    """Of the version that the bytes are of."""
+    """The ETag of the version that `data` was read from."""
 
 
 class ChangedError(Exception):
-    """An object is of another version than the one that was begun to be read."""
+    """Raised if an object was replaced while it was read."""
 
 
 def read_object(
@@ -100,24 +100,23 @@ def read_object(
     max_bytes: int | None = None,
     span: tuple[int, int] | None = None,
 ) -> bytes:
-    """A whole object, or its bytes of `span` (start, end), by one request, which also tells its
-    size.
+    """Returns a whole object, or its bytes from start to before end of `span`, with one request.
 
-    Raises TooLargeError before the body is read, and IncompleteReadError for a body that is not as
-    long as its header says.
+    Raises TooLargeError, before the body is read, if it has more than `max_bytes`, and
+    IncompleteReadError for a body that is shorter than its header says.
     """
     part = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
     return _get(files, path, timeout_s, max_bytes=max_bytes, request=part)[1]
 
 
 def read_tail(files: Any, path: str, timeout_s: float, *, num_bytes: int) -> Piece:
-    """The last `num_bytes` bytes of an object, all of a smaller one, by one request."""
+    """Returns the last `num_bytes` bytes of an object, all of a smaller one, with one request."""
     try:
         answer, data = _get(files, path, timeout_s, request={"Range": f"bytes=-{num_bytes}"})
     except OSError as error:
         if _code_of(error) != "InvalidRange":
             raise
-        return Piece(b"", 0, "")  # an object of no bytes has no last ones
+        return Piece(b"", 0, "")  # S3 refuses any range of an empty object
     total = answer.get("ContentRange", "").rpartition("/")[2]
     return Piece(data, int(total or len(data)), answer["ETag"])
 
@@ -125,8 +124,8 @@ def read_tail(files: Any, path: str, timeout_s: float, *, num_bytes: int) -> Pie
 def read_of_version(
     files: Any, path: str, timeout_s: float, *, span: tuple[int, int], etag: str
 ) -> bytes:
-    """The bytes of `span` (start, end). Raises ChangedError if the object is of another version
-    than `etag` now."""
+    """Returns the bytes from start to before end of `span`. Raises ChangedError if the object's
+    ETag is no longer `etag`."""
     request = {"Range": f"bytes={span[0]}-{span[1] - 1}", "IfMatch": etag}
     try:
         return _get(files, path, timeout_s, request=request)[1]
@@ -144,7 +143,7 @@ def _get(
     request: Mapping[str, str],
     max_bytes: int | None = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """The answer to get_object and its body."""
+    """Returns the answer to get_object and its body."""
     bucket, key, _ = files.split_path(path)
     answer = files.call_s3("get_object", Bucket=bucket, Key=key, **request, timeout=timeout_s)
     body = answer["Body"]
@@ -152,7 +151,7 @@ def _get(
         num_bytes = answer.get("ContentLength", -1)
         if max_bytes is not None and num_bytes > max_bytes:
             raise TooLargeError(num_bytes)
-        # A size is no silence: a large object may take as long as it is large.
+        # Without a bound on the size, a large object is given time in proportion to its size.
         longest = max(timeout_s, patience_for(num_bytes)) if max_bytes is None else timeout_s
         data: bytes = sync(files.loop, body.read, timeout=longest)
     finally:
@@ -163,7 +162,7 @@ def _get(
 
 
 def _code_of(error: BaseException) -> str:
-    """The code of S3's answer behind an exception of s3fs, "" where there is none."""
+    """Returns the code of S3's answer in the causes of an exception of s3fs, or ""."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ClientError):
@@ -173,13 +172,13 @@ def _code_of(error: BaseException) -> str:
 
 
 def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
-    """Keys below a folder, relative to it, that come after `after`, page by page in the bucket's
-    (UTF-8) order. Objects that only mark a folder are left out."""
+    """Returns the keys below a folder, relative to it, that come after `after`, requested page by
+    page, in the bucket's (UTF-8) order. Objects that only mark a folder are left out."""
     return (key for key, _ in list_sizes(files, path, after))
 
 
 def list_sizes(files: Any, path: str, after: str = "") -> Iterator[tuple[str, int]]:
-    """As `list_keys`, with the number of bytes of each object."""
+    """Yields the keys of `list_keys` with the number of bytes of each object."""
     bucket, key, _ = files.split_path(path)
     prefix = f"{key.rstrip('/')}/" if key else ""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
@@ -196,7 +195,8 @@ def list_sizes(files: Any, path: str, after: str = "") -> Iterator[tuple[str, in
 
 
 def names_starting_with(files: Any, path: str, timeout_s: float) -> list[str]:
-    """Last parts of the first thousand keys that begin with `path` and have no / behind it."""
+    """Returns the last parts of the keys that begin with `path` and have no / after it. One request
+    is made, so at most a thousand."""
     bucket, key, _ = files.split_path(path)
     page = files.call_s3(
         "list_objects_v2", Bucket=bucket, Prefix=key, Delimiter="/", timeout=timeout_s
@@ -205,21 +205,24 @@ def names_starting_with(files: Any, path: str, timeout_s: float) -> list[str]:
 
 
 def delete_objects(files: Any, path: str) -> None:
-    """The object at `path` and all below it. Names are taken as they are, without patterns."""
+    """Deletes the object at `path` and all below it. Names are not read as patterns."""
     bucket, key, _ = files.split_path(path)
     below = (f"{key}/{name}".lstrip("/") for name in list_keys(files, path))
     names = [name for name in (key, *below) if name]
     for at in range(0, len(names), MOST_DELETED_AT_ONCE):
-        objects = [{"Key": name} for name in names[at : at + MOST_DELETED_AT_ONCE]]
-        patiently(partial(_delete, files, bucket, objects))
+        _delete(files, bucket, names[at : at + MOST_DELETED_AT_ONCE])
 
 
-def _delete(files: Any, bucket: str, objects: list[dict[str, str]], timeout_s: float) -> None:
+def _delete(files: Any, bucket: str, names: list[str]) -> None:
     # Imported only where S3 is used: it takes longer than all else that --help needs.
     from s3fs.errors import translate_boto_error
 
-    wanted = {"Objects": objects, "Quiet": True}
-    answer = files.call_s3("delete_objects", Bucket=bucket, Delete=wanted, timeout=timeout_s)
-    for failed in answer.get("Errors", ()):
-        # The request as a whole succeeded; each object has an answer of its own.
-        raise translate_boto_error(ClientError({"Error": failed}, "DeleteObjects"))
+    wanted = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+
+    def attempt(timeout_s: float) -> None:
+        answer = files.call_s3("delete_objects", Bucket=bucket, Delete=wanted, timeout=timeout_s)
+        for failed in answer.get("Errors", ()):
+            # The answer to the whole request is 200 even if single objects were refused.
+            raise translate_boto_error(ClientError({"Error": failed}, "DeleteObjects"))
+
+    patiently(attempt)

@@ -1,7 +1,6 @@
-"""Local folders, s3:// and memory:// behind one filesystem, and files that appear whole or not
-at all.
+"""Reading and writing of files in local folders, on s3:// and in memory://, with atomic writes.
 
-What goes over a network is tried again as `retry` says. Credentials, region and endpoint of S3
+Operations over a network are repeated as `retry` describes. Credentials, region and endpoint of S3
 come from the environment (AWS_PROFILE, AWS_ENDPOINT_URL, an instance role ...) and never from a
 config.
 """
@@ -32,20 +31,21 @@ _CREATING = threading.Lock()
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
-    """The filesystem of `uri` and the path in it. Made anew in every process that needs it."""
+    """Returns the filesystem of `uri` and the path in it. Each process calls this for itself."""
     if is_local(uri):
         return fsspec.filesystem("file"), absolute(uri)
     if s3.is_s3(uri):
         files = s3.filesystem()
         return files, files._strip_protocol(uri)
-    # not by fsspec's url_to_fs: a file may be called a::b.jpg, which it would read as a chain
+    # fsspec's url_to_fs would read the name of a file such as a::b.jpg as a chain of filesystems
     kind = fsspec.get_filesystem_class(uri.split("://")[0])
     fs = kind(**kind._get_kwargs_from_urls(uri), use_listings_cache=False)
     return fs, kind._strip_protocol(uri)
 
 
 def cache_folder() -> Path:
-    """Where models are kept between runs on this machine: $GIST_RAY_CACHE, or ~/.cache/gist_ray."""
+    """Returns the folder that keeps models between runs on this machine: $GIST_RAY_CACHE, or
+    ~/.cache/gist_ray."""
     return Path(os.environ.get("GIST_RAY_CACHE") or Path.home() / ".cache" / "gist_ray")
 
 
@@ -54,7 +54,7 @@ def is_local(uri: str) -> bool:
 
 
 def absolute(uri: str) -> str:
-    """`uri` such that it means the same in every process of this machine."""
+    """Returns `uri` independent of the working directory, and without a / at its end."""
     return os.path.abspath(uri.removeprefix("file://")) if is_local(uri) else uri.rstrip("/")
 
 
@@ -63,7 +63,7 @@ def join(uri: str, *parts: str) -> str:
 
 
 def exists(uri: str, patience_s: float = PATIENCE_S) -> bool:
-    """Whether there is a file or folder; what cannot be told is raised, not taken for a no."""
+    """Returns whether there is a file or folder. Raises the store's error if it does not answer."""
     return _info(uri, patience_s) is not None
 
 
@@ -82,16 +82,18 @@ def _info(uri: str, patience_s: float = PATIENCE_S) -> dict[str, Any] | None:
 
 
 def version(uri: str) -> str:
-    """Another text once the file has other content, as far as its store can tell."""
+    """Returns a text that changes with the file's content: its ETag, or the checksum that fsspec
+    computes from its size and time."""
     fs, path = filesystem(uri)
-    # not s3fs's checksum, which wants an ETag to be a number
+    # s3fs's own checksum raises for an ETag that is not a hexadecimal number
     return str(call(fs, "info", path).get("ETag") or call(fs, "checksum", path))
 
 
 def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIENCE_S) -> bytes:
-    """A whole file. Raises s3.TooLargeError, before reading it, if it has more than `max_bytes`.
+    """Returns a whole file. Raises s3.TooLargeError, before reading it, if it has more than
+    `max_bytes`.
 
-    patience_s: how long it is tried; without `max_bytes` a large file may take longer.
+    patience_s: seconds for all attempts; without `max_bytes` a large file may take longer.
     """
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
@@ -105,13 +107,13 @@ def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIE
 
 
 def size(uri: str) -> int:
-    """Bytes of a file."""
+    """Returns the number of bytes of a file."""
     fs, path = filesystem(uri)
     return int(call(fs, "info", path)["size"] or 0)
 
 
-def read_range(uri: str, start: int, end: int, patience_s: float = PATIENCE_S) -> bytes:
-    """The bytes from `start` to before `end`, fewer where the file ends earlier."""
+def read_range(uri: str, start: int, end: int, *, patience_s: float = PATIENCE_S) -> bytes:
+    """Returns the bytes from `start` to before `end`, fewer if the file ends earlier."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
         return patiently(lambda s: s3.read_object(fs, path, s, span=(start, end)), patience_s)
@@ -128,12 +130,12 @@ def read_json(uri: str) -> Any:
 
 
 def read_parquet(uri: str, columns: list[str] | None = None, *, by_range: bool = True) -> pa.Table:
-    """The rows of a Parquet file, with the checksums of all pages read verified.
+    """Returns the rows of a Parquet file. The checksum of every page that is read is verified.
 
-    On S3 a whole file is one request. Of some columns only the footer and their bytes are read
-    (`RangedFile`), and all bytes are of one version of the file.
+    On S3 a whole file is read with one request. If `columns` are given, only the footer and the
+    bytes of these columns are read (`RangedFile`), all from one version of the file.
 
-    by_range: False where the columns are nearly all of the file, so that one request is better.
+    by_range: False if the columns are nearly all of the file, so that one request is faster.
     """
     if is_local(uri):
         with open(absolute(uri), "rb") as file:
@@ -142,7 +144,7 @@ def read_parquet(uri: str, columns: list[str] | None = None, *, by_range: bool =
         try:
             return _read_table(RangedFile(*filesystem(uri)), columns)
         except s3.ChangedError:
-            pass  # a single request sees a single version
+            pass  # the request for the whole file below sees one version
     return _read_table(pa.BufferReader(read_bytes(uri)), columns)
 
 
@@ -151,10 +153,10 @@ def _read_table(file: Any, columns: list[str] | None) -> pa.Table:
 
 
 def write_bytes(uri: str, data: bytes, patience_s: float | None = None) -> None:
-    """Write a file that readers see whole or not at all.
+    """Writes a file atomically: readers see it complete or not at all.
 
-    Local: a temporary file beside it, then a rename. S3 and memory: an object appears only when
-    it is complete.
+    A local file is written under a temporary name beside it and renamed. An object on S3 or in
+    memory appears only when it is complete.
     """
     fs, path = filesystem(uri)
     if not is_local(uri):
@@ -165,9 +167,11 @@ def write_bytes(uri: str, data: bytes, patience_s: float | None = None) -> None:
 
 
 def write_new(uri: str, data: bytes) -> bool:
-    """Write a small file unless there is one; False where there is. Of several that try at once,
-    one succeeds, as far as the endpoint honours If-None-Match (AWS S3 does); in memory, of several
-    threads."""
+    """Writes a small file unless it exists. Returns whether it was written.
+
+    Of several callers at the same time one succeeds: local processes; S3 clients, if the endpoint
+    honours If-None-Match (AWS S3 does); threads, in memory.
+    """
     fs, path = filesystem(uri)
     try:
         if is_local(uri):
@@ -177,7 +181,7 @@ def write_new(uri: str, data: bytes) -> bool:
         elif s3.is_s3(uri):
             call(fs, "pipe_file", path, data, mode="create")
         else:
-            # fsspec's memory looks for the file first and writes it then
+            # fsspec's memory filesystem checks and writes in two steps
             with _CREATING:
                 call(fs, "pipe_file", path, data, mode="create")
     except FileExistsError:
@@ -186,7 +190,7 @@ def write_new(uri: str, data: bytes) -> bool:
 
 
 def put_file(path: str, uri: str) -> None:
-    """Copy a local file to `uri`, which readers see whole or not at all."""
+    """Copies a local file to `uri`, atomically as `write_bytes` does."""
     fs, remote = filesystem(uri)
     if not is_local(uri):
         call(fs, "put_file", path, remote, patience_s=patience_for(os.path.getsize(path)))
@@ -196,7 +200,8 @@ def put_file(path: str, uri: str) -> None:
 
 
 def get_file(uri: str, path: str) -> None:
-    """Copy a file to a local path, where it appears whole or not at all."""
+    """Copies a file to a local path, atomically as `write_bytes` does. Raises OSError if the file
+    changes while it is read."""
     fs, remote = filesystem(uri)
     with _appearing_whole(absolute(path)) as temporary:
         if is_local(uri):
@@ -215,7 +220,7 @@ def call(
     patience_s: float = PATIENCE_S,
     **options: Any,
 ) -> Any:
-    """A filesystem's method with retries, each bounded in time where it waits for a network."""
+    """Calls a filesystem's method, with retries; on a network each attempt has a time limit."""
 
     def attempt(timeout_s: float) -> Any:
         bound = {"timeout": timeout_s} if isinstance(fs, AsyncFileSystem) else {}
@@ -226,7 +231,8 @@ def call(
 
 @contextmanager
 def _appearing_whole(path: str) -> Iterator[str]:
-    """A temporary file beside `path` that takes its place once it is written without an error."""
+    """Yields the name of a temporary file beside `path`, which is renamed to `path` if the body
+    raises nothing and deleted otherwise."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
@@ -236,8 +242,8 @@ def _appearing_whole(path: str) -> Iterator[str]:
         if os.path.exists(temporary):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            # A write to a full disk does not say to which file. In the text, as Ray Data (2.60)
-            # puts remarks of its own into the place of the file's name.
+            # The error of a write to a full disk names no file. The path goes into the message
+            # because Ray Data (2.60) overwrites the attribute `filename`.
             raise OSError(error.errno, f"{error.strerror}: {path}") from error
         raise
 
@@ -255,23 +261,23 @@ def write_parquet(uri: str, table: pa.Table) -> None:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """The content of a Parquet file of these rows."""
+    """Returns the content of a Parquet file of these rows, with page checksums."""
     sink = pa.BufferOutputStream()
-    # Parquet has no checksum by default: a flipped bit would be another number.
+    # By default Parquet has no checksums, and a flipped bit would go unnoticed.
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
 def names_in(uri: str) -> list[str]:
-    """Names of the files and folders directly in a folder."""
+    """Returns the names of the files and folders directly in a folder."""
     fs, path = filesystem(uri)
     return sorted(found.rstrip("/").split("/")[-1] for found in call(fs, "ls", path, False))
 
 
 def names_starting_with(uri: str, patience_s: float = PATIENCE_S) -> list[str]:
-    """Names of the files and folders whose URI begins with `uri`, in one request on S3 (which names
-    no folders, and at most a thousand files)."""
+    """Returns the names of the files and folders whose URI begins with `uri`. On S3 one request is
+    made, which returns no folders and at most a thousand files."""
     fs, path = filesystem(uri)
     folder, _, start = path.rpartition("/")
     if s3.is_s3(uri):
@@ -285,8 +291,8 @@ def names_starting_with(uri: str, patience_s: float = PATIENCE_S) -> list[str]:
 
 
 def list_files(uri: str, after: str = "") -> Iterator[str]:
-    """All files below a folder, as paths relative to it, in sorted order, from behind `after` on.
-    On S3 they come as they are listed, a thousand at a time."""
+    """Yields all files below a folder that come after `after`, as paths relative to the folder, in
+    sorted order. On S3 they are requested a thousand at a time."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
         yield from s3.list_keys(fs, path, after)
@@ -298,8 +304,8 @@ def list_files(uri: str, after: str = "") -> Iterator[str]:
 
 
 def list_sizes(uri: str) -> dict[str, int]:
-    """The number of bytes of every file below a folder, by its path relative to it, in sorted
-    order."""
+    """Returns the number of bytes of every file below a folder, by its path relative to the folder,
+    in sorted order."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
         return dict(s3.list_sizes(fs, path))
@@ -309,7 +315,7 @@ def list_sizes(uri: str) -> dict[str, int]:
 
 
 def delete(uri: str) -> None:
-    """Remove a file or folder if it is there."""
+    """Deletes a file or folder if it exists."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
         s3.delete_objects(fs, path)

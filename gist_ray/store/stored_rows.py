@@ -1,5 +1,5 @@
-"""What is stored of the rows of a stage: parts with the rows that are well, and files with the
-errors of those that failed. Each file is read once; a later look reads what is new since."""
+"""The stored rows of a stage: parts with the rows that succeeded, and files with the errors of the
+rows that failed. Each file is read once; a later call reads only files that are new or changed."""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -27,38 +27,39 @@ FAILED = "failed"
 
 
 def store_rows(folder: str, rows: pa.Table, id_column: str) -> StoredFile:
-    """Store rows that are well as a part."""
+    """Writes rows that succeeded as a part."""
     name, num_bytes = write_part(folder, rows, id_column)
     ids = rows.column(id_column).combine_chunks()
     return StoredFile(name, num_bytes, ids, ERRORS.empty_table(), index_of(name))
 
 
 def store_errors(folder: str, errors: pa.Table) -> StoredFile:
-    """Store the errors (ERRORS) of rows that failed."""
+    """Writes the errors (ERRORS) of rows that failed."""
     name, data = f"{FAILED}/{file_name(errors.column('id'))}", storage.parquet_bytes(errors)
     storage.write_bytes(storage.join(folder, name), data)
     return StoredFile(name, len(data), errors.column("id").combine_chunks(), errors)
 
 
 def stored_files(writer: ArtifactWriter, id_column: str) -> Mapping[str, StoredFile]:
-    """The parts and files of errors below the writer's folder, by name, in sorted order.
+    """Returns the parts and files of errors below the writer's folder, by name, in sorted order.
 
     They are kept in `writer.stored`, and read again only if their size has changed.
-
     Raises UserError if one is damaged.
     """
     sizes = _sizes(writer)
     names = [n for n in sizes if n.startswith((f"{PARTS}/", f"{FAILED}/"))]
     known = {n: f for n, f in writer.stored.items() if sizes.get(n) == f.num_bytes}
     reads = [
-        partial(_read, writer.uri, name, id_column, sizes) for name in names if name not in known
+        partial(_read, writer.uri, name, id_column=id_column, sizes=sizes)
+        for name in names
+        if name not in known
     ]
     known |= {file.name: file for file in read_ahead(reads)}
     writer.stored = {name: known[name] for name in names}
     return writer.stored
 
 
-def _read(folder: str, name: str, id_column: str, sizes: Mapping[str, int]) -> StoredFile:
+def _read(folder: str, name: str, *, id_column: str, sizes: Mapping[str, int]) -> StoredFile:
     num_bytes, index = sizes[name], index_of(name)
     if name.startswith(FAILED):
         errors = read_part(folder, name)
@@ -79,7 +80,7 @@ def _sizes(writer: ArtifactWriter) -> dict[str, int]:
 
 
 def finished_ids(writer: ArtifactWriter, id_column: str) -> pa.Array:
-    """The ids of the rows that are stored, well or failed."""
+    """Returns the ids of the rows that are stored, succeeded or failed."""
     return _ids_of(stored_files(writer, id_column).values())
 
 
@@ -88,7 +89,7 @@ def _ids_of(files: Collection[StoredFile]) -> pa.Array:
 
 
 def forget_failed(writer: ArtifactWriter, ids: pa.Array) -> None:
-    """Strike rows off the stored failures, so that the next `run_rows` works on them again."""
+    """Removes rows from the stored failures, so that the next `run_rows` works on them again."""
     names = [name for name in _sizes(writer) if name.startswith(f"{FAILED}/")]
     stored = read_ahead([partial(read_part, writer.uri, name) for name in names])
     for name, errors in zip(names, stored, strict=True):
@@ -101,7 +102,7 @@ def forget_failed(writer: ArtifactWriter, ids: pa.Array) -> None:
 
 
 def collect(writer: ArtifactWriter, rows: pa.Table, id_column: str) -> None:
-    """Count every stored file in and check that each of `rows` came out exactly once.
+    """Counts every stored file in and checks that each of `rows` is in exactly one.
 
     Raises UserError if not, or if a file is damaged.
     """
@@ -131,15 +132,16 @@ def collect(writer: ArtifactWriter, rows: pa.Table, id_column: str) -> None:
 def _leave_repeats_out(
     writer: ArtifactWriter, stored: Mapping[str, StoredFile], id_column: str
 ) -> None:
-    """See to it that every row is in one file that counts, well rather than failed.
+    """Leaves each row in one file that counts; a row that succeeded and failed counts as succeeded.
+    Files with repeated rows become `writer.leftovers`, and their other rows are stored again.
 
-    A row is in two files where a task that Ray ran again could read an image that it could not
-    read before, or where the last tasks of a killed run wrote while the next one had begun and
-    put the same row into another block.
+    A row is in two files if a task that Ray repeated could read an image that it could not read
+    before, or if the last tasks of a killed run wrote after the next run had begun and put the same
+    row into another block.
     """
     seen: set[str] = set()
     rewritten = set()
-    for name in sorted(stored, reverse=True):  # what is well before what failed
+    for name in sorted(stored, reverse=True):  # "parts/..." before "failed/..."
         ids = stored[name].ids.to_pylist()
         is_new = [one not in seen for one in ids]
         seen.update(ids)
@@ -159,6 +161,6 @@ def _leave_repeats_out(
 
 
 def _leave_indexes_out(writer: ArtifactWriter, used: Collection[str]) -> None:
-    """See to it that indexes without a part that counts go once the artifact exists."""
+    """Adds the indexes that belong to no counted part to `writer.leftovers`."""
     names = storage.list_files(writer.file(IDS)) if storage.exists(writer.file(IDS)) else ()
     writer.leftovers |= {f"{IDS}/{name}" for name in names} - set(used)

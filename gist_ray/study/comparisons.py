@@ -132,7 +132,7 @@ def _differences(
     common = _on_common_images(of_features)
     rows: list[Difference] = []
     for other in others:
-        found = compare(common[shown], common[other], config.evaluation, config.seed)
+        found = compare(common[shown], common[other], config.evaluation, seed=config.seed)
         over_seeds = found.seeds_interval or (None, None)
         rows.append(
             {

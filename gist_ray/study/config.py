@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.demo.butterflies.config import WorldConfig
@@ -12,8 +12,7 @@ from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.llm.config import LlmConfig
 from gist_ray.matching.config import MatchingConfig
-from gist_ray.methods import METHODS
-from gist_ray.settings.declare import MAX_INT32, Runtime, settings
+from gist_ray.settings.declare import MAX_INT32, ByName, Runtime, settings
 from gist_ray.texts.config import TextsConfig
 from gist_ray.texts.prompt_set import PromptSet
 
@@ -63,6 +62,12 @@ def _default_methods() -> dict[str, Any]:
     return {"linear_probe": {}}
 
 
+def _method_settings() -> dict[str, type]:
+    from gist_ray.methods import METHODS  # only now: they bring scikit-learn and torch
+
+    return {name: method.config for name, method in METHODS.items()}
+
+
 @settings
 class RunConfig:
     """One run of the study."""
@@ -108,9 +113,9 @@ class RunConfig:
     finetune: FinetuneConfig
     """How the model is fine-tuned on the pairs."""
 
-    methods: Annotated[dict[str, Any], Field(min_length=1, validate_default=True)] = Field(
-        default_factory=_default_methods
-    )
+    methods: Annotated[
+        dict[str, Any], Field(min_length=1, validate_default=True), ByName(_method_settings)
+    ] = Field(default_factory=_default_methods)
     """The classifiers that are fitted on every draw's features, {method: its settings}. On the
     command line methods=[linear_probe,nearest_class_mean] takes the files of configs/methods/, and
     methods.linear_probe.max_iter=100 changes one setting."""
@@ -120,27 +125,6 @@ class RunConfig:
 
     study: StudyConfig = Field(default_factory=StudyConfig)
     """What is compared."""
-
-    @field_validator("methods")
-    @classmethod
-    def _checked_methods(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Each method's settings as an object of its own config."""
-        problems: list[str] = []
-        checked: dict[str, Any] = {}
-        for name, values in given.items():
-            if name not in METHODS:
-                problems.append(f"there is no method {name}. There are: {', '.join(METHODS)}")
-                continue
-            try:
-                checked[name] = TypeAdapter(METHODS[name].config).validate_python(values or {})
-            except ValidationError as error:
-                problems += [
-                    f"{name}.{'.'.join(map(str, found['loc']))}: {found['msg']}"
-                    for found in error.errors()
-                ]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return checked
 
     @model_validator(mode="after")
     def _pairs_are_not_matched_anew(self) -> "RunConfig":

@@ -18,7 +18,8 @@ from gist_ray.demo.butterflies.species import Species, make_species
 from gist_ray.demo.stage import draw_pictures
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
-from gist_ray.run.stage import Resources, Stage
+from gist_ray.run.resources import Resources
+from gist_ray.run.stage import Stage
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter, table_content

@@ -12,7 +12,8 @@ from gist_ray.encoders.config import LOCAL_MODEL
 from gist_ray.encoders.config import resources_of as embed_resources
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import resources_of as finetune_resources
-from gist_ray.llm.config import local_folder, model_problems
+from gist_ray.llm.config import folders_of as llm_folders
+from gist_ray.llm.config import model_problems
 from gist_ray.llm.config import resources_of as llm_resources
 from gist_ray.run.cluster import relative_in_job
 from gist_ray.run.job import Job, resource_problems, why_no_root
@@ -92,10 +93,7 @@ def folders_of(config: RunConfig) -> dict[str, str]:
     for name, clip in (("clip", config.clip), ("matcher", config.matcher)):
         if clip and clip.model.startswith(LOCAL_MODEL):
             folders[f"{name}.model"] = clip.model.removeprefix(LOCAL_MODEL)
-    model = local_folder(config.llm)
-    if not config.texts.import_from and model:
-        folders["llm.model"] = model
-    return folders
+    return folders if config.texts.import_from else folders | llm_folders(config.llm)
 
 
 def about(graph: StudyGraph) -> list[str]:

@@ -16,7 +16,7 @@ from gist_ray.report.render import render
 from gist_ray.report.wording import pair_label
 from gist_ray.run.environment import environment
 from gist_ray.run.stage import Done
-from gist_ray.schema import ERRORS
+from gist_ray.schema import ERRORS, test_sets
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.comparisons import (
@@ -50,7 +50,9 @@ def write_results(
     stages = [_stage_row(entry) for entry in done.values()]
     console = Console()
     console.print()
-    console.print(results_table(summary, confidence=confidence))
+    splits = test_sets(graph.manifest) or ["test"]
+    for split in splits:
+        console.print(results_table(summary, split=split, confidence=confidence))
     for row in differences:
         console.print(difference_line(row), highlight=False, soft_wrap=True)
     for row in over_shots:
@@ -83,7 +85,8 @@ def write_results(
         manifest=graph.manifest,
         stages=stages,
         confidence=confidence,
-        predictions=read_predictions(artifacts[last.predict.name], "test"),
+        split=splits[0],
+        predictions=read_predictions(artifacts[last.predict.name], splits[0]),
         predictions_of=f"{pair_label((shown, method))}, {last.draw.name}",
         errors=pa.concat_tables([ERRORS.empty_table(), *errors]),
         headline=((shown, method), (FROZEN, method)),

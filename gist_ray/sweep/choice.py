@@ -75,7 +75,7 @@ def experiment_file(
     num: int,
 ) -> str:
     """A ready experiment: every setting of the chosen config, on the groups that it was composed
-    from. choices: {group: choice}."""
+    from. choices: {group: choice}, without the methods, which are those of the config."""
     header = HEADER.format(
         name=name,
         num=f"{num} configuration{'s' * (num != 1)}",
@@ -86,6 +86,8 @@ def experiment_file(
         file=file,
         root=config.root,
     )
-    defaults = [{f"override /{group}": choice} for group, choice in sorted(choices.items())]
+    # The list replaces the default one, whose other methods would stay in the config.
+    groups = {**choices, "methods": list(config.methods)}
+    defaults = [{f"override /{group}": choice} for group, choice in sorted(groups.items())]
     values = {"defaults": [*defaults, "_self_"], **asdict(config)}
     return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

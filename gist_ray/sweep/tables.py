@@ -38,7 +38,7 @@ TRIALS = pa.schema(
         pa.field("seconds", pa.float64(), nullable=False),
         pa.field("stages_made", pa.int64(), nullable=False),
         pa.field("stages_stored", pa.int64(), nullable=False),
-        # a JSON object {family of stages: seconds of what the trial made itself}
+        # a JSON object {group of stages: seconds of what the trial made itself}
         pa.field("seconds_by_group", pa.string(), nullable=False),
     ]
 )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gist_ray.datasets.config import DataConfig
@@ -61,7 +61,7 @@ class Planned:
     @property
     def ends(self) -> list[Stage]:
         """The stages that leave what the trial is measured by: METRICS of test, or the classifiers
-        with their val measures."""
+        of the sweep's method with their val measures."""
         return self.graph.metrics or [result.fit for result in self.graph.results.values()]
 
     @property
@@ -110,7 +110,14 @@ def plan_trial(task: Task, trial: Trial) -> Planned:
     config: RunConfig = build(RunConfig, with_params(task.base, trial.params, task.groups))
     if problems := _trial_problems(config, task.sweep):
         raise UserError(problems)
-    return Planned(trial, config, plan(config, task.store, task.sweep.measure, _read_once))
+    measure = task.sweep.measure
+    # by val, no other method's classifier is looked at
+    measured = config if measure == "test" else _with_method(config, task.sweep.method)
+    return Planned(trial, config, plan(measured, task.store, measure, _read_once))
+
+
+def _with_method(config: RunConfig, name: str) -> RunConfig:
+    return replace(config, methods={name: config.methods[name]})
 
 
 def _read_once(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore) -> Data:

@@ -1,4 +1,4 @@
-"""Checks of one text by itself: each a pure function that says whether something is wrong."""
+"""Checks of a single text. Each is a pure function that returns whether it finds a defect."""
 
 import re
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from gist_ray.texts.names import normal_form
 from gist_ray.texts.tidy import LIST_MARKER
 
-# A short text may well say "a white bar" twice.
-MIN_WORDS_FOR_CIRCLES = 12
+# A short text may repeat "a white bar" without being a loop.
+MIN_WORDS_FOR_LOOP = 12
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _URL = re.compile(r"https?://|\bwww\.|\b[\w-]+\.(?:com|org|net|edu|html?)\b", re.IGNORECASE)
 _FILLER_ANYWHERE = re.compile(
@@ -28,12 +28,12 @@ _FILLER_AT_START = re.compile(
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case."""
+    """Returns the words of a text in lower case."""
     return _WORD.findall(text.casefold())
 
 
 def is_empty(text: str) -> bool:
-    """No text, or no word in it."""
+    """Returns whether a text has no word."""
     return not words(text)
 
 
@@ -42,34 +42,35 @@ def has_url(text: str) -> bool:
 
 
 def is_chat_filler(text: str) -> bool:
-    """The model talks to the user, or refuses, instead of describing."""
+    """Returns whether the model addresses the user or refuses, instead of describing."""
     return bool(_FILLER_AT_START.search(text) or _FILLER_ANYWHERE.search(text))
 
 
 def is_list_remnant(text: str, raw: str) -> bool:
-    """A list instead of a text, or the line that introduces one."""
+    """Returns whether a text is a list or the line that introduces one. raw: the whole answer."""
     markers = sum(LIST_MARKER.match(line) is not None for line in raw.splitlines())
     return markers > 1 or LIST_MARKER.match(text) is not None or text.endswith(":")
 
 
 def is_repetitive(text: str) -> bool:
-    """The model went round in circles: most runs of three words occur again."""
+    """Returns whether the model looped: most runs of three words occur more than once."""
     found = words(text)
     runs = list(zip(found, found[1:], found[2:], strict=False))
-    return len(found) >= MIN_WORDS_FOR_CIRCLES and 2 * len(set(runs)) < len(runs)
+    return len(found) >= MIN_WORDS_FOR_LOOP and 2 * len(set(runs)) < len(runs)
 
 
 def names_class(text: str, class_name: str) -> bool:
-    """The class's name stands in the text, in whatever spelling."""
+    """Returns whether a text contains the class's name, in any spelling (`normal_form`)."""
     return f" {normal_form(class_name)} " in f" {normal_form(text)} "
 
 
 def contradictions(
-    text: str, class_name: str, facts: Iterable[str], vocabulary: Iterable[str]
+    text: str, class_name: str, *, facts: Iterable[str], vocabulary: Iterable[str]
 ) -> list[str]:
-    """The words of `vocabulary` that the text uses and the facts (their names and values) do not.
+    """Returns the words of `vocabulary` that the text uses and the facts (their names and values)
+    do not.
 
-    Words of the class name are no statement: a "Cream-spotted Skimmer" may be red.
+    Words of the class name are not counted: a "Cream-spotted Skimmer" may be red.
     """
     own_words = set(words(normal_form(text).replace(normal_form(class_name), " ")))
     known = {word for fact in facts for word in words(fact)}

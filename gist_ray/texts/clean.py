@@ -1,10 +1,11 @@
-"""Cleaning: a list of named checks, each giving the reason why a text is not used.
+"""Cleaning of texts by a list of named checks.
 
-Rejected texts stay in the table with the name of the check, so that nothing disappears unseen.
+Rejected texts stay in the table, with the name of the check that rejected them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, get_args
 
 import pyarrow as pa
@@ -37,10 +38,11 @@ CheckName = Literal[
 CHECK_NAMES: tuple[str, ...] = get_args(CheckName)
 
 Fits = Callable[[Sequence[str], Sequence[str]], Sequence[bool]]
-"""(texts, their class names) -> whether each fits the text tower as a caption, prefix included."""
+"""A function (texts, their class names) -> whether each fits the text tower as a caption, prefix
+included."""
 
 MAX_TEXT_CHARS = 4_000
-"""Longer texts are too long for any text tower, and no other check has to read them."""
+"""Longer texts are too long for any text tower and are rejected before the other checks."""
 
 
 def _skipped_by_default() -> list[CheckName]:
@@ -49,10 +51,10 @@ def _skipped_by_default() -> list[CheckName]:
 
 @settings
 class CleaningConfig:
-    """Which texts are not used."""
+    """The settings of the checks that reject texts."""
 
     skip: list[CheckName] = Field(default_factory=_skipped_by_default)
-    """Checks that are left out. By default the class's name may stand in its texts."""
+    """Checks that are left out. By default a text may contain its class's name."""
 
     language: Language = "en"
     """Language the texts must be in, as an ISO 639-1 code."""
@@ -64,7 +66,7 @@ class CleaningConfig:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The texts that no check has rejected yet, column by column."""
+    """Columns of the texts that no check has rejected yet."""
 
     texts: list[str]
     raws: list[str]
@@ -73,8 +75,11 @@ class Candidates:
 
 
 def texts_from_answers(answers: pa.Table) -> pa.Table:
-    """ANSWERS rows as TEXTS rows: tidied, and rejected as "truncated" where the answer was cut
-    before its first sentence's end, as "too_long" where it is endless."""
+    """Returns ANSWERS rows as TEXTS rows with tidied texts.
+
+    Rejects an answer that was cut before the end of its first sentence as "truncated", and one of
+    more than MAX_ANSWER_CHARS as "too_long".
+    """
     rows = answers.to_pylist()
     for row in rows:
         row["set"] = CLASS_TEXTS
@@ -95,21 +100,21 @@ def clean_texts(
     vocabulary: Sequence[str] = (),
     notes: Notes | None = None,
 ) -> pa.Table:
-    """`texts` (a TEXTS table) with `rejected` filled in.
+    """Returns `texts` (a TEXTS table) with the column `rejected` filled in.
 
-    The checks run in the order of `CHECK_NAMES`, each over what the earlier ones left, so a text
-    gets its first reason and a rejected text makes no other one a duplicate. Of duplicates the
-    first one stays; a text that several classes share goes from all of them.
+    The checks run in the order of `CHECK_NAMES`, each on the texts that the earlier ones kept. So a
+    text has the first check that rejects it, and a rejected text makes no other a duplicate. The
+    first of several duplicates is kept; a text that several classes share is rejected in all.
 
     Args:
-        fits: left out, no text is too long.
+        fits: None skips the check too_long.
         vocabulary: words that exclude each other; a text with one that the notes of its class and
             axis lack contradicts them. Classes without notes are not checked.
 
     Raises:
-        UserError: that lists the classes of which no text is left, and why.
+        UserError: lists the classes without a text left, with the reasons.
     """
-    by_name = _checks(config, fits, vocabulary, notes or {})
+    by_name = _checks(config, fits=fits, vocabulary=vocabulary, notes=notes or {})
     columns = {
         name: texts.column(name).to_pylist() for name in ("text", "raw", "class_name", "axis")
     }
@@ -131,7 +136,7 @@ def clean_texts(
 
 
 def rejection_counts(texts: pa.Table) -> dict[str, int]:
-    """{check: texts that fell to it} in the checks' order, and the rest as "kept"."""
+    """Returns {check: number of texts it rejected} in the checks' order, and the rest as "kept"."""
     rejected = texts.column("rejected").to_pylist()
     return {
         **{check: rejected.count(check) for check in CHECK_NAMES},
@@ -140,7 +145,7 @@ def rejection_counts(texts: pa.Table) -> dict[str, int]:
 
 
 def _checks(
-    config: CleaningConfig, fits: Fits | None, vocabulary: Sequence[str], notes: Notes
+    config: CleaningConfig, *, fits: Fits | None, vocabulary: Sequence[str], notes: Notes
 ) -> dict[str, Callable[[Candidates], Sequence[bool]]]:
     def each(is_bad: Callable[[str], bool]) -> Callable[[Candidates], Sequence[bool]]:
         return lambda found: [is_bad(text) for text in found.texts]
@@ -162,7 +167,8 @@ def _checks(
         for text, name, axis in zip(found.texts, found.class_names, found.axes, strict=True):
             facts = facts_of(notes, name, axis)
             known = [*facts.keys(), *facts.values()]
-            bad.append(bool(facts and checks.contradictions(text, name, known, vocabulary)))
+            against = partial(checks.contradictions, facts=known, vocabulary=vocabulary)
+            bad.append(bool(facts and against(text, name)))
         return bad
 
     by_name: dict[str, Callable[[Candidates], Sequence[bool]]] = {
@@ -175,8 +181,8 @@ def _checks(
         "class_name_leak": class_name_leak,
         "contradicts_notes": contradicts_notes,
         "duplicate": lambda found: duplicates(found.texts, found.class_names),
-        # Texts of different axis values, such as the male's and the female's, may differ in just
-        # the one word that matters.
+        # Texts of different axis values, such as the male's and the female's, may rightly differ
+        # in one word.
         "near_duplicate": lambda found: near_duplicates(
             found.texts,
             list(zip(found.class_names, found.axes, strict=True)),

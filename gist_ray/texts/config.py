@@ -1,4 +1,4 @@
-"""Where texts come from and which of them are used."""
+"""The settings that decide where texts come from and which are used."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,8 @@ class TextsConfig:
     {image: [captions]}, or a Parquet file with the columns class_name and text. Empty: generate."""
 
     unknown_images: Literal["error", "skip"] = "error"
-    """What becomes of imported captions of images that the data set does not have."""
+    """Whether imported captions of images that the data set does not have are an error or
+    skipped."""
 
     use_pairs: bool = False
     """Whether the training `gist` takes the captions of each image as `import_from` pairs them,

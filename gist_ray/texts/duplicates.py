@@ -1,4 +1,4 @@
-"""Texts that say again what another text says."""
+"""Detection of duplicates and near-duplicates among texts."""
 
 import math
 from collections import Counter
@@ -8,7 +8,8 @@ from gist_ray.texts.names import normal_form
 
 
 def duplicates(texts: Sequence[str], groups: Sequence[Hashable]) -> list[bool]:
-    """Whether an earlier text of the same group is the same but for case and punctuation."""
+    """Returns, for each text, whether an earlier one of its group differs at most in case and
+    punctuation."""
     seen: set[tuple[Hashable, str]] = set()
     found = []
     for text, group in zip(texts, groups, strict=True):
@@ -21,10 +22,11 @@ def duplicates(texts: Sequence[str], groups: Sequence[Hashable]) -> list[bool]:
 def near_duplicates(
     texts: Sequence[str], groups: Sequence[Hashable], threshold: float
 ) -> list[bool]:
-    """Whether an earlier, kept text of the same group has nearly the same words.
+    """Returns, for each text, whether an earlier, kept one of its group has nearly the same words.
 
-    Nearly the same: the Jaccard similarity of the two sets of words (shared / all) is at least
-    `threshold`. At 0.9 a text of ten words may have one word more, and none exchanged.
+    The criterion is a Jaccard similarity of the two sets of words (shared / all) of at least
+    `threshold`. At 0.9 two texts of about ten words may differ by one added word, but not by an
+    exchanged one.
     """
     members: dict[Hashable, list[int]] = {}
     for index, group in enumerate(groups):
@@ -38,10 +40,13 @@ def near_duplicates(
 
 
 def _near(word_sets: Sequence[frozenset[str]], threshold: float) -> list[bool]:
-    """Prefix filtering (Chaudhuri et al., "A primitive operator for similarity joins", 2006):
-    similar sets must share one of their few rarest words, so only those are looked up instead of
-    comparing every pair. Where all words are common that is still a share of the pairs, so sets
-    are compared as bits of an integer."""
+    """Returns which sets are similar to an earlier, kept one.
+
+    Uses prefix filtering (Chaudhuri et al., "A primitive operator for similarity joins", 2006):
+    similar sets share one of their few rarest words, so only sets that share one are compared.
+    If all words are frequent, these are still many pairs, so sets are compared as bits of an
+    integer.
+    """
     frequency = Counter(word for word_set in word_sets for word in word_set)
     bit_of = {word: 1 << place for place, word in enumerate(frequency)}
     kept_with: dict[str, list[tuple[int, int]]] = {}
@@ -65,7 +70,8 @@ def _near(word_sets: Sequence[frozenset[str]], threshold: float) -> list[bool]:
 
 
 def shared_by_classes(texts: Sequence[str], classes: Sequence[Hashable]) -> list[bool]:
-    """Whether a text of another class is the same but for case and punctuation."""
+    """Returns, for each text, whether one of another class differs at most in case and
+    punctuation."""
     keys = [normal_form(text) for text in texts]
     classes_of: dict[str, set[Hashable]] = {}
     for key, name in zip(keys, classes, strict=True):

@@ -1,14 +1,14 @@
-"""Which image of a manifest a caption file means by a name such as "001.X/Y.jpg"."""
+"""Finds the images of a manifest that a caption file names, as in "001.X/Y.jpg"."""
 
 from collections.abc import Sequence
 
 
 def find_images(keys: Sequence[str], uris: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """({key: number of its image in `uris`}, {key: how many images it fits, where several}).
+    """Returns {key: number of its image in `uris`} for keys that fit one image, and {key: number of
+    images} for keys that fit several. A key that fits none is in neither.
 
-    A key fits an image whose location ends in it, by whole path parts; if none does, the image
-    whose file name is the same, since caption files often keep the folders of the machine they
-    were made on. Keys that fit nothing are in neither.
+    A key fits an image whose URI ends in it, by whole path parts. If there is none, it fits the
+    images with the same file name, since caption files often name folders of another machine.
     """
     found: dict[str, int] = {}
     ambiguous: dict[str, int] = {}

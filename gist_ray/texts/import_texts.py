@@ -1,4 +1,4 @@
-"""Ready-made texts: other people's captions as a texts table."""
+"""Imports ready-made texts or captions as a texts table."""
 
 import json
 from collections import Counter
@@ -21,9 +21,12 @@ PROMPT_ID = "imported"
 
 @dataclass(frozen=True)
 class ImportedTexts:
-    """A TEXTS table, and for captions of images which image came with which text (a MATCHES
-    table; similarities are NaN, since nobody measured them). num_unknown: the images of the file
-    that were skipped because the manifest does not have them."""
+    """Imported texts.
+
+    texts: a TEXTS table. matches: for captions of images, their pairs as a MATCHES table with
+    similarities NaN. num_unknown: the number of images of the file that were skipped because the
+    manifest does not have them.
+    """
 
     texts: pa.Table
     matches: pa.Table | None = None
@@ -33,19 +36,20 @@ class ImportedTexts:
 def import_texts(
     uri: str, manifest: pa.Table, unknown_images: Literal["error", "skip"] = "error"
 ) -> ImportedTexts:
-    """Read texts for the classes of `manifest` (a MANIFEST table).
+    """Reads texts for the classes of `manifest` (a MANIFEST table).
 
     A `.parquet` file has the columns `text` and `class_name` or `label`, and any other column of
-    TEXTS. Anything else is JSON: {class: [texts]}, or {image: [captions, best first]} if its keys
-    are images of the manifest and no classes. Class names and file names are matched over
-    differences in case, hyphens, underscores and surrounding white space.
+    TEXTS. Any other file is JSON: {class: [texts]}, or {image: [captions, best first]} if its keys
+    are images of the manifest and no classes. Class names are compared by `normal_form`, file names
+    as `find_images` describes.
 
     Args:
-        unknown_images: what becomes of captions of images that the manifest does not have.
+        unknown_images: whether captions of images that the manifest does not have are an error or
+            skipped.
 
     Raises:
-        UserError: that lists every class without a text, every text without a class, every key
-            that means two things, and whatever is wrong with the file.
+        UserError: lists every class without a text, every text without a class, every ambiguous
+            key, and every other problem of the file.
     """
     classes = _classes(manifest)
     if uri.endswith(".parquet"):
@@ -55,12 +59,19 @@ def import_texts(
     found_images = find_images(list(by_key), [image["uri"] for image in images])
     names_a_class = index_by_normal_form(by_key).keys() & index_by_normal_form(classes).keys()
     if any(found_images) and not names_a_class:
-        return _from_image_texts(uri, by_key, images, found_images, classes, unknown_images)
+        return _from_image_texts(
+            uri,
+            by_key,
+            images,
+            found_images=found_images,
+            classes=classes,
+            unknown_images=unknown_images,
+        )
     return ImportedTexts(_from_class_texts(uri, by_key, classes))
 
 
 def _classes(manifest: pa.Table) -> dict[str, int]:
-    """{class name: label}, in the order of labels."""
+    """Returns {class name: label}, in the order of labels."""
     pairs = manifest.select(["label", "class_name"]).drop_null().group_by(["label", "class_name"])
     rows = sorted(pairs.aggregate([]).to_pylist(), key=lambda row: row["label"])
     return {row["class_name"]: row["label"] for row in rows}
@@ -102,7 +113,9 @@ def _from_class_texts(uri: str, by_key: dict[str, list[str]], classes: dict[str,
     _require_all_classes(uri, classes, set(texts))
     rows = []
     for name, label in classes.items():
-        rows += [_row(name, label, sample, text) for sample, text in enumerate(texts[name])]
+        rows += [
+            _row(name, label, sample=sample, text=text) for sample, text in enumerate(texts[name])
+        ]
     return table(rows, TEXTS)
 
 
@@ -110,6 +123,7 @@ def _from_image_texts(
     uri: str,
     by_key: dict[str, list[str]],
     images: list[dict[str, Any]],
+    *,
     found_images: tuple[dict[str, int], dict[str, int]],
     classes: dict[str, int],
     unknown_images: str,
@@ -145,11 +159,11 @@ def _from_image_texts(
     for key, row_number in image_of_key.items():
         image = images[row_number]
         name = image["class_name"]
-        # GIST's own files give some images one text twice.
+        # GIST's files repeat a text for some images.
         for rank, text in enumerate(dict.fromkeys(by_key[key])):
             text_key = stable_id(name, text)
             if text_key not in rows:
-                rows[text_key] = _row(name, classes[name], samples[name], text)
+                rows[text_key] = _row(name, classes[name], sample=samples[name], text=text)
                 samples[name] += 1
             matches.append(
                 {
@@ -197,8 +211,8 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
         assert name is not None
         others = set(TEXTS.names) - {"text", "set"}
         given_values = {key: row[key] for key in others if row.get(key) is not None}
-        made = {**_row(name, classes[name], samples[name], row["text"]), **given_values}
-        imported.append({**made, "label": classes[name], "class_name": name})
+        made = _row(name, classes[name], sample=samples[name], text=row["text"])
+        imported.append({**made, **given_values, "label": classes[name], "class_name": name})
         samples[name] += 1
     _require_all_classes(uri, classes, set(samples))
     repeated = [i for i, n in Counter(row["text_id"] for row in imported).items() if n > 1]
@@ -212,8 +226,8 @@ def _from_table(uri: str, classes: dict[str, int]) -> pa.Table:
         ) from error
 
 
-def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
-    is_endless = len(text) > MAX_ANSWER_CHARS
+def _row(class_name: str, label: int, *, sample: int, text: str) -> dict[str, Any]:
+    is_too_long = len(text) > MAX_ANSWER_CHARS
     return {
         "text_id": stable_id(class_name, PROMPT_ID, "", sample),
         "set": CLASS_TEXTS,
@@ -224,8 +238,8 @@ def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
         "sample": sample,
         "prompt": "",
         "raw": as_unicode(text[: MAX_ANSWER_CHARS + 1]),
-        "text": "" if is_endless else tidy(text),
-        "rejected": "too_long" if is_endless else None,
+        "text": "" if is_too_long else tidy(text),
+        "rejected": "too_long" if is_too_long else None,
         "model": PROMPT_ID,
         "sampling_params": "{}",
     }
@@ -234,8 +248,8 @@ def _row(class_name: str, label: int, sample: int, text: str) -> dict[str, Any]:
 def _match_names(
     uri: str, keys: Sequence[str], classes: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """{key: class name}, and what is wrong: keys and classes that mean the same, keys of no
-    class, classes of no key."""
+    """Returns {key: class name} and the problems: several keys or classes with one normal form,
+    keys without a class, classes without a key."""
     keys_of = index_by_normal_form(keys)
     classes_of = index_by_normal_form(classes)
     problems = []

@@ -1,7 +1,7 @@
-"""Whether a text is surely in another language than its collection's.
+"""Detects texts that are certainly not in the language of their collection.
 
-The detector is py3langid. It reads the running words alone: names, model designations and lists of
-noun phrases occur in texts of any language and say nothing about theirs.
+The detector is py3langid. It gets the running words only, since names, model designations and lists
+of noun phrases occur in texts of any language.
 """
 
 import re
@@ -18,27 +18,28 @@ Language = Literal[
 # fmt: on
 
 MIN_RUNNING_WORDS = 5
-"""Fewer are not judged; our choice."""
+"""A text with fewer running words is not judged; our choice."""
 
 MIN_PHRASE_WORDS = 4
-"""Phrases between punctuation that are shorter are items of a list; our choice."""
+"""A phrase between punctuation with fewer words is an item of a list; our choice."""
 
 MAX_PROBABILITY = 0.01
-"""A text is surely in another language if its own language is no more probable than this."""
+"""The expected language is ruled out if its probability is at most this."""
 
 _PHRASE_END = re.compile(r"[.,;:!?()\n]|\s[-–—]\s")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 def is_other_language(text: str, language: str) -> bool:
-    """The text has enough running words to judge, and is surely not in `language` (ISO 639-1)."""
+    """Returns whether a text is certainly not in `language` (ISO 639-1). A text with too few
+    running words to judge is not."""
     judged = text if _has_no_spaces(text) else _running_words(text)
     return bool(judged) and dict(_identifier().rank(judged))[language] <= MAX_PROBABILITY
 
 
 def _running_words(text: str) -> str:
-    """The words that begin with no capital letter and hold no digit, of all phrases but the items
-    of lists; "" if they are too few to judge."""
+    """Returns the words without a capital initial or a digit, of all phrases that are not items of
+    a list; "" if there are fewer than MIN_RUNNING_WORDS."""
     running: list[str] = []
     for phrase in _PHRASE_END.split(text):
         words = _WORD.findall(phrase)
@@ -52,7 +53,8 @@ def _is_plain(word: str) -> bool:
 
 
 def _has_no_spaces(text: str) -> bool:
-    """Most letters are of scripts written without spaces between words, such as Chinese."""
+    """Returns whether most letters are of a script without spaces between words, such as
+    Chinese."""
     letters = [character for character in text if character.isalpha()]
     return sum(character >= "\u0e00" for character in letters) * 2 > len(letters)
 

@@ -1,4 +1,4 @@
-"""Class names that are written differently and mean the same."""
+"""Comparison of class names independent of their spelling."""
 
 import re
 import unicodedata
@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 
-# Cleaning asks for every text's form several times.
+# Cleaning computes the form of every text several times.
 @lru_cache(maxsize=200_000)
 def normal_form(name: str) -> str:
-    """What two spellings of a class name have in common.
+    """Returns the form that all spellings of a class name share.
 
-    Case, hyphens, underscores, slashes, apostrophes, surrounding white space (GIST's own files
-    have keys that end in a newline) and a leading number ("001.Black_footed_Albatross") do not
-    count.
+    It ignores case, hyphens, underscores, slashes, apostrophes, surrounding white space (keys of
+    GIST's files end in a newline) and a leading number ("001.Black_footed_Albatross").
     """
     name = unicodedata.normalize("NFKC", name).strip().casefold()
     name = re.sub(r"^\d+\.(?=\D)", "", name)
@@ -22,7 +21,7 @@ def normal_form(name: str) -> str:
 
 
 def index_by_normal_form(names: Iterable[str]) -> dict[str, list[str]]:
-    """{normal form: the names that have it, in their order}."""
+    """Returns {normal form: the names that have it, in their order}."""
     index: dict[str, list[str]] = {}
     for name in names:
         index.setdefault(normal_form(name), []).append(name)

@@ -1,8 +1,8 @@
-"""Prompt sets: which texts a language model is asked for, as YAML in configs/prompts/.
+"""Prompt sets, which decide the texts that a language model is asked for: YAML in configs/prompts/.
 
-GIST's pattern (https://arxiv.org/abs/2307.11315): domain axes such as sex or body part multiply a
-few prompts, so that the texts of one class differ where its pictures do. The wording of the
-shipped sets is ours.
+As in GIST (https://arxiv.org/abs/2307.11315), domain axes such as sex or body part multiply a few
+prompts, so that the texts of one class differ where its pictures do. The wording of the shipped
+sets is ours.
 """
 
 import re
@@ -47,7 +47,7 @@ class Example:
 
 @settings
 class Constraint:
-    """What the answer must look like, enforced while decoding (vLLM structured outputs)."""
+    """The form of an answer, enforced while decoding (vLLM structured outputs)."""
 
     regex: str | None = None
     """Jinja template of a regular expression; also has `phrases`, the list of the drawn facts'
@@ -69,7 +69,7 @@ class Constraint:
 
 @settings
 class PromptSet:
-    """Everything that decides which texts are asked for, and how they are used later."""
+    """The prompts, their variables and the use of the answers."""
 
     prompts: Annotated[list[Prompt], Field(min_length=1)]
     """The ways to ask; each is asked for every class and every combination of axis values."""
@@ -96,8 +96,8 @@ class PromptSet:
     """Whether every class must have notes."""
 
     facts_per_text: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
-    """Each text is made of this many of the notes' facts, one number drawn per text (seeded);
-    empty: of all facts."""
+    """Numbers of facts of which one is drawn per text (seeded); the text is made of that many of
+    the notes' facts. Empty: of all facts."""
 
     facts_together: list[list[str]] = Field(default_factory=list)
     """Facts that are drawn together and count as one, such as [[forewings, hindwings]]."""
@@ -107,7 +107,7 @@ class PromptSet:
     a regex constraint."""
 
     constraint: Constraint | None = None
-    """What answers must look like; null lets the model write freely."""
+    """The form that answers must have; null lets the model write freely."""
 
     sampling: Sampling = Field(default_factory=Sampling)
     """How answers are drawn."""
@@ -117,7 +117,7 @@ class PromptSet:
     not have contradicts them."""
 
     caption_prefix: str = "{{ name }}: "
-    """Jinja: what stands before a text in a training caption; "" for nothing."""
+    """Jinja: the text before the text in a training caption; "" for none."""
 
     zero_shot_templates: Annotated[list[str], Field(min_length=1)] = Field(
         default_factory=lambda: ["a photo of a {}."]
@@ -126,11 +126,10 @@ class PromptSet:
 
 
 def load_prompt_set(path: str, folder: str | Path = CONFIGS / "prompts") -> PromptSet:
-    """Read a prompt set from a YAML file (local, s3://, memory://).
+    """Reads a prompt set from a YAML file (local, s3://, memory://).
 
     A bare name such as "birds" is the shipped set of that name in `folder`.
-
-    Raises UserError that lists everything wrong with it.
+    Raises UserError with all its problems.
     """
     if "/" not in path and not path.endswith((".yaml", ".yml")):
         shipped = sorted(file.stem for file in Path(folder).glob("*.yaml"))
@@ -157,7 +156,7 @@ def load_prompt_set(path: str, folder: str | Path = CONFIGS / "prompts") -> Prom
 
 
 def prompt_set_problems(prompt_set: PromptSet) -> list[str]:
-    """What a prompt set's fields, each right by itself, get wrong together."""
+    """Returns the problems of a prompt set whose fields are valid but contradict each other."""
     axes = set(prompt_set.axes)
     variables = {"name", "notes"} | axes
     problems = [
@@ -198,18 +197,18 @@ def prompt_set_problems(prompt_set: PromptSet) -> list[str]:
 
 
 def caption(prompt_set: PromptSet, class_name: str, text: str) -> str:
-    """The training caption of a text: the set's prefix and the text."""
+    """Returns the training caption of a text: the set's prefix and the text."""
     prefix = render(prompt_set.caption_prefix, {"name": class_name})
     return f"{prefix} {text}" if prefix else text
 
 
 def zero_shot_prompts(prompt_set: PromptSet, class_name: str) -> list[str]:
-    """The class name in each of the set's zero-shot templates."""
+    """Returns the class name in each of the set's zero-shot templates."""
     return [template.replace("{}", class_name) for template in prompt_set.zero_shot_templates]
 
 
 def _worded(error: ValidationError) -> list[str]:
-    """One sentence for each problem pydantic found."""
+    """Returns one sentence for each problem that pydantic found."""
     worded = []
     for found in error.errors():
         place = ".".join(str(part) for part in found["loc"]) or "the file"

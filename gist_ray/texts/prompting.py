@@ -1,4 +1,4 @@
-"""From a prompt set and class names (and notes) to the PROMPTS table: one row per text to write."""
+"""Builds the PROMPTS table, one row per text to write, from a prompt set, class names and notes."""
 
 import itertools
 import json
@@ -18,22 +18,23 @@ from gist_ray.texts.templates import escape_regex, render
 
 Facts = Mapping[str, str]
 Notes = Mapping[str, Mapping[str, Facts]]
-"""{class name: {axis: {fact: value}}}; the axis "" holds what is true whatever the axis."""
+"""{class name: {axis: {fact: value}}}; facts under the axis "" hold for every axis."""
 
 
 def build_prompts(
     prompt_set: PromptSet,
     classes: Sequence[tuple[int, str]],
     notes: Notes | None = None,
+    *,
     seed: int = 0,
 ) -> pa.Table:
-    """The PROMPTS table of `classes` (label, class name), in their order.
+    """Returns the PROMPTS table of `classes` (label, class name), in their order.
 
-    Which facts and which wording of an example a text gets depends on `seed` and the text's id
-    alone, so classes added later change no other class's prompts.
+    The facts and the wording of an example that a text gets depend only on `seed` and the text's
+    id, so adding a class changes no other class's prompts.
 
-    Raises UserError that lists every class without notes (where the set requires them), notes of
-    unknown classes, and facts that a constraint needs a phrase for and has none.
+    Raises UserError that lists every class without notes (if the set requires them), notes of
+    unknown classes, and facts without a phrase that a constraint needs.
     """
     notes = notes or {}
     problems = _class_problems(classes, notes)
@@ -81,7 +82,7 @@ def build_prompts(
 
 
 def facts_of(notes: Notes, class_name: str, axis: str) -> dict[str, str]:
-    """The facts of a class for an axis: those of every axis ("") and its own; empty if none."""
+    """Returns the facts of a class for an axis, including those for every axis; {} for none."""
     class_notes = notes.get(class_name, {})
     return {**class_notes.get("", {}), **class_notes.get(axis, {})}
 
@@ -101,7 +102,7 @@ def _class_problems(classes: Sequence[tuple[int, str]], notes: Notes) -> list[st
 
 
 def _axis_values(prompt_set: PromptSet, class_name: str) -> list[dict[str, str]]:
-    """Every combination of the class's axis values; one empty combination without axes."""
+    """Returns every combination of the class's axis values; one empty combination without axes."""
     own = {normal_form(name): restricted for name, restricted in prompt_set.class_axes.items()}.get(
         normal_form(class_name), {}
     )
@@ -133,7 +134,7 @@ def _filled_in(prompt_set: PromptSet, row: dict[str, Any], seed: int) -> dict[st
 
 
 def _draw_facts(prompt_set: PromptSet, facts: Facts, rng: random.Random) -> dict[str, str]:
-    """As many facts as the prompt set says, in the notes' order."""
+    """Returns a draw of as many facts as the prompt set asks for, in the notes' order."""
     if not prompt_set.facts_per_text or not facts:
         return dict(facts)
     group_of = {
@@ -152,7 +153,7 @@ def _constraint(prompt_set: PromptSet, variables: dict[str, Any]) -> str | None:
     if constraint is None:
         return None
     if constraint.json_schema is not None:
-        # A nested object would not survive the trip through Arrow unchanged; vLLM takes a string.
+        # Arrow would change a nested object, and vLLM accepts the schema as a string.
         return json.dumps({"json": json.dumps(constraint.json_schema)})
     notes = {fact: escape_regex(value) for fact, value in variables["notes"].items()}
     phrases = [
@@ -178,11 +179,16 @@ def _prompt_text(prompt_set: PromptSet, request: str, rng: random.Random) -> str
         )
         for example in prompt_set.examples
     ]
-    return prompt_text(prompt_set.chat, prompt_set.system, examples, request)
+    return prompt_text(request, chat=prompt_set.chat, system=prompt_set.system, examples=examples)
 
 
-def prompt_text(chat: bool, system: str, examples: Sequence[tuple[str, str]], request: str) -> str:
-    """What the model is given: chat messages as JSON, or one text to be continued."""
+def prompt_text(
+    request: str, *, chat: bool, system: str, examples: Sequence[tuple[str, str]]
+) -> str:
+    """Returns the model's input: chat messages as JSON if `chat`, else one text to continue.
+
+    examples: (request, answer) pairs that come before the request.
+    """
     if chat:
         messages = [{"role": "system", "content": system}] if system else []
         for user, assistant in examples:

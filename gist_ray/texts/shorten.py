@@ -1,7 +1,7 @@
-"""The second pass: a language model shortens each text to one phrase.
+"""The second pass, in which a language model shortens each text to one phrase.
 
-GIST trains on shortened texts while it matches the long ones; here both stand in one row of the
-texts table, so they stay linked. The prompt is ours (the paper's is not published).
+GIST trains on shortened texts and matches the long ones. The texts table holds both in one row.
+The prompt is ours (the paper's is not published).
 """
 
 import json
@@ -35,10 +35,10 @@ SHORT_REASONS = (
 
 @settings
 class ShorteningConfig:
-    """How long texts become short ones."""
+    """The settings of the second pass."""
 
     max_words: Annotated[int, Field(ge=3)] = 20
-    """Longest short text. A text that is this short already is its own short text."""
+    """Most words of a short text. A text with no more is its own short text."""
 
     template: str = (
         "Shorten this description to one phrase of at most {{ max_words }} words. Keep every "
@@ -67,8 +67,8 @@ class ShorteningConfig:
     """True: the model's own chat template. False: a plain text that the model continues."""
 
     held: bool = False
-    """Hold decoding to the long text with words left out, but none of the prompt set's vocabulary:
-    for a model too small to keep the facts by itself. A text without such a word is not held."""
+    """Whether decoding may only leave out words of the long text, and none of the prompt set's
+    vocabulary: for a model too small to keep the facts. A text without such a word is not held."""
 
     sampling: Sampling = Field(default_factory=lambda: Sampling(temperature=0.0, max_tokens=64))
     """How answers are drawn."""
@@ -77,8 +77,8 @@ class ShorteningConfig:
 def build_shortening_prompts(
     texts: pa.Table, config: ShorteningConfig, vocabulary: Sequence[str] = ()
 ) -> pa.Table:
-    """PROMPTS rows for those of `texts` (a TEXTS table) that are in use and too long, under their
-    own text_id."""
+    """Returns PROMPTS rows, under their text_id, for those of `texts` (a TEXTS table) that are not
+    rejected and have more than max_words words."""
     examples = [
         (
             example.user,
@@ -94,20 +94,21 @@ def build_shortening_prompts(
             config.template,
             {"text": row["text"], "name": row["class_name"], "max_words": config.max_words},
         )
-        prompt = prompt_text(config.chat, config.system, examples, request)
+        prompt = prompt_text(request, chat=config.chat, system=config.system, examples=examples)
         constraint = _with_words_left_out(row["text"], vocabulary) if config.held else None
         rows.append({**row, "prompt": prompt, "constraint": constraint, "notes": json.dumps({})})
     return table(rows, PROMPTS)
 
 
 def join_short_texts(
-    texts: pa.Table, answers: pa.Table, config: ShorteningConfig, vocabulary: Sequence[str] = ()
+    texts: pa.Table, answers: pa.Table, config: ShorteningConfig, *, vocabulary: Sequence[str] = ()
 ) -> tuple[pa.Table, dict[str, int]]:
-    """`texts` with `short_text` from the ANSWERS of the second pass, and {reason: texts without}.
+    """Returns `texts` with `short_text` from the ANSWERS of the second pass, and {reason: number of
+    texts without a short text}.
 
-    A short text that does not keep to its long one is left out (null) and counted: "failed" (no
-    answer), "empty", "chat_filler", "list_remnant", "too_many_words", "adds_words" (over a third
-    of its words are new) or "changes_facts" (other words of `vocabulary` than the long text).
+    A short text is left out (null) for the reasons "failed" (no answer), "empty", "chat_filler",
+    "list_remnant", "too_many_words", "adds_words" (over a third of its words are not in the long
+    text) or "changes_facts" (other words of `vocabulary` than the long text).
     """
     answered = {
         row["text_id"]: tidy(row["raw"], is_complete=row["finish_reason"] != "length")
@@ -122,7 +123,7 @@ def join_short_texts(
             short_texts.append(row["text"])
         else:
             short = answered.get(row["text_id"])
-            reason = _reason_against(row["text"], short, config, vocabulary)
+            reason = _reason_against(row["text"], short, config, vocabulary=vocabulary)
             short_texts.append(None if reason else short)
             reasons.update([reason] if reason else [])
     index = texts.schema.get_field_index("short_text")
@@ -134,8 +135,8 @@ def join_short_texts(
 
 
 def _with_words_left_out(text: str, vocabulary: Sequence[str]) -> str | None:
-    """The constraint whose answers have the words of `text` in their order, with all of
-    `vocabulary`; None if it has none of them."""
+    """Returns the constraint whose answers are `text` with words left out, but none of
+    `vocabulary`; None if `text` has no word of `vocabulary`."""
     words = checks.words(text)
     kept = [number for number, word in enumerate(words) if word in vocabulary]
     if not kept:
@@ -156,7 +157,7 @@ def _is_too_long(text: str, config: ShorteningConfig) -> bool:
 
 
 def _reason_against(
-    text: str, short: str | None, config: ShorteningConfig, vocabulary: Sequence[str]
+    text: str, short: str | None, config: ShorteningConfig, *, vocabulary: Sequence[str]
 ) -> str | None:
     if short is None:
         return "failed"
@@ -169,7 +170,7 @@ def _reason_against(
     short_words, long_words = checks.words(short), checks.words(text)
     if len(short_words) > config.max_words:
         return "too_many_words"
-    # Word stems, roughly: "streaked" may become "streaks".
+    # The first five letters approximate a word's stem: "streaked" may become "streaks".
     long_stems = {word[:5] for word in long_words}
     if sum(word[:5] not in long_stems for word in short_words) * 3 > len(short_words):
         return "adds_words"

@@ -1,5 +1,8 @@
-"""The stages that make a run's sets of texts: the texts of the classes, imported or generated, then
-cleaned, and shortened if asked for; and the class names in their templates."""
+"""The stages that make a run's sets of texts.
+
+The set "class" is imported or generated, then cleaned, and optionally shortened. The set "names"
+has the class names in their zero-shot templates.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +14,7 @@ from gist_ray.datasets.manifest import read_manifest
 from gist_ray.encoders.clip import fits_context
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
-from gist_ray.llm.config import LlmConfig, resources_of
+from gist_ray.llm.config import LlmConfig, folders_of, resources_of
 from gist_ray.llm.generate import generate
 from gist_ray.llm.reuse import adopt_answers
 from gist_ray.run.progress import Progress
@@ -34,30 +37,30 @@ from gist_ray.texts.prompting import Notes, build_prompts
 from gist_ray.texts.shorten import ShorteningConfig, build_shortening_prompts, join_short_texts
 
 IMPORTED_PAIRS_FILE = "imported_pairs.parquet"
-"""In the folder of imported texts that keep their pairing: which image came with which text, as
-MATCHES without similarities."""
+"""The file with the pairs of imported captions and their images, as MATCHES without
+similarities."""
 
 CHECKS_OF_PAIRS = ("empty", "too_long")
-"""The checks that apply to imported pairs: what fails them cannot be trained on as it stands."""
+"""The checks that apply to imported pairs. A text that fails them cannot be trained on."""
 
 CLEANING_VERSION = 2
-"""2: another language detector."""
+"""Version 2 has another language detector."""
 
 NAMES = "names"
-"""The set of the class names in their zero-shot templates."""
+"""The name of the set of class names in their zero-shot templates."""
 
 Inputs = Mapping[str, Artifact]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
-    """Everything that the texts of a run's classes are made of."""
+    """The settings and inputs from which the texts of a run's classes are made."""
 
     texts: TextsConfig
     prompts: PromptSet
     llm: LlmConfig
     seed: int
-    """Of the facts that each prompt draws."""
+    """The seed of the draw of facts for each prompt."""
 
     clip: ClipConfig
     """The model whose text tower a caption has to fit."""
@@ -65,7 +68,7 @@ class TextSource:
     clip_identity: Mapping[str, Any]
     manifest: Stage
     rows: pa.Table
-    """The MANIFEST that the stage will leave."""
+    """The MANIFEST that the stage `manifest` will write."""
 
     classes: Sequence[tuple[int, str]]
     """(label, class name), by label."""
@@ -74,10 +77,10 @@ class TextSource:
 
 
 def texts_stage(source: TextSource) -> Stage:
-    """Returns the stage that leaves the TEXTS of the set "class".
+    """Returns the stage that writes the TEXTS of the set "class".
 
-    Raises UserError if prompts cannot be made of the prompt set, the classes and their notes, or if
-    texts.use_pairs is true and the imported file is broken or pairs no image with a caption.
+    Raises UserError if prompts cannot be built from the prompt set, the classes and their notes, or
+    if texts.use_pairs is true and the imported file is broken or pairs no image with a caption.
     """
     if source.texts.import_from:
         return _import(source)
@@ -87,7 +90,7 @@ def texts_stage(source: TextSource) -> Stage:
 
 
 def names_stage(prompts: PromptSet, classes: Sequence[tuple[int, str]], manifest: Stage) -> Stage:
-    """Returns the stage that leaves the TEXTS of the set "names": each class name in each of the
+    """Returns the stage that writes the TEXTS of the set "names": each class name in each of the
     zero-shot templates."""
     rows = [
         {
@@ -123,7 +126,7 @@ def _cleaning(source: TextSource) -> dict[str, Any]:
         "cleaning": identity_of(source.texts.cleaning),
         "vocabulary": source.prompts.vocabulary,
         "notes": fingerprint("notes", source.notes or {}, {}),
-        # the two decide whether a caption is too long
+        # these two decide whether a caption is too long
         "caption_prefix": source.prompts.caption_prefix,
         "clip": source.clip_identity,
     }
@@ -187,7 +190,7 @@ def _import(source: TextSource) -> Stage:
 
 def _generate(source: TextSource) -> Stage:
     prompts, llm = source.prompts, source.llm
-    requests = build_prompts(prompts, source.classes, source.notes, source.seed)
+    requests = build_prompts(prompts, source.classes, source.notes, seed=source.seed)
     model = {
         **identity_of(llm),
         "sampling": identity_of(prompts.sampling),
@@ -198,7 +201,14 @@ def _generate(source: TextSource) -> Stage:
         adopted = adopt_answers(requests, model, writer)
         if adopted:
             progress.say(writer.stage, f"{adopted:,} answers taken over from earlier runs")
-        generate(requests, llm, prompts.sampling, prompts.chat, writer, progress)
+        generate(
+            requests,
+            llm,
+            sampling=prompts.sampling,
+            chat=prompts.chat,
+            writer=writer,
+            progress=progress,
+        )
 
     return Stage(
         name="generate texts",
@@ -207,6 +217,7 @@ def _generate(source: TextSource) -> Stage:
         identity={"model": model, "prompts": table_content(requests)},
         run=run,
         resources=resources_of(llm),
+        folders=folders_of(llm),
         num_rows=len(requests),
     )
 
@@ -232,13 +243,20 @@ def _shorten(source: TextSource, shortening: ShorteningConfig, texts: Stage) -> 
     def ask(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         requests = build_shortening_prompts(inputs["texts"].read(), shortening, vocabulary)
         if len(requests):
-            sampling, chat = shortening.sampling, shortening.chat
-            generate(requests, llm, sampling, chat, writer, progress)
+            generate(
+                requests,
+                llm,
+                sampling=shortening.sampling,
+                chat=shortening.chat,
+                writer=writer,
+                progress=progress,
+            )
 
     def join(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
         joined, answers = inputs["texts"].read(), inputs["answers"]
         if answers.info["parts"]:
-            joined, reasons = join_short_texts(joined, answers.read(), shortening, vocabulary)
+            short = answers.read()
+            joined, reasons = join_short_texts(joined, short, shortening, vocabulary=vocabulary)
             writer.extra["without_short_text"] = reasons
         writer.write(joined)
 
@@ -255,6 +273,7 @@ def _shorten(source: TextSource, shortening: ShorteningConfig, texts: Stage) -> 
         run=ask,
         inputs={"texts": texts},
         resources=resources_of(llm),
+        folders=folders_of(llm),
     )
     return Stage(
         name="join short texts",

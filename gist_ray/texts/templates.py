@@ -1,5 +1,5 @@
-"""Jinja templates of prompt sets: sandboxed, since a prompt set may come from anywhere, and strict
-about names that do not exist."""
+"""Jinja templates of prompt sets. They are sandboxed, since a prompt set may come from an untrusted
+source, and an unknown variable is an error."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from jinja2.sandbox import SandboxedEnvironment
 
 
 def article(noun: str) -> str:
-    """The indefinite article before `noun`, judged by its first letters.
+    """Returns the indefinite article of `noun`, by its first letters.
 
-    Also right for types spelt out letter by letter ("an F-16", "an MD-11") and for vowels that
-    sound like consonants ("a European robin").
+    Covers designations that are spelt out ("an F-16", "an MD-11") and vowels that sound like
+    consonants ("a European robin").
     """
     if re.match(r"[A-Z](?:[A-Z0-9/-]|$)", noun):
         return "an" if noun[0] in "AEFHILMNORSX" else "a"
@@ -25,10 +25,10 @@ def article(noun: str) -> str:
 
 
 def escape_regex(value: str) -> str:
-    """`value` as a regular expression that matches it literally.
+    """Returns a regular expression that matches `value` literally.
 
-    Not `re.escape`, which also escapes spaces and hyphens: the engines behind structured outputs
-    read a smaller dialect, where those escapes are not defined.
+    `re.escape` also escapes spaces and hyphens, which the dialect of the engines behind structured
+    outputs does not define.
     """
     return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", value)
 
@@ -45,15 +45,15 @@ def _compile(source: str) -> jinja2.Template:
 
 
 def render(source: str, variables: Mapping[str, Any]) -> str:
-    """The template filled in, without white space around it.
+    """Returns the rendered template, without surrounding white space.
 
-    Raises jinja2.TemplateError for a variable that does not exist.
+    Raises jinja2.TemplateError for an unknown variable.
     """
     return _compile(source).render(variables).strip()
 
 
 def template_problems(source: str, allowed: set[str]) -> list[str]:
-    """What is wrong with a template that may use the variables `allowed`."""
+    """Returns the problems of a template that may use the variables `allowed`."""
     try:
         tree = _environment.parse(source)
     except jinja2.TemplateSyntaxError as error:

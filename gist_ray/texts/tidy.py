@@ -1,11 +1,11 @@
-"""What is left of a model's answer once its packaging is off."""
+"""Extracts the text from a model's answer."""
 
 import json
 import re
 import unicodedata
 
-# A class's texts are captions: no answer is this long, thoughts included, and some of Python's own
-# text functions take the square of a hostile text's length.
+# Texts are captions, and no useful answer is this long, reasoning included. Some of Python's text
+# functions take quadratic time on a hostile text.
 MAX_ANSWER_CHARS = 50_000
 LIST_MARKER = re.compile(r"^\s*(?:[-*•·–]|\(?\d{1,2}[.)])\s+")
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -15,7 +15,8 @@ _LABEL = re.compile(
 )
 _INTRODUCTION = re.compile(r"^(?:sure|certainly|of course|okay|here(?:'s| is| are))\b.*:$", re.I)
 _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("`", "`"))
-# Colours, cursor movements and window titles of a terminal, and control characters but white space.
+# Terminal sequences (colours, cursor movements, window titles) and control characters other than
+# white space.
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
     r"|[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]"
@@ -25,12 +26,12 @@ _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s|$)")
 
 
 def tidy(raw: str, is_complete: bool = True) -> str:
-    """The text in an answer, on one line.
+    """Returns the text of an answer, on one line.
 
-    Takes off: a JSON object around a property "text", a reasoning model's thoughts, an
-    introduction ("Sure! Here is a caption:"), labels ("Caption:"), the number or bullet before a
-    first line, Markdown emphasis, surrounding quotes, line breaks, what steers a terminal. Of an
-    answer that was cut (`is_complete` false) only the whole sentences stay, "" if there is none.
+    Removes a JSON object around a property "text", a reasoning model's thoughts, an introduction
+    ("Sure! Here is a caption:"), labels ("Caption:"), the number or bullet before the first line,
+    Markdown emphasis, surrounding quotes, line breaks and terminal sequences. Of an answer that was
+    cut (`is_complete` false) only complete sentences are kept, "" if there is none.
     """
     text = _THOUGHTS.sub("", raw).strip()
     if text.startswith("{"):
@@ -51,14 +52,15 @@ def tidy(raw: str, is_complete: bool = True) -> str:
 
 
 def as_unicode(text: str) -> str:
-    """`text` as a table can hold it: halves of characters, as JSON may escape them, are marked."""
+    """Returns `text` with lone surrogates, which JSON can hold and a table cannot, replaced by
+    U+FFFD."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _text_of_json(text: str) -> str:
     try:
         found = json.loads(text).get("text")
-    # cut before its end, a number of a million digits, a million brackets
+    # truncated JSON, a number with too many digits, too deeply nested brackets
     except (ValueError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""

@@ -126,7 +126,7 @@ ARTIFACTS: list[StoredArtifact] = [
         "config changed in artifact.json",
         "noticed: the fingerprint is its hash",
         _info(lambda info: info["identity"].update(embed={})),
-        "has another config or other inputs than its fingerprint says",
+        "has another identity or other inputs than its fingerprint says",
     ),
     _artifact(
         "a count changed in artifact.json",

@@ -8,7 +8,7 @@ import pytest
 
 from gist_ray.commands.exits import EXIT_USER_ERROR
 from gist_ray.llm.tables import ANSWERS
-from gist_ray.run.flow import Stage
+from gist_ray.run.stage import Stage
 from gist_ray.schema import TEXTS, stable_id, table
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
@@ -35,7 +35,7 @@ def words(grounds: Grounds, root: Path) -> list[str]:
 def generation(config: list[str]) -> Stage:
     run: RunConfig = build(RunConfig, compose_values("config", config))
     stages = build_graph(run, ArtifactStore(run.root)).stages
-    return next(stage for stage in stages if stage.key == "generate texts")
+    return next(stage for stage in stages if stage.name == "generate texts")
 
 
 def answered(kinds: list[answers.Answer]) -> pa.Table:
@@ -69,9 +69,7 @@ def cleaned(grounds: Grounds, kinds: list[answers.Answer]) -> tuple[Ended, pa.Ta
     root = grounds.path / f"root_{len(kinds)}"
     config = words(grounds, root)
     stage = generation(config)
-    writer = ArtifactStore(str(root)).writer(
-        stage.kind, stage.key, stage.config, stage.input_fingerprints
-    )
+    writer = stage.writer(ArtifactStore(str(root)))
     writer.write(answered(kinds))
     writer.publish(1.0)
     ended = run_job(*config, "--until", "clean")

@@ -115,17 +115,17 @@ def runs(ray_local: None, grounds: Grounds) -> Iterator[Runs]:
     def job(name: str, *words: str) -> Ended:
         return run_job(*common, f"root={grounds.path}/root_{name}", *words)
 
-    from gist_ray.study import pipeline
+    from gist_ray.run import run_job as running
 
     def connect_late() -> float:
         (data / GOOD / places.VANISHES).unlink(missing_ok=True)
         return connect()
 
-    connect = pipeline.connect
+    connect = running.connect
     folder = ["data=image_folder", "name=folder"]
     only = ["--until", "embed images"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "connect", connect_late)
+        patch.setattr(running, "connect", connect_late)
         bad = job("folder", *folder, f"data.path={data}")
         (data / GOOD / places.VANISHES).touch()
         table = job("table", "data=manifest", f"data.path={write_table(data)}", *only)

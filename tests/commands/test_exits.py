@@ -15,7 +15,7 @@ from gist_ray.store.artifacts import ArtifactStore
 def test_too_many_failed_rows_exit_with_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    writer = ArtifactStore(str(tmp_path)).writer("embeddings", "embed", {}, {})
+    writer = ArtifactStore(str(tmp_path)).writer("embeddings", "embed", {}, inputs={})
     error = {"id": "a", "uri": "", "stage": "embed", "kind": "corrupt", "message": ""}
     writer.add_errors(table([error], ERRORS))
     artifact = writer.publish(0)

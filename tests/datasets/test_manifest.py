@@ -22,7 +22,7 @@ def test_pictures_in_the_store_move_with_it_and_others_stay(tmp_path: Path) -> N
     root = tmp_path / "here"
     store = ArtifactStore(str(root))
     rows = manifest(f"{root}/artifacts/pictures/1/a.png", "/data/b.png", "s3://bucket/c.png")
-    writer = store.writer("manifest", "manifest", {}, {})
+    writer = store.writer("manifest", "manifest", {}, inputs={})
     writer.write(movable(rows, store.root))
     written = writer.publish(0)
     assert read_manifest(written).equals(rows)

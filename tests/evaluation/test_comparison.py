@@ -14,7 +14,8 @@ CONFIG = EvaluationConfig(num_bootstrap=200)
 def predictions(correct: list[int], ids: str) -> pa.Table:
     return table(
         [
-            {"image_id": image_id, "label": 1, "predicted": right, "top5": [right], "score": 0.5}
+            {"image_id": image_id, "label": 1, "predicted": right, "top5": [right]}
+            | {"probability": 0.5}
             for image_id, right in zip(ids, correct, strict=True)
         ],
         PREDICTIONS,
@@ -24,7 +25,9 @@ def predictions(correct: list[int], ids: str) -> pa.Table:
 def test_images_are_paired_by_id_and_seeds_by_number() -> None:
     of_seeds = {2: predictions([0, 1, 1], "cab"), 1: predictions([1, 1, 0], "abc")}
     assert correct_matrix(of_seeds, ["a", "b", "c"]).tolist() == [[1, 1, 0], [1, 1, 0]]
-    found = compare(of_seeds, {seed: predictions([1, 0, 0], "abc") for seed in (1, 2)}, CONFIG, 0)
+    found = compare(
+        of_seeds, {seed: predictions([1, 0, 0], "abc") for seed in (1, 2)}, CONFIG, seed=0
+    )
     assert found.mean == pytest.approx(1 / 3)
     assert found.per_seed.tolist() == pytest.approx([1 / 3, 1 / 3])
     assert found.num_images == 3
@@ -33,20 +36,22 @@ def test_images_are_paired_by_id_and_seeds_by_number() -> None:
 def test_other_images_or_seeds_are_errors() -> None:
     one, two = {1: predictions([1], "a")}, {1: predictions([1], "b")}
     with pytest.raises(UserError, match=r"seed 1 are of other test images: 2 differ.*'a'"):
-        compare(one, two, CONFIG, 0)
+        compare(one, two, CONFIG, seed=0)
     with pytest.raises(UserError, match=r"with seeds \[1\] and \[2\]"):
-        compare(one, {2: one[1]}, CONFIG, 0)
+        compare(one, {2: one[1]}, CONFIG, seed=0)
 
 
 def test_seeds_are_summarised_per_setting() -> None:
     def row(shots: int, seed: int | None, value: float) -> dict[str, object]:
         return {
-            "method": "gist/linear_probe",
-            "backbone": "tiny",
-            "k": 3,
+            "features": "gist",
+            "method": "linear_probe",
+            "data": "made",
+            "params": '{"backbone": "tiny", "k": 3}',
             "shots": shots,
             "seed": seed,
             "split": "test",
+            "slice": "",
             "metric": "top1",
             "value": value,
             "num_samples": 600,

@@ -9,17 +9,14 @@ from gist_ray.evaluation.config import EvaluationConfig
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest.mark.parametrize(("name", "probe"), [("linear_probe", "logistic"), ("gist_sgd", "sgd")])
-def test_each_config_composes_to_its_probe(name: str, probe: str) -> None:
+def test_the_config_composes_to_the_defaults() -> None:
     with initialize_config_dir(str(CONFIGS), version_base=None):
-        values = OmegaConf.to_container(compose(f"evaluation/{name}").evaluation)
-    assert EvaluationConfig(**values) == EvaluationConfig(probe=probe)
+        values = OmegaConf.to_container(compose("evaluation/intervals").evaluation)
+    assert EvaluationConfig(**values) == EvaluationConfig()
+    assert values.keys() == EvaluationConfig.__pydantic_fields__.keys()
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("best_texts_m", 0), ("confidence", 1.0), ("num_bootstrap", 0), ("probe", "svm")],
-)
+@pytest.mark.parametrize(("field", "value"), [("confidence", 1.0), ("num_bootstrap", 0)])
 def test_impossible_values_are_named(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         EvaluationConfig(**{field: value})

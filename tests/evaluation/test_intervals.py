@@ -27,7 +27,7 @@ def test_top1_interval_has_the_width_of_theory() -> None:
     correct = np.arange(500) % 4 > 0
     probabilities = np.where(correct[:, None], [0.6, 0.4], [0.4, 0.6])
     found = outcomes(probabilities, np.zeros(500, int))
-    low, high = metric_intervals(found, 2000, 0.95, seed=0)["top1"]
+    low, high = metric_intervals(found, num_bootstrap=2000, confidence=0.95, seed=0)["top1"]
     half = 1.96 * np.sqrt(0.75 * 0.25 / 500)
     assert low == pytest.approx(0.75 - half, abs=0.006)
     assert high == pytest.approx(0.75 + half, abs=0.006)
@@ -37,7 +37,9 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_only() -> None:
     rng = np.random.default_rng(0)
     probabilities, labels = rng.dirichlet(np.ones(6), size=300), rng.integers(6, size=300)
     found = outcomes(probabilities, labels)
-    first, again, other = (metric_intervals(found, 200, 0.95, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        metric_intervals(found, num_bootstrap=200, confidence=0.95, seed=seed) for seed in (1, 1, 2)
+    )
     assert first == again != other
     values = compute_metrics(probabilities, labels)
     for name in set(METRIC_NAMES) - {"ece"}:
@@ -68,19 +70,20 @@ def test_seeds_interval_is_students_t() -> None:
 
 def test_paired_difference_of_equal_methods_is_zero() -> None:
     correct = np.random.default_rng(0).random((3, 50)) < 0.7
-    same = paired_difference(correct, correct, 200, 0.95, seed=0)
+    same = paired_difference(correct, correct, num_bootstrap=200, confidence=0.95, seed=0)
     assert (same.mean, same.low, same.high, same.seeds_interval) == (0, 0, 0, (0, 0))
 
 
 def test_paired_difference_turns_its_sign_and_ignores_the_order() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random((4, 80)) < 0.8, rng.random((4, 80)) < 0.6
-    ab, ba = paired_difference(a, b, 500, 0.95, 0), paired_difference(b, a, 500, 0.95, 0)
+    ab = paired_difference(a, b, num_bootstrap=500, confidence=0.95, seed=0)
+    ba = paired_difference(b, a, num_bootstrap=500, confidence=0.95, seed=0)
     assert (ab.mean, ab.low, ab.high) == pytest.approx((-ba.mean, -ba.high, -ba.low))
     assert ab.mean == pytest.approx(a.mean() - b.mean())
     np.testing.assert_allclose(ab.per_seed, a.mean(axis=1) - b.mean(axis=1))
     order = rng.permutation(80)
-    moved = paired_difference(a[:, order], b[:, order], 500, 0.95, 0)
+    moved = paired_difference(a[:, order], b[:, order], num_bootstrap=500, confidence=0.95, seed=0)
     assert (moved.low, moved.high) == pytest.approx((ab.low, ab.high), abs=0.02)
 
 
@@ -90,7 +93,7 @@ def test_pairing_makes_the_interval_narrow() -> None:
     a = np.tile(hard, (3, 1))
     b = a.copy()
     b[:, np.flatnonzero(hard)[:12]] = False
-    found = paired_difference(a, b, 500, 0.95, 0)
+    found = paired_difference(a, b, num_bootstrap=500, confidence=0.95, seed=0)
     # unpaired, the half-width would be about 0.07
     assert found.mean == pytest.approx(12 / 400)
     assert 0 < found.low < found.mean < found.high < 0.05
@@ -102,8 +105,10 @@ def test_the_interval_holds_the_spread_of_seeds_and_of_images() -> None:
     for row, share in zip(a, (0.5, 0.6, 0.7, 0.8), strict=True):
         row[: int(share * num_images)] = True
     nothing = np.zeros_like(a)
-    with_seeds = paired_difference(a, nothing, 2000, 0.95, 0)
-    without = paired_difference(np.tile(a[1], (4, 1)), nothing, 2000, 0.95, 0)
+    with_seeds = paired_difference(a, nothing, num_bootstrap=2000, confidence=0.95, seed=0)
+    without = paired_difference(
+        np.tile(a[1], (4, 1)), nothing, num_bootstrap=2000, confidence=0.95, seed=0
+    )
     images_only = 1.96 * np.sqrt(0.6 * 0.4 / num_images)
     assert (without.high - without.low) / 2 == pytest.approx(images_only, rel=0.15)
     assert (with_seeds.high - with_seeds.low) / 2 > 1.8 * images_only
@@ -118,29 +123,43 @@ def test_the_hierarchical_interval_covers_at_least_about_as_promised(
     for _ in range(150):
         gain = 0.05 + spread_of_seeds * rng.normal(size=(5, 1))
         a, b = rng.random((5, 100)) < 0.6 + gain, rng.random((5, 100)) < 0.6
-        found = paired_difference(a, b, 200, 0.95, int(rng.integers(1 << 30)))
+        found = paired_difference(
+            a, b, num_bootstrap=200, confidence=0.95, seed=int(rng.integers(1 << 30))
+        )
         covered += found.low <= 0.05 <= found.high
     assert covered / 150 >= 0.92
 
 
 def test_one_seed_has_images_only() -> None:
     rng = np.random.default_rng(0)
-    one = paired_difference(rng.random((1, 90)) < 0.8, rng.random((1, 90)) < 0.5, 300, 0.95, 0)
+    one = paired_difference(
+        rng.random((1, 90)) < 0.8,
+        rng.random((1, 90)) < 0.5,
+        num_bootstrap=300,
+        confidence=0.95,
+        seed=0,
+    )
     assert one.seeds_interval is None
     assert one.low < one.mean < one.high
 
 
 def test_different_shapes_are_an_error() -> None:
     with pytest.raises(UserError, match=r"shapes \(3, 5\) and \(2, 5\)"):
-        paired_difference(np.zeros((3, 5), bool), np.zeros((2, 5), bool), 10, 0.95, 0)
+        paired_difference(
+            np.zeros((3, 5), bool),
+            np.zeros((2, 5), bool),
+            num_bootstrap=10,
+            confidence=0.95,
+            seed=0,
+        )
 
 
 def test_many_images_are_drawn_kind_by_kind_with_the_same_spread(monkeypatch):
     rng = np.random.default_rng(5)
     a, b = rng.random((3, 400)) < 0.7, rng.random((3, 400)) < 0.6
-    image_by_image = paired_difference(a, b, 4000, 0.9, seed=1)
+    image_by_image = paired_difference(a, b, num_bootstrap=4000, confidence=0.9, seed=1)
     monkeypatch.setattr(intervals, "MAX_WEIGHTS", 400 * 4000 - 1)
-    by_kind = paired_difference(a, b, 4000, 0.9, seed=1)
+    by_kind = paired_difference(a, b, num_bootstrap=4000, confidence=0.9, seed=1)
     assert (by_kind.low, by_kind.high) != (image_by_image.low, image_by_image.high)
     assert by_kind.mean == image_by_image.mean
     assert by_kind.low == pytest.approx(image_by_image.low, abs=0.004)

@@ -146,9 +146,9 @@ def undisturbed(
         Reads(world.images) as reads,
         Job([*world.words, f"root={root}"], machines, root / "log") as job,
     ):
-        job.wait_until(lambda: job.says("finetune gist 5-shot seed 1", "starts"))
+        job.wait_until(lambda: job.says("finetune gist 5-shot seed 1", "runs"))
         before = reads.count
-        job.wait_until(lambda: job.says("embed images gist 5-shot seed 1", "starts"))
+        job.wait_until(lambda: job.says("embed images gist 5-shot seed 1", "runs"))
         training = reads.count - before
         assert job.wait() == 0, job.output
         seconds = job.seconds

@@ -59,7 +59,7 @@ class SmallDisk:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the processes that are to see the disk need; nothing where it is mounted."""
+        """The variables of processes that are to see the disk; none where it is mounted."""
         if self.is_mounted:
             return {}
         folder = self.path.with_name("pretending")

@@ -1,4 +1,4 @@
-"""What a run left in its root, compared with what an undisturbed one did."""
+"""The artifacts that a run left in its root, compared with those of an undisturbed one."""
 
 import json
 from pathlib import Path

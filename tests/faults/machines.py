@@ -62,7 +62,7 @@ class Machines:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a job needs to join."""
+        """The variables that a job needs to join."""
         cluster = self._state()
         return {
             "RAY_ADDRESS": cluster["address"],

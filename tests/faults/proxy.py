@@ -69,7 +69,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Request:
-    """What the proxy saw and did."""
+    """A request that the proxy got, and the fault that it did to it."""
 
     method: str
     path: str

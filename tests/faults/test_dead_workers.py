@@ -54,7 +54,7 @@ def test_dead_workers_cost_what_was_in_flight_and_change_nothing(
         encoders = machines.workers("ImageEncoder")
         machines.kill_machine(machines.machine_of(encoders[0]))
         seconds_of_machine = until_on()
-        job.wait_until(lambda: job.says("finetune gist 5-shot seed 1", "starts"))
+        job.wait_until(lambda: job.says("finetune gist 5-shot seed 1", "runs"))
         redone_of_machine = reads.repeated - redone_of_actor
         embedded = reads.count
         machines.add_machine()
@@ -67,7 +67,7 @@ def test_dead_workers_cost_what_was_in_flight_and_change_nothing(
         at, start = reads.count, time.monotonic()
         job.wait_until(lambda: reads.count >= at + BATCH_SIZE)
         seconds_of_training = round(time.monotonic() - start, 1)
-        job.wait_until(lambda: job.says("embed images gist 5-shot seed 1", "starts"))
+        job.wait_until(lambda: job.says("embed images gist 5-shot seed 1", "runs"))
         redone_of_training = reads.count - embedded - undisturbed.reads_of_training
         machines.add_machine()
         assert job.wait() == 0, job.output

@@ -18,15 +18,15 @@ from tests.faults.reads import Reads
 
 pytestmark = ON_A_CLUSTER
 
-ROOM_KIB = 700
+FREE_KIB = 700
 
 
-def test_a_full_disk_is_named_and_the_same_command_goes_on_once_there_is_room(
+def test_a_full_disk_is_named_and_the_same_command_goes_on_once_there_is_space(
     world: World, machines: Machines, undisturbed: Undisturbed, record: Record, tmp_path: Path
 ) -> None:
     disk, root = machines.disk, machines.disk / "root"
     ballast = disk / "ballast"
-    ballast.write_bytes(bytes((SMALL_DISK_MIB << 20) - (ROOM_KIB << 10)))
+    ballast.write_bytes(bytes((SMALL_DISK_MIB << 20) - (FREE_KIB << 10)))
     words = [*world.words, f"root={machines.disk_path}/root", "--until", "embed images frozen"]
     with Reads(world.images) as reads:
         with Job(words, machines, tmp_path / "first") as job:

@@ -253,11 +253,11 @@ def test_no_secret_is_written_anywhere(s3_world: World, undisturbed: Run) -> Non
 
 def test_a_second_run_finds_everything_stored(s3_world: World, undisturbed: Run) -> None:
     stages = json.loads(objects(s3_world, "undisturbed")["runs/run/stages.json"])
-    assert any(row["stage"] == "finetuned" for row in stages)
+    assert any(row["kind"] == "finetuned" for row in stages)
     assert not any(row["cached"] or row["failed"] for row in stages)
     again = run(s3_world, "undisturbed")
     assert "Report: s3://" in again.output, again.output
-    assert "starts" not in again.output
+    assert " runs" not in again.output
 
 
 @pytest.mark.long
@@ -338,8 +338,8 @@ def test_a_training_that_was_killed_goes_on_from_its_state_on_s3(
     print(f"done: {VALIDATE_EVERY} steps were done again")
 
 
-LATER = ("artifacts/finetuned", "artifacts/evaluation")
-"""What the killed run had not yet made."""
+LATER = tuple(f"artifacts/{kind}" for kind in ("finetuned", "classifier", "predictions", "metrics"))
+"""The artifacts that the killed run had not yet made."""
 
 
 def wait_until(condition: Callable[[], bool], job: subprocess.Popen) -> None:

@@ -36,7 +36,7 @@ class Trainings:
         self.store, self.pairs, self.clip = ArtifactStore(str(root)), pairs, clip
 
     def writer(self, name: str) -> ArtifactWriter:
-        return self.store.writer("tuned", name, {"name": name}, {})
+        return self.store.writer("tuned", name, {"name": name}, inputs={})
 
     def run(self, name: str, config: FinetuneConfig, **options: Any) -> Weights:
         """-> the weights that it leaves; the history is kept in `self.history`."""

@@ -123,9 +123,9 @@ def test_a_real_model_answers_within_the_constraints(ray_local, tmp_path):
     endless = json.dumps([{"role": "user", "content": "Describe it. " * 300}])
     prompts = with_cell(prompts, 9, "prompt", endless)
     store = ArtifactStore(str(tmp_path))
-    writer = store.writer("texts", "texts", {}, {})
+    writer = store.writer("texts", "texts", {}, inputs={})
     llm = LlmConfig(gpus_per_replica=0, max_model_len=256)
-    generate(prompts, llm, SAMPLING, True, writer, Progress())
+    generate(prompts, llm, sampling=SAMPLING, chat=True, writer=writer, progress=Progress())
     artifact = writer.publish(1.0)
 
     answers = artifact.read()
@@ -144,7 +144,14 @@ def test_a_real_model_answers_within_the_constraints(ray_local, tmp_path):
     assert all(row["message"].startswith("class 'crow', prompt 'p': ") for row in errors.values())
 
     # a second call finds everything stored and starts no engine
-    again = store.writer("texts", "texts", {}, {})
+    again = store.writer("texts", "texts", {}, inputs={})
     llm_that_is_missing = LlmConfig(model="/nowhere", gpus_per_replica=0)
-    generate(prompts, llm_that_is_missing, SAMPLING, True, again, Progress())
+    generate(
+        prompts,
+        llm_that_is_missing,
+        sampling=SAMPLING,
+        chat=True,
+        writer=again,
+        progress=Progress(),
+    )
     assert again.publish(1.0).counts == artifact.counts

@@ -26,7 +26,7 @@ def answers(*requests: dict[str, Any]) -> pa.Table:
 
 def writer(root: Path, content: str, model: dict[str, Any] = MODEL) -> ArtifactWriter:
     config = {"model": model, "prompts": content}
-    return ArtifactStore(str(root)).writer("answers", "generate texts", config, {})
+    return ArtifactStore(str(root)).writer("answers", "generate texts", config, inputs={})
 
 
 def adopted(into: ArtifactWriter, *requests: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 
 from gist_ray.errors import UserError
 from gist_ray.matching.config import MatchingConfig
-from gist_ray.matching.inputs import gather_inputs, without_embedding
+from gist_ray.matching.inputs import MatchingTables, gather_inputs, without_embedding
 from gist_ray.matching.match import match
 from gist_ray.matching.vectors import vectors_in_memory
 from gist_ray.schema import ERRORS, MANIFEST, MATCHES, TEXTS, embeddings, table
@@ -78,10 +78,10 @@ def tables(**changes: pa.Table) -> tuple[pa.Table, ...]:
     return tuple((made | changes).values())
 
 
-def sources(made: tuple[pa.Table, ...]) -> tuple[Any, ...]:
-    """The four tables as `match` takes them."""
+def sources(made: tuple[pa.Table, ...]) -> MatchingTables:
+    """Returns the four tables as `match` takes them."""
     manifest, images, texts, of_texts = made
-    return (
+    return MatchingTables(
         manifest,
         vectors_in_memory(images, "image_id"),
         texts,
@@ -90,7 +90,7 @@ def sources(made: tuple[pa.Table, ...]) -> tuple[Any, ...]:
 
 
 def run(seed: int = 0, *, changes: dict[str, pa.Table] | None = None, **config: Any) -> pa.Table:
-    return match(*sources(tables(**(changes or {}))), MatchingConfig(**config), seed)
+    return match(sources(tables(**(changes or {}))), MatchingConfig(**config), seed)
 
 
 def test_joins_by_id_and_keeps_to_train_images_and_usable_texts() -> None:
@@ -105,10 +105,10 @@ def test_joins_by_id_and_keeps_to_train_images_and_usable_texts() -> None:
 
 def test_tables_in_several_pieces_and_slices_are_read_right() -> None:
     pieces = tuple(pa.concat_tables([whole.slice(0, 1), whole.slice(1)]) for whole in tables())
-    assert match(*sources(pieces), MatchingConfig(), 0).equals(run())
+    assert match(sources(pieces), MatchingConfig(), 0).equals(run())
     padded = list(tables())
     padded[1] = pa.concat_tables([padded[1], padded[1]]).combine_chunks().slice(4)
-    assert match(*sources(tuple(padded)), MatchingConfig(), 0).equals(run())
+    assert match(sources(tuple(padded)), MatchingConfig(), 0).equals(run())
 
 
 @pytest.mark.parametrize("variant", ["topk", "sampled", "mmr", "random", "all", "any_class"])
@@ -136,7 +136,7 @@ def test_matched_block_by_block_it_is_what_it_is_at_once(
 
 
 def test_rows_without_embedding_are_reported() -> None:
-    errors = without_embedding(*sources(tables()))
+    errors = without_embedding(sources(tables()))
     assert errors.schema == ERRORS
     assert [(row["id"], row["uri"], row["kind"]) for row in errors.to_pylist()] == [
         ("d", "d.png", "no_embedding"),
@@ -186,7 +186,7 @@ def test_all_problems_of_the_tables_come_at_once() -> None:
         long,
     )
     with pytest.raises(UserError) as caught:
-        gather_inputs(*sources(made))
+        gather_inputs(sources(made))
     told = caught.value.problems
     assert len(told) == 4
     for problem, expected in zip(

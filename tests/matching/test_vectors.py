@@ -21,7 +21,7 @@ def vector_of(number: int) -> np.ndarray:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Artifact:
-    writer = ArtifactStore(str(tmp_path)).writer("image_embeddings", "embed images", {}, {})
+    writer = ArtifactStore(str(tmp_path)).writer("image_embeddings", "embed images", {}, inputs={})
     numbers = np.random.default_rng(0).permutation(NUM_PARTS * PER_PART)
     for part, rows in enumerate(np.split(numbers, NUM_PARTS)):
         columns = [[f"i{row}" for row in rows], [vector_of(row).tolist() for row in rows]]

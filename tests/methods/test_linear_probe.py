@@ -1,17 +1,19 @@
-import inspect
+import dataclasses
 
 import numpy as np
 import pytest
-from gist_ray.methods.probe import Probe, predict_proba, scaled, widened
 from sklearn.linear_model import LogisticRegression
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.config import EvaluationConfig
-from gist_ray.methods import linear_probe
-from gist_ray.methods.linear_probe import COARSE_GRID, fit_probe, val_accuracy_and_loss
-from gist_ray.methods.sgd_probe import fit_sgd_probe
+from gist_ray.methods import linear_probe, sgd_probe
+from gist_ray.methods.base.linear_classifier import LinearClassifier, scaled
+from gist_ray.methods.base.predictions import accuracy_and_loss, probabilities_of
+from gist_ray.methods.base.problem import Problem, Split
+from gist_ray.methods.linear_probe import COARSE_GRID, LinearProbeConfig, fit
+from gist_ray.methods.sgd_probe import SgdProbeConfig
+from tests.methods.made import labelled, problem_of
 
-CONFIG = EvaluationConfig()
+CONFIG = LinearProbeConfig()
 
 
 def draw(
@@ -28,10 +30,10 @@ EMPTY = (np.empty((0, 16), np.float32), np.empty(0, int))
 
 
 def test_test_labels_cannot_reach_the_search() -> None:
-    names = set(inspect.signature(fit_probe).parameters)
+    names = {field.name for field in dataclasses.fields(Problem)}
     assert not [name for name in names if "test" in name]
-    assert not [name for name in inspect.signature(fit_sgd_probe).parameters if "test" in name]
-    assert {"train_labels", "val_labels"} < names
+    assert {"train", "val"} < names
+    assert not [field.name for field in dataclasses.fields(Split) if "test" in field.name]
 
 
 def optimum(train: tuple[np.ndarray, np.ndarray], c: float) -> LogisticRegression:
@@ -48,20 +50,22 @@ def test_a_fit_ends_at_its_optimum_for_any_c_and_number_of_images(
 ) -> None:
     monkeypatch.setattr(linear_probe, "COARSE_GRID", (c,))
     train, val, test = (draw(per_class, num_classes, seed) for seed in (0, 1, 2))
-    probe = fit_probe(*train, *val, num_classes, EvaluationConfig(num_search_steps=0))
+    problem = problem_of(train, val, num_classes)
+    probe = fit(problem, LinearProbeConfig(num_search_steps=0))
     assert probe.c == pytest.approx(c)
     wanted = optimum(train, c).predict_proba(scaled(test[0], 10.0))
-    found = predict_proba(probe, test[0])
+    found = probabilities_of(probe, test[0])
     np.testing.assert_allclose(found, wanted, atol=2e-4)
     np.testing.assert_array_equal(found.argmax(axis=1), wanted.argmax(axis=1))
 
 
 def test_no_c_of_the_grid_is_better_on_val() -> None:
     train, val = draw(3, 6, 0), draw(4, 6, 1)
-    accuracy, log_loss = val_accuracy_and_loss(fit_probe(*train, *val, 6, CONFIG), *val)
+    accuracy, log_loss = accuracy_and_loss(fit(problem_of(train, val, 6), CONFIG), labelled(*val))
     for c in COARSE_GRID:
         model = optimum(train, c)
-        other = val_accuracy_and_loss(Probe(model.coef_, model.intercept_, 10.0, c), *val)
+        probe = LinearClassifier(model.coef_, model.intercept_, 10.0, c)
+        other = accuracy_and_loss(probe, labelled(*val))
         assert (accuracy, -log_loss) >= (other[0], -other[1] - 1e-4)
 
 
@@ -72,14 +76,14 @@ def search_with(
     log-loss), and (0, 1) where there is none."""
     tried: list[float] = []
 
-    def judge(probe: Probe, *_: np.ndarray) -> tuple[float, float]:
+    def judge(probe: LinearClassifier, val: Split) -> tuple[float, float]:
         assert probe.c is not None
         tried.append(probe.c)
         return results.get(probe.c, (0.0, 1.0))
 
-    monkeypatch.setattr(linear_probe, "val_accuracy_and_loss", judge)
-    config = EvaluationConfig(num_search_steps=steps, max_iter=5)
-    return fit_probe(*draw(2, 3, 0), *draw(1, 3, 1), 3, config).c, tried
+    monkeypatch.setattr(linear_probe, "accuracy_and_loss", judge)
+    config = LinearProbeConfig(num_search_steps=steps, max_iter=5)
+    return fit(problem_of(draw(2, 3, 0), draw(1, 3, 1), 3), config).c, tried
 
 
 def test_equal_accuracy_is_decided_by_log_loss_then_the_smaller_c(
@@ -101,9 +105,10 @@ def test_binary_search_halves_the_range_and_never_loses_the_best(
 
 
 def test_without_val_images_c_is_one() -> None:
-    probe = fit_probe(*draw(3, 4, 0), *EMPTY, 4, CONFIG)
+    probe = fit(problem_of(draw(3, 4, 0), EMPTY, 4), CONFIG)
     assert probe.c == 1.0
-    assert (predict_proba(probe, draw(5, 4, 1)[0]).argmax(axis=1) == draw(5, 4, 1)[1]).mean() > 0.5
+    features, labels = draw(5, 4, 1)
+    assert (probabilities_of(probe, features).argmax(axis=1) == labels).mean() > 0.5
 
 
 @pytest.mark.parametrize("kind", ["logistic", "sgd"])
@@ -112,13 +117,12 @@ def test_a_class_that_training_lacks_has_probability_zero(kind: str) -> None:
     val = draw(2, 5, 1)
     for lacking in ([2], [0, 2, 4], [0, 1, 2, 4]):
         keep = ~np.isin(labels, lacking)
-        train = (features[keep], labels[keep])
+        given = problem_of((features[keep], labels[keep]), val, 5)
         if kind == "sgd":
-            config = EvaluationConfig(sgd_num_epochs=3)
-            probe = fit_sgd_probe(*train, *val, 5, config, 0)
+            probe = sgd_probe.fit(given, SgdProbeConfig(num_epochs=3))
         else:
-            probe = fit_probe(*train, *val, 5, CONFIG)
-        probabilities = predict_proba(probe, val[0])
+            probe = fit(given, CONFIG)
+        probabilities = probabilities_of(probe, val[0])
         assert (probabilities[:, lacking] == 0).all()
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
@@ -126,23 +130,17 @@ def test_a_class_that_training_lacks_has_probability_zero(kind: str) -> None:
 def test_the_order_of_training_images_does_not_matter() -> None:
     features, labels = draw(4, 4, 0)
     order = np.random.default_rng(0).permutation(len(labels))
-    straight = fit_probe(features, labels, *draw(2, 4, 1), 4, CONFIG)
-    shuffled = fit_probe(features[order], labels[order], *draw(2, 4, 1), 4, CONFIG)
+    val = draw(2, 4, 1)
+    straight = fit(problem_of((features, labels), val, 4), CONFIG)
+    shuffled = fit(problem_of((features[order], labels[order]), val, 4), CONFIG)
     assert straight.c is not None
     np.testing.assert_allclose(
-        predict_proba(shuffled, features), predict_proba(straight, features), atol=1e-3
+        probabilities_of(shuffled, features), probabilities_of(straight, features), atol=1e-3
     )
 
 
 def test_no_training_image_is_an_error() -> None:
     with pytest.raises(UserError, match="no training image"):
-        fit_probe(*EMPTY, *EMPTY, 3, CONFIG)
+        fit(problem_of(EMPTY, EMPTY, 3), CONFIG)
     with pytest.raises(UserError, match="no training image"):
-        fit_sgd_probe(*EMPTY, *EMPTY, 3, CONFIG, 0)
-
-
-def test_features_are_scaled_to_one_length() -> None:
-    lengths = np.linalg.norm(scaled(np.array([[3.0, 4.0], [0.0, 0.1]]), 10.0), axis=1)
-    np.testing.assert_allclose(lengths, 10)
-    probe = widened(np.eye(2), np.zeros(2), np.array([0, 2]), 3, 10.0, None)
-    assert probe.bias.tolist() == [0, -np.inf, 0]
+        sgd_probe.fit(problem_of(EMPTY, EMPTY, 3), SgdProbeConfig())

@@ -1,9 +1,10 @@
 import numpy as np
 import torch
 
-from gist_ray.evaluation.config import EvaluationConfig
-from gist_ray.methods.probe import predict_proba
-from gist_ray.methods.sgd_probe import fit_sgd_probe
+from gist_ray.methods.base.linear_classifier import LinearClassifier
+from gist_ray.methods.base.predictions import probabilities_of
+from gist_ray.methods.sgd_probe import SgdProbeConfig, fit
+from tests.methods.made import problem_of
 
 
 def draw(per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,31 +18,35 @@ def draw(per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 EMPTY = (np.empty((0, 16), np.float32), np.empty(0, int))
 
 
+def predicted(probe: LinearClassifier, features: np.ndarray) -> np.ndarray:
+    return probabilities_of(probe, features).argmax(axis=1)
+
+
 def test_it_learns_and_only_the_seed_decides() -> None:
-    config = EvaluationConfig(sgd_num_epochs=30, sgd_batch_size=8)
+    config = SgdProbeConfig(num_epochs=30, batch_size=8)
     state = torch.get_rng_state()
     first, again, other = (
-        fit_sgd_probe(*draw(8, 0), *draw(3, 1), 4, config, seed) for seed in (1, 1, 2)
+        fit(problem_of(draw(8, 0), draw(3, 1), 4, seed), config) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.weight, again.weight)
     assert (first.weight != other.weight).any()
     assert torch.equal(torch.get_rng_state(), state)
     features, labels = draw(20, 2)
-    assert (predict_proba(first, features).argmax(axis=1) == labels).mean() > 0.8
+    assert (predicted(first, features) == labels).mean() > 0.8
 
 
 def test_the_last_of_the_best_epochs_counts() -> None:
     train, val = draw(8, 0), draw(6, 2)
     # the run of n epochs passes through the same epochs as every longer one
     ends = [
-        fit_sgd_probe(*train, *EMPTY, 4, EvaluationConfig(sgd_num_epochs=epochs), 0)
+        fit(problem_of(train, EMPTY, 4), SgdProbeConfig(num_epochs=epochs))
         for epochs in range(1, 13)
     ]
-    correct = [(predict_proba(end, val[0]).argmax(axis=1) == val[1]).sum() for end in ends]
+    correct = [(predicted(end, val[0]) == val[1]).sum() for end in ends]
     last_best = max(range(12), key=lambda epoch: (correct[epoch], epoch))
     # the case has teeth: later epochs are worse, and an earlier one is as good
     assert last_best < 11
     assert correct.count(correct[last_best]) > 1
-    chosen = fit_sgd_probe(*train, *val, 4, EvaluationConfig(sgd_num_epochs=12), 0)
+    chosen = fit(problem_of(train, val, 4), SgdProbeConfig(num_epochs=12))
     np.testing.assert_array_equal(chosen.weight, ends[last_best].weight)
     np.testing.assert_array_equal(chosen.bias, ends[last_best].bias)

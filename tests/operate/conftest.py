@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray.run.flow import Stage
 from gist_ray.run.heartbeat import PROGRESS_FILE
 from gist_ray.run.lease import process_lease
 from gist_ray.run.progress import Progress
 from gist_ray.run.runs import LEASE_FILE, METRICS_FILE, PLAN_FILE, run_folder
+from gist_ray.run.stage import Stage
 from gist_ray.schema import ERRORS, table
 from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
@@ -26,10 +26,17 @@ def nothing(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Pr
     pass
 
 
-def stage(key: str, *sources: Stage, num_rows: int | None = None) -> Stage:
-    """A stage without work."""
-    inputs = {source.key: source for source in sources}
-    return Stage(key, "fake", {"key": key}, nothing, inputs, num_rows=num_rows)
+def stage(name: str, *sources: Stage, group: str = "", num_rows: int | None = None) -> Stage:
+    """A stage without work. group: "" is one of its own."""
+    return Stage(
+        name=name,
+        kind="fake",
+        group=group or name,
+        identity={"name": name},
+        run=nothing,
+        inputs={source.name: source for source in sources},
+        num_rows=num_rows,
+    )
 
 
 def errors_of(kinds: Mapping[str, int]) -> pa.Table:
@@ -58,7 +65,7 @@ class Store:
         return ArtifactStore(self.root)
 
     def writer(self, of: Stage) -> ArtifactWriter:
-        return self.store.writer(of.kind, of.key, of.identity, of.input_fingerprints)
+        return of.writer(self.store)
 
     def make(
         self, of: Stage, rows: int = 3, failed: Mapping[str, int] | None = None, seconds: float = 1
@@ -69,30 +76,37 @@ class Store:
         return writer.publish(seconds)
 
     def begin(self, of: Stage, silent_s: float = 0, **progress: Any) -> str:
-        """What a stage leaves while it works; returns its folder."""
+        """Leaves what a stage does while it works; returns its folder."""
         writer = self.writer(of)
         storage.write_json(writer.file(PROGRESS_FILE), far_away(silent_s, **progress))
         storage.write_parquet(writer.file("parts/a.parquet"), pa.table({"n": [1]}))
         return writer.uri
 
     def plan(
-        self, name: str, *stages: Stage, silent_s: float = 0, until: str | None = None
+        self,
+        name: str,
+        *stages: Stage,
+        silent_s: float = 0,
+        until: str | None = None,
+        command: str = "run",
     ) -> None:
         folder = run_folder(self.root, name)
         started = time.time() - 60 - silent_s
         rows = [
             {
-                "key": one.key,
+                "name": one.name,
                 "kind": one.kind,
+                "group": one.group,
                 "fingerprint": one.fingerprint,
                 "inputs": one.input_fingerprints,
                 "num_rows": one.num_rows,
-                "wanted": until is None or one.key.startswith(until),
+                "wanted": until is None or one.name.startswith(until),
             }
             for one in stages
         ]
         plan = {
             "name": name,
+            "command": command,
             "started": started,
             "until": until,
             "process": far_away(60 + silent_s),
@@ -113,7 +127,7 @@ class Store:
             "ended": plan["started"] + 200,
             "seconds": 200,
             "stages": [
-                {**row, "state": "missing", **of_stages.get(row["key"], {})}
+                {**row, "state": "missing", **of_stages.get(row["name"], {})}
                 for row in plan["stages"]
             ],
         }

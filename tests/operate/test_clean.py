@@ -1,4 +1,4 @@
-"""What may go from a store, and what must stay."""
+"""Garbage goes from a store, and all else stays."""
 
 import os
 import time
@@ -11,7 +11,7 @@ import pytest
 from gist_ray.errors import UserError
 from gist_ray.operate.clean import find_garbage, remove
 from gist_ray.operate.inventory import places
-from gist_ray.run.flow import Stage
+from gist_ray.run.stage import Stage
 from gist_ray.store import folders, storage
 
 
@@ -40,7 +40,7 @@ def test_what_runs_refer_to_stays_and_the_rest_goes(
     at.begin(planned, silent_s=500)
     at.begin(begun, silent_s=500)
     at.plan("dead", planned, silent_s=500)
-    row = {"key": "ended", "stage": "fake", "fingerprint": ended.fingerprint}
+    row = {"name": "ended", "kind": "fake", "fingerprint": ended.fingerprint}
     storage.write_json(f"{at.root}/runs/of before plans/stages.json", [row])
     found = find_garbage(at.root)
     assert {one.place for one in found} == {

@@ -9,10 +9,10 @@ from gist_ray.operate.clean import find_garbage, remove
 from gist_ray.operate.inventory import made_from, places
 from gist_ray.operate.status import read_status
 from gist_ray.run.acquire import acquire
-from gist_ray.run.flow import Stage
 from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
 from gist_ray.run.lease import read_lease
 from gist_ray.run.progress import Progress
+from gist_ray.run.stage import Stage
 from gist_ray.store import folders, s3, storage
 from tests.conftest import s3_environment
 

@@ -11,13 +11,17 @@ import pytest
 
 from gist_ray.errors import UserError
 from gist_ray.operate.retry import candidates, retry
-from gist_ray.run.flow import Done, Stage, run_flow
+from gist_ray.run.flow import run_flow
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
+from gist_ray.run.stage import Done, Run, Stage
+from gist_ray.run.step import Step
 from gist_ray.schema import TRANSIENT_KINDS
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
+
+pytestmark = pytest.mark.usefixtures("rows_inline")
 
 ROWS = pa.table({"id": list("abcdef")})
 VALUES = pa.schema([("id", pa.string()), ("value", pa.string())])
@@ -34,10 +38,10 @@ class FakeWorld:
     worked_on: list[str] = field(default_factory=list)
 
     def stages(self) -> list[Stage]:
-        fetch = Stage("fetch", "fetched", {}, self._fetch)
-        tune = Stage("tune", "tuned", {}, self._derived("fetch"), {"fetch": fetch})
-        score = Stage("score", "scored", {}, self._derived("tune"), {"tune": tune})
-        return [fetch, tune, score, Stage("other", "other", {}, self._other)]
+        fetch = stage("fetch", "fetched", self._fetch)
+        tune = stage("tune", "tuned", self._derived("fetch"), fetch)
+        score = stage("score", "scored", self._derived("tune"), tune)
+        return [fetch, tune, score, stage("other", "other", self._other)]
 
     def _other(self, inputs: object, writer: ArtifactWriter, progress: Progress) -> None:
         writer.write(ROWS)
@@ -66,14 +70,18 @@ class FakeWorld:
         run_rows(
             rows,
             id_column="id",
-            transform=lambda dataset: dataset,
+            steps=[Step(make=lambda: work, batch_format="pyarrow")],
             schema=VALUES,
             writer=writer,
             rows_per_part=2,
             unit="rows",
             progress=Progress(),
-            here=work,
         )
+
+
+def stage(name: str, kind: str, run: Run, *sources: Stage) -> Stage:
+    inputs = {source.name: source for source in sources}
+    return Stage(name=name, kind=kind, group=name, run=run, inputs=inputs)
 
 
 def flow(root: str, world: FakeWorld) -> dict[str, Done]:
@@ -89,16 +97,16 @@ def try_again(root: str, world: FakeWorld, kinds: Any = TRANSIENT_KINDS) -> int:
 
 
 def contents(root: str, world: FakeWorld) -> dict[str, Any]:
-    """What readers see of every stage; None where there is nothing."""
+    """{stage: rows, errors and counts as readers see them}; None where there is nothing."""
     seen: dict[str, Any] = {}
     for stage in world.stages():
         artifact = ArtifactStore(root).find(stage.kind, stage.fingerprint)
         if artifact is None:
-            seen[stage.key] = None
+            seen[stage.name] = None
             continue
         rows = sorted(tuple(row.values()) for row in artifact.read().to_pylist())
         errors = sorted((row["id"], row["kind"]) for row in artifact.read_errors().to_pylist())
-        seen[stage.key] = (rows, errors, artifact.counts)
+        seen[stage.name] = (rows, errors, artifact.counts)
     return seen
 
 

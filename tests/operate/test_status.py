@@ -1,4 +1,4 @@
-"""What is said of runs that go on, ended or died, from what lies in the store."""
+"""The status of runs that go on, ended or died, from what lies in the store."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from rich.console import Console
 
 from gist_ray.operate.status import RunStatus, StageStatus, read_status
 from gist_ray.operate.status_table import headline, run_table
-from gist_ray.run.flow import Stage
 from gist_ray.run.heartbeat import PROGRESS_FILE
+from gist_ray.run.stage import Stage
 from gist_ray.store import storage
 
 MakeStage = Callable[..., Stage]
@@ -24,8 +24,8 @@ def status(root: str, name: str = "tiny") -> RunStatus:
     return found
 
 
-def of(run: RunStatus, key: str) -> StageStatus:
-    return next(stage for stage in run.stages if stage.key == key)
+def of(run: RunStatus, name: str) -> StageStatus:
+    return next(stage for stage in run.stages if stage.name == name)
 
 
 def shown(run: RunStatus) -> str:
@@ -38,8 +38,11 @@ def shown(run: RunStatus) -> str:
 @pytest.fixture
 def flow(make_stage: MakeStage) -> dict[str, Stage]:
     texts = make_stage("generate texts", num_rows=500)
-    tunes = [make_stage(f"finetune gist 5-shot seed {seed}", texts) for seed in range(4)]
-    return {stage.key: stage for stage in [texts, *tunes]}
+    tunes = [
+        make_stage(f"finetune gist 5-shot seed {seed}", texts, group="finetune")
+        for seed in range(4)
+    ]
+    return {stage.name: stage for stage in [texts, *tunes]}
 
 
 def test_a_run_that_goes_on(at: Any, flow: dict[str, Stage]) -> None:
@@ -62,7 +65,7 @@ def test_a_run_that_goes_on(at: Any, flow: dict[str, Stage]) -> None:
     assert [stage.state for stage in run.stages] == ["stored", "stored", "running"] + 2 * [
         "waiting"
     ]
-    tuned = of(run, second.key)
+    tuned = of(run, second.name)
     assert (tuned.done, tuned.total, tuned.rate) == (6, 10, 0.2)
     # four steps at five seconds each, two of which have passed since it said so
     assert tuned.eta_s == pytest.approx(18, abs=5)
@@ -88,7 +91,7 @@ def test_how_long_it_takes_is_not_said_where_nobody_knows(at: Any, flow: dict[st
     at.begin(texts, started=time.time() - 40, done=100, total=500, rate=10.0)
     at.plan("tiny", *flow.values())
     run = status(at.root)
-    assert of(run, texts.key).eta_s == pytest.approx(40, abs=5)
+    assert of(run, texts.name).eta_s == pytest.approx(40, abs=5)
     assert run.eta_s == pytest.approx(40, abs=5)
     assert run.unforeseen == ["finetune"]
     assert "s left; not known besides: finetune, of which none has run yet" in headline(run)
@@ -105,15 +108,15 @@ def test_a_dead_run(at: Any, flow: dict[str, Stage]) -> None:
     at.plan("tiny", *flow.values(), silent_s=200)
     run = status(at.root)
     assert run.state == "dead"
-    assert of(run, first.key).state == "dead"
-    assert (of(run, first.key).done, of(run, first.key).total) == (4, 10)
-    assert of(run, first.key).eta_s is None
+    assert of(run, first.name).state == "dead"
+    assert (of(run, first.name).done, of(run, first.name).total) == (4, 10)
+    assert of(run, first.name).eta_s is None
     assert run.eta_s is None
     assert "tiny: dead, no heartbeat for 3 min" in headline(run)
 
 
 def test_a_dead_run_that_was_started_again(at: Any, flow: dict[str, Stage]) -> None:
-    """What the dead one left is neither running nor the end of this one."""
+    """The stages that the dead one left are neither running nor the end of this one."""
     _, first, *_ = flow.values()
     at.begin(first, silent_s=500, done=4, total=10)
     at.plan("tiny", *flow.values())
@@ -121,7 +124,7 @@ def test_a_dead_run_that_was_started_again(at: Any, flow: dict[str, Stage]) -> N
     at.plan("tiny", *flow.values(), silent_s=1)
     run = status(at.root)
     assert run.state == "running"
-    assert (of(run, first.key).state, of(run, first.key).done) == ("waiting", 4)
+    assert (of(run, first.name).state, of(run, first.name).done) == ("waiting", 4)
 
 
 def test_runs_that_ended(at: Any, flow: dict[str, Stage]) -> None:
@@ -132,12 +135,12 @@ def test_runs_that_ended(at: Any, flow: dict[str, Stage]) -> None:
         "tiny",
         "failed",
         "ConnectionError: gone",
-        **{first.key: {"state": "failed", "done": 3, "total": 10, "failed": {"network": 1}}},
+        **{first.name: {"state": "failed", "done": 3, "total": 10, "failed": {"network": 1}}},
     )
     run = status(at.root)
     assert (run.state, run.message) == ("failed", "ConnectionError: gone")
-    assert of(run, first.key).state == "failed"
-    assert dict(of(run, first.key).failed) == {"network": 1}
+    assert of(run, first.name).state == "failed"
+    assert dict(of(run, first.name).failed) == {"network": 1}
     assert "after 3 min 20 s\nConnectionError: gone" in headline(run)
 
 
@@ -147,7 +150,7 @@ def test_stages_that_a_run_stops_before(at: Any, flow: dict[str, Stage]) -> None
 
 
 def test_a_run_of_before_plans_were_kept(at: Any) -> None:
-    row = {"key": "a", "stage": "fake", "rows_in": 5, "failed": {}, "seconds": 2.0}
+    row = {"name": "a", "kind": "fake", "group": "a", "rows_in": 5, "failed": {}, "seconds": 2.0}
     storage.write_json(f"{at.root}/runs/old/stages.json", [row])
     run = status(at.root, "old")
     assert (run.state, [stage.done for stage in run.stages]) == ("finished", [5])
@@ -157,9 +160,9 @@ def test_a_stage_that_another_run_makes_is_running(at: Any, flow: dict[str, Stag
     texts, *_ = flow.values()
     folder = at.begin(texts, silent_s=1, done=1, total=2)
     at.plan("tiny", *flow.values(), silent_s=500)
-    assert of(status(at.root), texts.key).state == "running"
+    assert of(status(at.root), texts.name).state == "running"
     storage.write_text(f"{folder}/{PROGRESS_FILE}", '{"cut sh')
-    assert of(status(at.root), texts.key).state == "waiting"
+    assert of(status(at.root), texts.name).state == "waiting"
 
 
 def test_the_job_lists_runs_and_tells_the_truth_by_its_exit_code(

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from gist_ray.pretraining.run import run_pretraining, write_architecture
 
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
@@ -13,7 +14,6 @@ from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.pretraining.quality import butterfly_quality
-from gist_ray.pretraining.run import run_pretraining, write_architecture
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -17,14 +17,14 @@ RGB = [(196, 96, 40), (140, 180, 220), (236, 220, 90), (92, 62, 44), (110, 130, 
 PLACES = ["wing tips", "hind margin", "fore wings", "thorax"]
 FORMS = ["male", "female", "autumn form"]
 TOP1 = {
-    "frozen/linear_probe": (0.37, 0.55, 0.663),
-    "class_name/linear_probe": (0.31, 0.52, 0.639),
-    "random/linear_probe": (0.33, 0.54, 0.626),
-    "gist/linear_probe": (0.41, 0.59, 0.708),
-    "frozen/zero_shot_texts": (0.763,),
-    "class_name/zero_shot_texts": (0.69, 0.62, 0.56),
-    "random/zero_shot_texts": (0.74, 0.76, 0.79),
-    "gist/zero_shot_texts": (0.70, 0.80, 0.853),
+    ("frozen", "linear_probe"): (0.37, 0.55, 0.663),
+    ("class_name", "linear_probe"): (0.31, 0.52, 0.639),
+    ("random", "linear_probe"): (0.33, 0.54, 0.626),
+    ("gist", "linear_probe"): (0.41, 0.59, 0.708),
+    ("frozen", "zero_shot_texts"): (0.763,),
+    ("class_name", "zero_shot_texts"): (0.69, 0.62, 0.56),
+    ("random", "zero_shot_texts"): (0.74, 0.76, 0.79),
+    ("gist", "zero_shot_texts"): (0.70, 0.80, 0.853),
 }
 SHOTS = (1, 3, 5)
 SEEDS = (1, 2, 3)
@@ -56,6 +56,7 @@ class FakeRun:
                 "label": label,
                 "class_name": self.names[label],
                 "split": "train" if number < images_per_class // 2 else "test",
+                "group": None,
                 "attributes": "{}",
             }
             for label in range(num_classes)
@@ -102,27 +103,32 @@ class FakeRun:
     def results(self) -> dict:
         metrics, summary, values = [], [], {}
         for metric, scale in (("top1", 1.0), ("macro_f1", 0.97), ("ece", 0.12)):
-            for method, means in TOP1.items():
+            for (features, method), means in TOP1.items():
                 all_shots = SHOTS if len(means) > 1 else (None,)
                 for shots, mean in zip(all_shots, means, strict=True):
                     drawn = scale * (mean + self.rng.normal(0, 0.018, len(SEEDS)))
-                    values[method, shots, metric] = drawn
+                    values[features, method, shots, metric] = drawn
                     metrics += [
                         {
+                            "features": features,
                             "method": method,
-                            "backbone": "tiny",
+                            "data": "tiny",
                             "shots": shots,
                             "seed": seed,
                             "split": "test",
+                            "slice": "",
                             "metric": metric,
                             "value": value,
                             "num_samples": 600,
+                            "params": json.dumps({"backbone": "tiny"}),
                         }
                         for seed, value in zip(SEEDS, drawn, strict=True)
                     ]
                     summary.append(
                         {
+                            "features": features,
                             "method": method,
+                            "split": "test",
                             "shots": shots,
                             "metric": metric,
                             "mean": drawn.mean(),
@@ -134,12 +140,15 @@ class FakeRun:
         differences = []
         for other in ("random", "frozen", "class_name"):
             for shots in SHOTS:
-                a, b = "gist/linear_probe", f"{other}/linear_probe"
-                paired = values[a, shots, "top1"] - values[b, shots, "top1"]
+                probe = "linear_probe"
+                paired = values["gist", probe, shots, "top1"] - values[other, probe, shots, "top1"]
                 differences.append(
                     {
-                        "method_a": a,
-                        "method_b": b,
+                        "features_a": "gist",
+                        "method_a": probe,
+                        "features_b": other,
+                        "method_b": probe,
+                        "split": "test",
                         "shots": shots,
                         "metric": "top1",
                         "mean": paired.mean(),
@@ -168,6 +177,7 @@ class FakeRun:
                 texts.append(
                     {
                         "text_id": f"text{label:03d}-{number}",
+                        "set": "class",
                         "label": label,
                         "class_name": name,
                         "axis": FORMS[number % 3],
@@ -265,7 +275,7 @@ class FakeRun:
                         "label": row["label"],
                         "predicted": predicted,
                         "top5": [predicted],
-                        "score": self.rng.random(),
+                        "probability": self.rng.random(),
                         "explanation": f"The male of the {self.names[predicted]} has dark tips.",
                     }
                 )
@@ -285,11 +295,12 @@ class FakeRun:
         return table(rows, ERRORS)
 
     def stages(self) -> list[dict]:
-        def step(stage, key, rows, seconds, inputs, cached=False, failed=None) -> dict:
+        def step(group, name, rows, seconds, inputs, cached=False, failed=None) -> dict:
             failed = failed or {}
             return {
-                "stage": stage,
-                "key": key,
+                "name": name,
+                "kind": group,
+                "group": group,
                 "fingerprint": "8f3a0c1d22b94e70",
                 "rows_in": rows,
                 "rows_ok": rows - sum(failed.values()),

@@ -65,6 +65,7 @@ def test_card_holds_texts_best_first_and_the_other_class():
                 "label": 0,
                 "class_name": "Auk",
                 "split": "train",
+                "group": None,
                 "attributes": "{}",
             }
         ],

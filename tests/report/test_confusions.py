@@ -5,7 +5,7 @@ NAMES = ["Auk", "Bunting", "Crow"]
 
 
 def tables(rows):
-    """rows: (image_id, label, predicted, score)"""
+    """rows: (image_id, label, predicted, probability)"""
     manifest = [
         {
             "image_id": image_id,
@@ -13,6 +13,7 @@ def tables(rows):
             "label": label,
             "class_name": None if label is None else NAMES[label],
             "split": "test",
+            "group": None,
             "attributes": "{}",
         }
         for image_id, label, _, _ in rows
@@ -23,10 +24,10 @@ def tables(rows):
             "label": label,
             "predicted": predicted,
             "top5": [predicted],
-            "score": score,
+            "probability": probability,
             "explanation": None,
         }
-        for image_id, label, predicted, score in rows
+        for image_id, label, predicted, probability in rows
     ]
     return table(predictions, PREDICTIONS), table(manifest, MANIFEST)
 

@@ -3,10 +3,13 @@ import pytest
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
 
 
-def row(method_a, shots, mean, low, high, metric="top1"):
+def row(features_a, shots, mean, low, high, metric="top1"):
     return {
-        "method_a": method_a,
-        "method_b": "frozen/h",
+        "features_a": features_a,
+        "method_a": "h",
+        "features_b": "frozen",
+        "method_b": "h",
+        "split": "test",
         "shots": shots,
         "metric": metric,
         "mean": mean,
@@ -16,26 +19,27 @@ def row(method_a, shots, mean, low, high, metric="top1"):
     }
 
 
+HEADLINE = (("gist", "h"), ("frozen", "h"))
 ROWS = [
-    row("random/h", 5, -0.01, -0.03, 0.01),
-    row("gist/h", 5, 0.04, 0.02, 0.06),
-    row("gist/h", 1, 0.05, 0.01, 0.09),
-    row("gist/h", 1, 0.5, 0.4, 0.6, metric="ece"),
+    row("random", 5, -0.01, -0.03, 0.01),
+    row("gist", 5, 0.04, 0.02, 0.06),
+    row("gist", 1, 0.05, 0.01, 0.09),
+    row("gist", 1, 0.5, 0.4, 0.6, metric="ece"),
 ]
 
 
 def test_headline_pair_comes_first_with_shots_rising():
-    table = difference_table(ROWS, "top1", ("gist/h", "frozen/h"), limit=10)
-    assert [(d.row["method_a"], d.row["shots"], d.span) for d in table] == [
-        ("gist/h", 1, 2),
-        ("gist/h", 5, 0),
-        ("random/h", 5, 1),
+    table = difference_table(ROWS, "top1", HEADLINE, limit=10)
+    assert [(d.row["features_a"], d.row["shots"], d.span) for d in table] == [
+        ("gist", 1, 2),
+        ("gist", 5, 0),
+        ("random", 5, 1),
     ]
     assert [d.verdict for d in table] == ["better", "better", "undecided"]
 
 
 def test_drawings_share_one_scale_around_zero():
-    table = difference_table(ROWS, "top1", ("gist/h", "frozen/h"), limit=10)
+    table = difference_table(ROWS, "top1", HEADLINE, limit=10)
     assert len({d.zero_x for d in table}) == 1
     widest, lowest = table[0], table[2]
     assert widest.high_x == pytest.approx(DRAWING_WIDTH - 6)
@@ -44,5 +48,5 @@ def test_drawings_share_one_scale_around_zero():
 
 
 def test_span_counts_only_the_rows_that_are_shown():
-    table = difference_table(ROWS, "top1", ("gist/h", "frozen/h"), limit=1)
+    table = difference_table(ROWS, "top1", HEADLINE, limit=1)
     assert [d.span for d in table] == [1]

@@ -1,10 +1,11 @@
 from gist_ray.report.flow import BOX_WIDTH, WIDTH, flow
 
 
-def step(stage, key=None, inputs=(), cached=False, failed=None, seconds=1.0):
+def step(group, name=None, inputs=(), cached=False, failed=None, seconds=1.0):
     return {
-        "stage": stage,
-        "key": key or stage,
+        "name": name or group,
+        "kind": f"kind of {group}",
+        "group": group,
         "fingerprint": "f",
         "rows_in": 10,
         "rows_ok": 10 - sum((failed or {}).values()),

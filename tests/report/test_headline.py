@@ -5,8 +5,11 @@ from gist_ray.report.headline import headline, verdict
 
 def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.06)):
     return {
-        "method_a": "gist/linear_probe",
-        "method_b": "frozen/linear_probe",
+        "features_a": "gist",
+        "method_a": "linear_probe",
+        "features_b": "frozen",
+        "method_b": "linear_probe",
+        "split": "test",
         "shots": shots,
         "metric": metric,
         "mean": mean,
@@ -17,10 +20,12 @@ def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.
 
 
 def summary():
-    means = {"gist/linear_probe": 0.708, "frozen/linear_probe": 0.663}
+    means = {"gist": 0.708, "frozen": 0.663}
     return [
         {
-            "method": method,
+            "features": features,
+            "method": "linear_probe",
+            "split": "test",
             "shots": 5,
             "metric": "top1",
             "mean": mean,
@@ -28,7 +33,7 @@ def summary():
             "ci_high": None,
             "num_seeds": 2,
         }
-        for method, mean in means.items()
+        for features, mean in means.items()
     ]
 
 
@@ -56,6 +61,16 @@ def test_sentence_at_the_largest_number_of_shots(make_report_data):
         "GIST + linear probe 70.8 % against 66.3 % frozen at 5 shots: +4.5 points [2.1, 6.9]"
     )
     assert "2 paired seeds" in found.explanation
+
+
+def test_only_the_shown_test_set_counts(make_report_data):
+    differences = [difference(0.021, 0.069), difference(0.1, 0.2, mean=0.15, shots=9)]
+    differences[1]["split"] = "test/night"
+    means = [*summary(), *({**row, "split": "test/night", "mean": 0.1} for row in summary())]
+    given = {"differences": differences, "summary": means}
+    assert "70.8" in headline(make_report_data(**given)).sentence
+    night = headline(make_report_data(**given, split="test/night")).sentence
+    assert night.endswith("at 9 shots: +15.0 points [10.0,\N{NO-BREAK SPACE}20.0]")
 
 
 def test_all_images_count_as_the_largest_number_of_shots(make_report_data):

@@ -4,9 +4,11 @@ from gist_ray.report.plots import results_plot
 from gist_ray.report.results import result_grid
 
 
-def row(method, shots, mean):
+def row(features, method, shots, mean):
     return {
+        "features": features,
         "method": method,
+        "split": "test",
         "shots": shots,
         "metric": "top1",
         "mean": mean,
@@ -27,20 +29,20 @@ def written(svg):
 
 
 def test_panels_are_named_by_head_and_shots():
-    svg = plot([row(f"{t}/linear_probe", s, 0.5) for t in ("frozen", "gist") for s in (1, 5)])
+    svg = plot([row(t, "linear_probe", s, 0.5) for t in ("frozen", "gist") for s in (1, 5)])
     assert {"linear probe", "1 shot", "5 shots", "GIST", "frozen"} <= set(written(svg))
 
 
 def test_names_from_data_stay_text():
     name = "<script>alert(1)</script> $x_$ \x00 & \" ' ]]>"
-    svg = plot([row(f"{name}/h", 1, 0.5), row("gist/h", 1, 0.6)])
+    svg = plot([row(name, "h", 1, 0.5), row("gist", "h", 1, 0.6)])
     assert not [element for element in svg.iter() if "script" in element.tag.lower()]
     # formulas are not read, control characters would make the SVG unreadable
     assert any("<script>" in text for text in written(svg))
 
 
 def test_it_brings_no_style_sheet_and_its_references_resolve():
-    svg = plot([row("gist/h", 1, 0.6)], seeds={("gist", "h", 1): [0.59, 0.61]})
+    svg = plot([row("gist", "h", 1, 0.6)], seeds={("gist", "h", 1): [0.59, 0.61]})
     assert not [element for element in svg.iter() if element.tag.endswith("}style")]
     ids = {element.get("id") for element in svg.iter()} - {None}
     assert ids
@@ -56,8 +58,8 @@ def test_it_brings_no_style_sheet_and_its_references_resolve():
 
 
 def test_any_number_of_methods_fits():
-    wide = written(plot([row("gist/h", shots, 0.5) for shots in range(9)]))
+    wide = written(plot([row("gist", "h", shots, 0.5) for shots in range(9)]))
     assert sum(text.endswith((" shots", " shot")) for text in wide) == 6
-    high = written(plot([row(f"gist/h{number}", 1, 0.5) for number in range(12)]))
+    high = written(plot([row("gist", f"h{number}", 1, 0.5) for number in range(12)]))
     assert sum(text == "1 shot" for text in high) == 8
-    assert "GIST" in written(plot([row("gist/h", None, 0.5)]))
+    assert "GIST" in written(plot([row("gist", "h", None, 0.5)]))

@@ -82,7 +82,7 @@ def test_nothing_is_asked_of_a_network(make_report_data):
 
 def test_strings_of_data_and_model_stay_text(make_report_data):
     data = make_report_data()
-    keys = {"image_id", "text_id", "own_text_id", "other_text_id", "uri", "metric"}
+    keys = {"image_id", "text_id", "own_text_id", "other_text_id", "uri", "metric", "split"}
     fields = {
         name: poisoned(getattr(data, name), keys)
         for name in ("texts", "text_statistics", "class_statistics", "image_statistics",
@@ -99,7 +99,9 @@ def test_strings_of_data_and_model_stay_text(make_report_data):
             created=ATTACK,
             predictions_of=ATTACK,
             config_yaml=ATTACK,
-            headline=("gist/linear_probe" + ATTACK, "frozen/linear_probe" + ATTACK),
+            headline=tuple(
+                (features + ATTACK, "linear_probe" + ATTACK) for features in ("gist", "frozen")
+            ),
         )
     )
     page = Page(html)
@@ -130,6 +132,28 @@ def test_only_the_test_split_is_drawn(make_report_data):
         data, metrics=pa.concat_tables([data.metrics, table(val, METRICS)])
     )
     assert render(with_val) == render(data)
+
+
+def test_one_test_set_is_drawn_and_others_are_named(make_report_data):
+    data = make_report_data()
+    night = {
+        "summary": [{**row, "split": "test/night", "mean": 0.0} for row in data.summary],
+        "differences": [{**row, "split": "test/night", "mean": 0.9} for row in data.differences],
+    }
+    values = [{**row, "split": "test/night", "value": 0.0} for row in data.metrics.to_pylist()]
+    with_night = dataclasses.replace(
+        data,
+        metrics=pa.concat_tables([data.metrics, table(values, METRICS)]),
+        summary=[*data.summary, *night["summary"]],
+        differences=[*data.differences, *night["differences"]],
+        differences_over_shots=night["differences"],
+    )
+    html = render(with_night)
+    note = "Further test sets are in metrics.parquet and summary.json: test/night."
+    assert html.replace(f'<p class="note">{note}</p>', "") == render(data)
+    only_night = render(dataclasses.replace(with_night, split="test/night"))
+    assert "On the images of test/night: top-1 accuracy" in only_night
+    assert "+90.0" in only_night
 
 
 def test_intervals_are_called_by_their_confidence(make_report_data):

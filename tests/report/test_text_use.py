@@ -16,6 +16,7 @@ def texts(rows):
         [
             {
                 "text_id": text_id,
+                "set": "class",
                 "label": 0,
                 "class_name": "Auk",
                 "axis": "",

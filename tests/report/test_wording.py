@@ -1,7 +1,6 @@
-from gist_ray.report.wording import method_label
+from gist_ray.report.wording import pair_label
 
 
 def test_methods_known_and_unknown():
-    assert method_label("gist/linear_probe") == "GIST + linear probe"
-    assert method_label("mine/other") == "mine + other"
-    assert method_label("mine") == "mine"
+    assert pair_label(("gist", "linear_probe")) == "GIST + linear probe"
+    assert pair_label(("mine", "other")) == "mine + other"

@@ -62,7 +62,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def taken(uri: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> list[Held]:
-    """What threads acquire that have all seen the same before one of them takes it."""
+    """The leases that threads get which have all looked before one of them takes it."""
     barrier, take = Barrier(at_once), acquiring._take
 
     def once_all_have_looked(*args: Any) -> Held | None:

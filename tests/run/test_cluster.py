@@ -1,16 +1,18 @@
 from pathlib import Path
 
 import pytest
-from gist_ray.study.shared_folders import shared_folders
 
 from gist_ray.run.cluster import relative_in_job
+from gist_ray.run.job import folders_of as folders_of_job
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.study.config import RunConfig
+from gist_ray.study.job import folders_of, study_job
 
 
 def config_of(*words: str) -> RunConfig:
-    return build(RunConfig, compose_values("config", list(words)))
+    config: RunConfig = build(RunConfig, compose_values("config", list(words)))
+    return config
 
 
 def test_a_relative_folder_is_refused_in_a_submitted_job_and_nowhere_else(monkeypatch):
@@ -23,7 +25,7 @@ def test_a_relative_folder_is_refused_in_a_submitted_job_and_nowhere_else(monkey
 
 
 def test_the_root_is_all_that_the_embedded_set_shares():
-    assert shared_folders(config_of()) == {"root": "results"}
+    assert folders_of(config_of()) == {"root": "results"}
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
@@ -38,4 +40,21 @@ def test_folders_that_workers_read_are_shared_and_tables_are_not(tmp_path: Path,
     words = ["data=image_folder" if is_folder else "data=manifest", f"data.path={data}"]
     config = config_of(*words, f"clip.model=local-dir:{model}", f"llm.model={model}")
     shared = {"root": "results", "clip.model": str(model), "llm.model": str(model)}
-    assert shared_folders(config) == ({"data.path": str(data)} if is_folder else {}) | shared
+    assert folders_of(config) == ({"data.path": str(data)} if is_folder else {}) | shared
+
+
+def test_the_stages_of_a_run_name_the_folders_that_its_config_does(tmp_path: Path):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    data = tmp_path / "data"
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(b"")
+    words = ["data=image_folder", f"data.path={data}", "prompts=generic"]
+    words += [f"llm.model={model}", f"root={tmp_path}/root"]
+    for more in ([], ["+texts.shorten={}"]):
+        config = config_of(*words, *more)
+        found = folders_of_job(study_job(config))
+        assert found == folders_of(config)
+        assert found.keys() == {"root", "data.path", "llm.model"}

@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 
 from gist_ray.errors import LeaseLostError
-from gist_ray.run.flow import Done, NoLeases, Stage, TooManyFailedRowsError, run_flow
+from gist_ray.run.flow import NoLeases, TooManyFailedRowsError, run_flow
 from gist_ray.run.progress import Progress
+from gist_ray.run.resources import Resources
+from gist_ray.run.stage import Done, Run, Stage
 from gist_ray.schema import ERRORS, table
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
@@ -26,11 +28,11 @@ class FakeWork:
         self.lock = threading.Lock()
 
     def stage(
-        self, key: str, *sources: Stage, cpus: float = 1, gpus: float = 0, content: str = ""
+        self, name: str, *sources: Stage, cpus: float = 1, gpus: float = 0, content: str = ""
     ) -> Stage:
         def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
             with self.lock:
-                self.ran.append(key)
+                self.ran.append(name)
                 self.running += 1
                 self.most_running = max(self.most_running, self.running)
             self.meeting.wait(timeout=10)
@@ -40,17 +42,30 @@ class FakeWork:
             with self.lock:
                 self.running -= 1
 
-        inputs = {source.key: source for source in sources}
-        return Stage(key, "fake", {"content": content or key}, run, inputs, cpus, gpus)
+        return fake_stage(name, run, *sources, content=content, resources=Resources(cpus, gpus))
 
 
-def failing(key: str, *sources: Stage, wait_for: threading.Event | None = None) -> Stage:
+def fake_stage(
+    name: str, run: Run, *sources: Stage, content: str = "", resources: Resources | None = None
+) -> Stage:
+    return Stage(
+        name=name,
+        kind="fake",
+        group="fake",
+        identity={"content": content or name},
+        run=run,
+        inputs={source.name: source for source in sources},
+        resources=resources or Resources(),
+    )
+
+
+def failing(name: str, *sources: Stage, wait_for: threading.Event | None = None) -> Stage:
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         if wait_for:
             wait_for.wait(timeout=10)
-        raise RuntimeError(f"{key} broke")
+        raise RuntimeError(f"{name} broke")
 
-    return Stage(key, "fake", {"key": key}, run, {source.key: source for source in sources})
+    return fake_stage(name, run, *sources)
 
 
 def half_failed() -> Stage:
@@ -59,7 +74,7 @@ def half_failed() -> Stage:
         error = {"id": "a", "uri": "", "stage": "s", "kind": "corrupt", "message": ""}
         writer.add_errors(table([error], ERRORS))
 
-    return Stage("half", "fake", {}, run)
+    return fake_stage("half", run)
 
 
 @pytest.fixture
@@ -138,13 +153,13 @@ def test_two_names_of_one_artifact_make_it_once(store: ArtifactStore) -> None:
 
 def test_what_another_run_made_meanwhile_is_taken_and_left_as_it_is(store: ArtifactStore) -> None:
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        other = store.writer("fake", "a", {"n": 1}, {})
+        other = stage.writer(store)
         other.write(pa.table({"n": [5]}), "parts/other.parquet")
         other.publish(0)
         writer.leftovers.add("parts/other.parquet")
         writer.write(pa.table({"n": [5]}), "parts/mine.parquet")
 
-    stage = Stage("a", "fake", {"n": 1}, run)
+    stage = fake_stage("a", run)
     done = run_flow([stage], store, Progress(), num_cpus=1, max_failed_fraction=0)["a"]
     assert done.was_stored
     assert [part["file"] for part in done.artifact.info["parts"]] == ["parts/other.parquet"]
@@ -167,7 +182,7 @@ def test_when_a_stage_fails_the_running_ones_end_and_the_rest_does_not_start(
                 has_failed.set()
 
     work = FakeWork()
-    running = Stage("slow", "fake", {"key": "slow"}, slow)
+    running = fake_stage("slow", slow)
     broken = failing("broken")
     stages = [running, broken, work.stage("never", broken), work.stage("later", running)]
     with pytest.raises(RuntimeError, match="broken broke"):
@@ -196,7 +211,7 @@ def test_a_lost_lease_ends_the_flow_and_waits_for_no_stage(store: ArtifactStore)
         leases.lost.set_exception(LeaseLostError("taken over"))
         ended.wait()
 
-    stage = Stage("a", "fake", {}, work)
+    stage = fake_stage("a", work)
     with pytest.raises(LeaseLostError, match="taken over"):
         run_flow([stage], store, Progress(), num_cpus=1, max_failed_fraction=0, leases=leases)
     ended.set()

@@ -1,4 +1,4 @@
-"""What a running job writes every few seconds, and when it has to stop."""
+"""A running job renews its leases every few seconds, and stops once it has lost one."""
 
 import os
 import signal
@@ -24,11 +24,12 @@ import sys, time
 from pathlib import Path
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
-from gist_ray.settings.commandline import exit_codes
-from gist_ray.run.flow import Stage, run_flow
+from gist_ray.commands.exits import exit_codes
+from gist_ray.run.flow import run_flow
 from gist_ray.run.progress import Progress
 from gist_ray.run import lease
 from gist_ray.run.heartbeat import Heartbeat
+from gist_ray.run.stage import Stage
 
 def train(inputs, writer, progress):
     print(writer.uri, flush=True)
@@ -37,7 +38,7 @@ def train(inputs, writer, progress):
 
 lease._machine = lambda: "another"
 with exit_codes(), Heartbeat(Progress(), interval_s=0.01) as heartbeat:
-    stage = Stage("train", "fake", {}, train)
+    stage = Stage(name="train", kind="fake", group="train", run=train)
     store = ArtifactStore(sys.argv[1])
     run_flow([stage], store, Progress(), num_cpus=1, max_failed_fraction=0, leases=heartbeat)
 """

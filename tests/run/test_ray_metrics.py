@@ -36,7 +36,7 @@ def work(batch):
 
 store, progress = ArtifactStore(sys.argv[1]), Progress()
 tell = RayMetrics("tiny")
-writer = store.writer("squares", "square", {}, {})
+writer = store.writer("squares", "square", {}, inputs={})
 ids = [f"n{n}" for n in range(40)]
 with progress.running("square", "squares", writer.uri):
     run_rows(
@@ -142,8 +142,8 @@ def test_the_board_asks_for_metrics_that_there_are() -> None:
 
 
 def test_the_board_is_one_that_grafana_loads() -> None:
-    """What Grafana asks of a board: a schema version, panels with ids of their own and places that
-    do not overlap, targets with a data source and letters of their own."""
+    """Grafana asks of a board a schema version, panels with ids of their own and places that do not
+    overlap, targets with a data source and letters of their own."""
     found = board()
     assert {"uid", "title", "schemaVersion", "panels", "templating", "time"} <= found.keys()
     ids = [panel["id"] for panel in found["panels"]]

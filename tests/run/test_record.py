@@ -1,4 +1,4 @@
-"""What a run leaves in its folder while it goes on and when it ends."""
+"""The record of a run, while it goes on and when it ends."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,11 +9,13 @@ import pyarrow as pa
 import pytest
 
 from gist_ray.errors import LeaseLostError
-from gist_ray.run.flow import Stage, run_flow
+from gist_ray.run.flow import run_flow
 from gist_ray.run.heartbeat import PROGRESS_FILE, Heartbeat
+from gist_ray.run.job import Job
 from gist_ray.run.lease import file_of
 from gist_ray.run.progress import Progress
 from gist_ray.run.record import recorded
+from gist_ray.run.stage import Stage
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
@@ -26,13 +28,31 @@ class FakeConfig:
 Work = Callable[[ArtifactWriter, Progress], None]
 
 
-def stage(key: str, work: Work | None = None, *sources: Stage) -> Stage:
+def stage(name: str, work: Work | None = None, *sources: Stage) -> Stage:
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
         if work:
             work(writer, progress)
         writer.write(pa.table({"n": [1, 2, 3]}))
 
-    return Stage(key, "fake", {"key": key}, run, {source.key: source for source in sources})
+    return Stage(
+        name=name,
+        kind="fake",
+        group=f"group of {name}",
+        identity={"name": name},
+        run=run,
+        inputs={source.name: source for source in sources},
+    )
+
+
+def job(store: ArtifactStore, *stages: Stage) -> Job:
+    return Job(
+        command="fake",
+        name="tiny",
+        config=FakeConfig(),
+        root=store.root,
+        stages=stages,
+        finish=lambda store, done: (),
+    )
 
 
 @pytest.fixture
@@ -42,7 +62,7 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 def run(store: ArtifactStore, *stages: Stage, **options: Any) -> None:
     progress = Progress()
-    with recorded("tiny", FakeConfig(), store, stages, progress, **options) as heartbeat:
+    with recorded(job(store, *stages), progress, **options) as heartbeat:
         run_flow(stages, store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
 
 
@@ -62,17 +82,19 @@ def test_the_record_is_there_from_the_start(store: ArtifactStore) -> None:
     first, second = stage("first", look), stage("not wanted")
     progress = Progress()
     with recorded(
-        "tiny", FakeConfig(), store, [first, second], progress, wanted={"first"}, until="first"
+        job(store, first, second), progress, wanted={"first"}, until="first"
     ) as heartbeat:
         run_flow([first], store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
     assert seen["config"] == "name: tiny\n"
-    assert [(row["key"], row["wanted"]) for row in seen["plan"]["stages"]] == [
+    assert [(row["name"], row["wanted"]) for row in seen["plan"]["stages"]] == [
         ("first", True),
         ("not wanted", False),
     ]
+    assert seen["plan"]["command"] == "fake"
+    assert seen["plan"]["stages"][0]["group"] == "group of first"
     assert seen["plan"]["stages"][0]["fingerprint"] == first.fingerprint
     assert seen["plan"]["until"] == "first"
-    assert seen["held"]["key"] == "first"
+    assert seen["held"]["name"] == "first"
     assert seen["held"]["pid"] == seen["lease"]["pid"]
     # leases end with the run
     left = set(storage.list_files(store.root))
@@ -95,8 +117,8 @@ def test_metrics_of_a_finished_run(store: ArtifactStore) -> None:
     assert metrics["hardware"] == {"CPU": 4.0}
     assert metrics["environment"]["python"]
     found, made = metrics["stages"]
-    assert (found["key"], found["state"], found["rows_ok"]) == ("a", "stored", 3)
-    assert (made["key"], made["state"], made["unit"]) == ("b", "made", "texts")
+    assert (found["name"], found["state"], found["rows_ok"]) == ("a", "stored", 3)
+    assert (made["name"], made["state"], made["unit"]) == ("b", "made", "texts")
     assert made["tokens"] == 30
     assert made["tokens_per_s"] == pytest.approx(10 * made["rate"], rel=1e-3)
     assert made["values"] == {"loss": 0.5}
@@ -134,15 +156,15 @@ def test_two_processes_do_not_make_the_same_artifact_at_once(
     """The second finds what the first has made by the time that it may begin."""
     a = stage("a")
     made = stage("a").run
-    writer = store.writer(a.kind, a.key, a.identity, {})
+    writer = a.writer(store)
     mark = writer.file(PROGRESS_FILE)
     other = {"machine": "another", "updated": 9e12, "host": "far", "pid": 1}
     storage.write_json(mark, other)
     progress = Progress()
     say = progress.say
 
-    def once_it_waits(key: str, message: str) -> None:
-        say(key, message)
+    def once_it_waits(name: str, message: str) -> None:
+        say(name, message)
         if "process 1 on far" in message:
             made({}, writer, Progress())
             writer.publish(1.0)
@@ -168,7 +190,7 @@ def test_the_record_of_a_run_that_was_taken_over_is_left_to_its_successor(
     a = stage("a", work)
     with (  # noqa: PT012
         pytest.raises(LeaseLostError, match="process 1 on far has taken over"),
-        recorded("tiny", FakeConfig(), store, [a], progress, listeners=[]) as heartbeat,
+        recorded(job(store, a), progress, listeners=[]) as heartbeat,
     ):
         run_flow([a], store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat)
         heartbeat.lost.exception()

@@ -62,7 +62,7 @@ def run(
 
 
 def new_writer(root: Path) -> ArtifactWriter:
-    return ArtifactStore(str(root)).writer("squares", "square", {}, {})
+    return ArtifactStore(str(root)).writer("squares", "square", {}, inputs={})
 
 
 def test_every_row_comes_out_once_good_or_failed(

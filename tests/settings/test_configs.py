@@ -32,7 +32,10 @@ def test_the_pretraining_has_a_valid_config() -> None:
     build(PretrainConfig, compose_values("pretrain", []))
 
 
-@pytest.mark.parametrize("choice", ["data=butterflies", "embed=gpu", "finetune=flyp"])
+@pytest.mark.parametrize(
+    "choice",
+    ["data=butterflies", "embed=gpu", "finetune=flyp", "methods=[sgd_probe,zero_shot_best_texts]"],
+)
 def test_a_config_that_was_written_down_has_the_same_fingerprints(choice: str) -> None:
     config = build(RunConfig, compose_values("config", [choice]))
     read_again = build(RunConfig, yaml.safe_load(yaml.safe_dump(asdict(config))))

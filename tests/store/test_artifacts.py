@@ -13,7 +13,7 @@ ERROR = {"id": "a", "uri": "", "stage": "embed", "kind": "corrupt", "message": "
 
 
 def published(store: ArtifactStore) -> Artifact:
-    writer = store.writer("numbers", "count", {"to": 1000}, {})
+    writer = store.writer("numbers", "count", {"to": 1000}, inputs={})
     writer.write(ROWS)
     writer.add_errors(table([ERROR], ERRORS))
     return writer.publish(1.5)
@@ -21,7 +21,7 @@ def published(store: ArtifactStore) -> Artifact:
 
 def test_an_artifact_exists_once_it_is_published(tmp_path: Path) -> None:
     store = ArtifactStore(str(tmp_path))
-    writer = store.writer("numbers", "count", {"to": 1000}, {})
+    writer = store.writer("numbers", "count", {"to": 1000}, inputs={})
     key = fingerprint("numbers", {"to": 1000}, {})
     writer.write(ROWS)
     assert store.find("numbers", key) is None
@@ -53,7 +53,7 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
 
 
 def test_an_artifact_without_a_good_row_says_so(tmp_path: Path) -> None:
-    writer = ArtifactStore(str(tmp_path)).writer("numbers", "count", {}, {})
+    writer = ArtifactStore(str(tmp_path)).writer("numbers", "count", {}, inputs={})
     writer.add_errors(table([ERROR], ERRORS))
     with pytest.raises(UserError, match=r"has no rows; 1 failed"):
         writer.publish(0).read()
@@ -78,11 +78,11 @@ def test_fingerprints_depend_on_content_not_on_order() -> None:
 
 def test_a_raised_version_does_not_find_what_an_older_one_stored() -> None:
     store = ArtifactStore("memory://versions")
-    store.writer("numbers", "count", {"to": 3}, {}).publish(0)
+    store.writer("numbers", "count", {"to": 3}, inputs={}).publish(0)
     old = fingerprint("numbers", {"to": 3}, {})
     new = fingerprint("numbers", {"to": 3}, {}, version=2)
     assert store.find("numbers", old)
     assert store.find("numbers", new) is None
-    made = store.writer("numbers", "count", {"to": 3}, {}, version=2).publish(0)
+    made = store.writer("numbers", "count", {"to": 3}, inputs={}, version=2).publish(0)
     assert made.fingerprint == new
     assert store.find("numbers", new)

@@ -20,6 +20,7 @@ from gist_ray.matching.vectors import embedding_matrix, find_vectors
 from gist_ray.matching.vectors import stored_vectors as stored_vectors_of
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
+from gist_ray.run.step import Step
 from gist_ray.store import ranged_file, reachable, retry, s3, storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
 from gist_ray.store.parts import read_part
@@ -261,6 +262,7 @@ def test_sizes_are_listed_with_names() -> None:
     assert storage.list_sizes(ROOT) == {"a": 0, "b/c": 3}
 
 
+@pytest.mark.usefixtures("rows_inline")
 def test_the_ids_of_a_finished_stage_cost_a_small_part_of_its_bytes(
     proxy: FaultyProxy, stored_vectors: pa.Table
 ) -> None:
@@ -291,17 +293,16 @@ def run_embedding(rows: pa.Table) -> Artifact:
         well = pa.array([""] * len(block))
         return block.append_column("error_kind", well).append_column("error_message", well)
 
-    writer = ArtifactStore(ROOT).writer("image_embeddings", "embed", {}, {})
+    writer = ArtifactStore(ROOT).writer("image_embeddings", "embed", {}, inputs={})
     run_rows(
         rows,
         id_column="id",
-        transform=lambda dataset: dataset,
+        steps=[Step(make=lambda: work, batch_format="pyarrow")],
         schema=rows.schema,
         writer=writer,
         rows_per_part=256,
         unit="images",
         progress=Progress(),
-        here=work,
     )
     return writer.publish(0)
 

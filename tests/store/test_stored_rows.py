@@ -12,9 +12,12 @@ import pytest
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
+from gist_ray.run.step import Step
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, why_not_of
 from gist_ray.store.stored_rows import finished_ids, forget_failed
+
+pytestmark = pytest.mark.usefixtures("rows_inline")
 
 ROWS = pa.table({"id": [f"n{n}" for n in range(20)], "n": range(20)})
 WELL = [name for name in ROWS["id"].to_pylist() if name != "n13"]
@@ -31,19 +34,18 @@ def run(root: Path, rows_per_part: int = 5, unlucky: str = "n13") -> Artifact:
     run_rows(
         ROWS,
         id_column="id",
-        transform=lambda dataset: dataset,
+        steps=[Step(make=lambda: work, batch_format="pyarrow")],
         schema=ROWS.schema,
         writer=writer,
         rows_per_part=rows_per_part,
         unit="numbers",
         progress=Progress(),
-        here=work,
     )
     return writer.publish(0)
 
 
 def new_writer(root: Path) -> ArtifactWriter:
-    return ArtifactStore(str(root)).writer("numbers", "count", {}, {})
+    return ArtifactStore(str(root)).writer("numbers", "count", {}, inputs={})
 
 
 def unpublished(root: Path) -> Path:

@@ -4,8 +4,11 @@ from typing import Any
 import pytest
 
 from gist_ray.errors import UserError
+from gist_ray.methods.linear_probe import LinearProbeConfig
+from gist_ray.methods.sgd_probe import SgdProbeConfig
 from gist_ray.settings.check import build
 from gist_ray.study.config import RunConfig
+from gist_ray.sweep.config import SweepRun
 
 SOUND: dict[str, Any] = {
     "prompts": {"prompts": [{"id": "p", "template": "Describe {{ name }}."}]},
@@ -100,3 +103,49 @@ def test_credentials_in_a_value_are_told_alone_and_not_shown() -> None:
     assert all("holds credentials" in problem and "AWS_PROFILE" in problem for problem in found)
     assert "geheim" not in str(found)
     assert "AKIA" not in str(found)
+
+
+def test_methods_have_settings_of_their_own_and_all_problems_are_said() -> None:
+    config = build(RunConfig, {**SOUND, "methods": {"sgd_probe": {"num_epochs": 3}}})
+    assert config.methods == {"sgd_probe": SgdProbeConfig(num_epochs=3)}
+    assert build(RunConfig, SOUND).methods == {"linear_probe": LinearProbeConfig()}
+    # a file that holds comments alone
+    assert build(RunConfig, {**SOUND, "methods": {"sgd_probe": None}}).methods == {
+        "sgd_probe": SgdProbeConfig()
+    }
+    found = problems(
+        {
+            "methods": {
+                "linear_probe": {"max_itre": 5, "max_iter": 0},
+                "sgd_prob": {},
+                "svm": {},
+                "zero_shot_best_texts": {"m": "many"},
+                "zero_shot_name": {"m": 3},
+            }
+        }
+    )
+    known = (
+        "linear_probe, nearest_class_mean, sgd_probe, zero_shot_best_texts, zero_shot_name, "
+        "zero_shot_texts"
+    )
+    assert sorted(found) == sorted(
+        [
+            "methods.linear_probe.max_itre: there is no such setting. Did you mean max_iter?",
+            "methods.linear_probe.max_iter=0: Input should be greater than or equal to 1.",
+            "methods.sgd_prob: there is no such setting. Did you mean sgd_probe?",
+            f"methods.svm: there is no such setting. There are: {known}.",
+            "methods.zero_shot_best_texts.m='many': Input should be a valid integer, unable to "
+            "parse string as an integer.",
+            "methods.zero_shot_name.m: there is no such setting. zero_shot_name has no settings.",
+        ]
+    )
+
+
+def test_a_run_has_a_method() -> None:
+    assert problems({"methods": {}})[0].startswith("methods: Dictionary should have at least 1")
+
+
+def test_settings_that_a_config_inherits_are_known_too() -> None:
+    values = {**SOUND, "matching": {"temprature": 1}, "sweep": {"space": {"matching.k": [1]}}}
+    with pytest.raises(UserError, match=r"matching\.temprature: .* Did you mean temperature\?"):
+        build(SweepRun, values)

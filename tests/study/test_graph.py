@@ -14,7 +14,7 @@ from gist_ray.settings.commandline import compose_values
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.config import RunConfig
-from gist_ray.study.graph import RunGraph, build_graph
+from gist_ray.study.graph import Key, StudyGraph, build_graph
 
 TINY = [
     "data.num_genera=1",
@@ -27,14 +27,17 @@ TINY = [
 ]
 
 
-def graph(*overrides: str, root: str = "memory://nowhere") -> RunGraph:
+EVALUATION = {"fit", "predict", "measure"}
+
+
+def graph(*overrides: str, root: str = "memory://nowhere") -> StudyGraph:
     config: RunConfig = build(RunConfig, compose_values("config", [*TINY, *overrides]))
     return build_graph(config, ArtifactStore(root))
 
 
 def fingerprints(*overrides: str, root: str = "memory://nowhere") -> dict[str, str]:
-    """{key of a stage: its fingerprint}."""
-    return {stage.key: stage.fingerprint for stage in graph(*overrides, root=root).stages}
+    """{name of a stage: its fingerprint}."""
+    return {stage.name: stage.fingerprint for stage in graph(*overrides, root=root).stages}
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +46,18 @@ def before() -> dict[str, str]:
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    """First words of the keys whose artifact has to be made anew."""
+    """First words of the names of stages whose artifact has to be made anew."""
     assert before.keys() == after.keys()
-    return {key.split()[0] for key in before if before[key] != after[key]}
+    return {name.split()[0] for name in before if before[name] != after[name]}
 
 
-def test_stages_follow_their_inputs_and_have_unique_keys() -> None:
+def test_stages_follow_their_inputs_and_have_unique_names() -> None:
     stages = graph("study.shots=[1,full]", "study.seeds=[1,2]").stages
     seen: set[str] = set()
     for stage in stages:
-        assert {source.key for source in stage.inputs.values()} <= seen
-        assert stage.key not in seen
-        seen.add(stage.key)
+        assert {source.name for source in stage.inputs.values()} <= seen
+        assert stage.name not in seen
+        seen.add(stage.name)
     assert {"sample all images", "match gist", "match random seed 2"} <= seen
 
 
@@ -91,24 +94,23 @@ def test_a_drawn_world_may_lie_in_any_store(before: dict[str, str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("override", "remade"),
     [
-        ("matching.k=2", {"match", "statistics", "finetune", "embed", "evaluate"}),
-        ("finetune.batch_size=32", {"finetune", "embed", "evaluate"}),
-        ("evaluation.num_bootstrap=10", {"evaluate"}),
+        ("matching.k=2", {"match", "statistics", "finetune", "embed", *EVALUATION}),
+        ("finetune.batch_size=32", {"finetune", "embed", *EVALUATION}),
+        ("evaluation.num_bootstrap=10", {"measure"}),
+        ("methods.linear_probe.max_iter=10", EVALUATION),
         (
             "prompts.caption_prefix='x:'",
-            {"clean", "match", "statistics", "finetune", "embed", "evaluate"},
+            {"clean", "match", "statistics", "finetune", "embed", *EVALUATION},
         ),
-        (
-            "prompts.zero_shot_templates=['a {}.']",
-            {"embed", "match", "statistics", "finetune", "evaluate"},
-        ),
+        # the texts of the classes are another set, so that no match is made anew
+        ("prompts.zero_shot_templates=['a {}.']", {"class", "embed", "finetune", *EVALUATION}),
         (
             "prompts.sampling.temperature=0.5",
-            {"generate", "clean", "embed", "match", "statistics", "finetune", "evaluate"},
+            {"generate", "clean", "embed", "match", "statistics", "finetune", *EVALUATION},
         ),
         (
             "texts.cleaning.near_duplicate=0.5",
-            {"clean", "embed", "match", "statistics", "finetune", "evaluate"},
+            {"clean", "embed", "match", "statistics", "finetune", *EVALUATION},
         ),
     ],
 )
@@ -120,37 +122,44 @@ def test_what_changes_a_result_remakes_it_and_what_follows(
 
 def test_stages_say_which_gpus_they_keep_busy() -> None:
     words = ["embed=gpu", "finetune.gpus_per_worker=0.5", "finetune.num_workers=2"]
-    busy = {stage.key.split()[0]: stage.gpus for stage in graph(*words).stages}
+    busy = {stage.name.split()[0]: stage.resources.gpus for stage in graph(*words).stages}
     wants = {"embed": 1, "finetune": 1, "generate": 1}
     assert busy == {**dict.fromkeys(busy, 0), **wants}
 
 
 def test_another_k_embeds_nothing_of_the_untrained_model_anew(before: dict[str, str]) -> None:
     after = fingerprints("matching.k=2")
-    for key in ("embed images frozen", "embed texts frozen", "finetune class_name 1-shot seed 1"):
-        assert before[key] == after[key]
+    for name in (
+        "embed images frozen",
+        "embed class texts frozen",
+        "embed names texts frozen",
+        "finetune class_name 1-shot seed 1",
+    ):
+        assert before[name] == after[name]
     assert before["finetune gist 1-shot seed 1"] != after["finetune gist 1-shot seed 1"]
 
 
 def test_other_templates_embed_no_image_anew(before: dict[str, str]) -> None:
     after = fingerprints("prompts.zero_shot_templates=['a {}.']")
     assert before["embed images frozen"] == after["embed images frozen"]
-    assert before["embed texts frozen"] != after["embed texts frozen"]
+    assert before["embed class texts frozen"] == after["embed class texts frozen"]
+    assert before["embed names texts frozen"] != after["embed names texts frozen"]
 
 
 def test_runs_that_differ_in_seeds_share_all_that_does_not_depend_on_them(
     before: dict[str, str],
 ) -> None:
     more = fingerprints("study.seeds=[1,2]")
-    assert {key: more[key] for key in before} == before
+    assert {name: more[name] for name in before} == before
     other = fingerprints("study.seeds=[2]")
     shared = set(before.values()) & set(other.values())
-    by_seed = {before[key] for key in before if "seed" in key}
+    # the first seed is also that of the intervals of what no draw changes
+    by_seed = {before[name] for name in before if "seed" in name or name == "measure frozen"}
     assert shared == set(before.values()) - by_seed
 
 
 def test_a_class_name_match_is_the_class_name_training() -> None:
-    stages = {stage.key: stage for stage in graph("matching=class_name").stages}
+    stages = {stage.name: stage for stage in graph("matching=class_name").stages}
     gist, plain = (stages[f"finetune {name} 1-shot seed 1"] for name in ("gist", "class_name"))
     assert gist.fingerprint == plain.fingerprint
     assert "match gist" not in stages
@@ -159,38 +168,48 @@ def test_a_class_name_match_is_the_class_name_training() -> None:
 def test_a_second_round_matches_by_the_tuned_model_and_begins_from_the_weights_as_they_came() -> (
     None
 ):
-    stages = {stage.key: stage for stage in graph("matching.rounds=2").stages}
+    stages = {stage.name: stage for stage in graph("matching.rounds=2").stages}
     tuned, again = (stages[f"finetune gist 1-shot seed 1{name}"] for name in ("", " round 2"))
     match = again.inputs["matches"]
-    assert match.key == "match gist 1-shot seed 1 round 2"
+    assert match.name == "match gist 1-shot seed 1 round 2"
     for embeddings in ("image_embeddings", "text_embeddings"):
         assert match.inputs[embeddings].inputs["tuned"] is tuned
     assert match.inputs["shots"] is tuned.inputs["shots"]
     # nothing of the first round but the matches
     assert again.identity == tuned.identity
     assert "tuned" not in again.inputs
-    evaluation = stages["evaluate gist 1-shot seed 1"]
-    assert evaluation.inputs["image_embeddings"].inputs["tuned"] is again
+    for verb in ("fit", "predict"):
+        evaluation = stages[f"{verb} linear_probe on gist 1-shot seed 1"]
+        assert evaluation.inputs["image_embeddings"].inputs["tuned"] is again
     assert "statistics of match gist 1-shot seed 1 round 2" in stages
+
+
+def is_evaluation(name: str, of: str) -> bool:
+    return name.split()[0] in EVALUATION and f"{of} 1-shot seed 1" in name
 
 
 def test_rounds_share_what_came_before(before: dict[str, str]) -> None:
     one_and_two = fingerprints("matching.rounds=2")
-    last = {"evaluate gist 1-shot seed 1", "statistics of match gist"}
-    assert {key: one_and_two.get(key) for key in before if key not in last} == {
-        key: before[key] for key in before if key not in last
-    }
-    assert one_and_two["evaluate gist 1-shot seed 1"] != before["evaluate gist 1-shot seed 1"]
+    last = {name for name in before if is_evaluation(name, "gist")}
+    not_needed = {"embed names texts gist 1-shot seed 1", "statistics of match gist"}
+    assert before.keys() - one_and_two.keys() == not_needed
+    kept = before.keys() - last - not_needed
+    assert {name: one_and_two[name] for name in kept} == {name: before[name] for name in kept}
+    assert len(last) == 4 + 4 + 1
+    assert all(one_and_two[name] != before[name] for name in last)
     three = fingerprints("matching.rounds=3")
-    assert one_and_two.keys() - three.keys() == {"statistics of match gist 1-shot seed 1 round 2"}
-    kept = {key for key in one_and_two.keys() & three.keys() if not key.startswith("evaluate gist")}
-    assert all(one_and_two[key] == three[key] for key in kept)
+    assert one_and_two.keys() - three.keys() == {
+        "embed names texts gist 1-shot seed 1 round 2",
+        "statistics of match gist 1-shot seed 1 round 2",
+    }
+    kept = (one_and_two.keys() & three.keys()) - last
+    assert all(one_and_two[name] == three[name] for name in kept)
 
 
 def test_rounds_of_all_images_are_a_match_for_each_seed() -> None:
     stages = graph("matching.rounds=2", "study.shots=[full]", "study.seeds=[1,2]").stages
-    again = [stage for stage in stages if stage.key.startswith("match gist all images")]
-    assert [stage.key for stage in again] == [
+    again = [stage for stage in stages if stage.name.startswith("match gist all images")]
+    assert [stage.name for stage in again] == [
         f"match gist all images seed {seed} round 2" for seed in (1, 2)
     ]
     assert len({stage.fingerprint for stage in again}) == 2
@@ -198,9 +217,9 @@ def test_rounds_of_all_images_are_a_match_for_each_seed() -> None:
 
 def test_controls_have_one_round() -> None:
     stages = graph("matching.rounds=2", "study.trainings=[gist,random,any_class]").stages
-    again = [stage.key for stage in stages if stage.key.endswith("round 2")]
-    assert len(again) == 5  # the match, the training, two embeddings and the statistics
-    assert all(" gist " in key for key in again)
+    again = [stage.name for stage in stages if stage.name.endswith("round 2")]
+    assert len(again) == 6  # the match, the training, three embeddings and the statistics
+    assert all(" gist " in name for name in again)
 
 
 class FolderOfPictures:
@@ -241,7 +260,7 @@ class FolderOfPictures:
             ],
         )
         stages = build_graph(build(RunConfig, values), ArtifactStore(str(self.folder / "r"))).stages
-        return {stage.key: stage.fingerprint for stage in stages}
+        return {stage.name: stage.fingerprint for stage in stages}
 
 
 def test_changed_files_are_changed_inputs(tmp_path: Path) -> None:
@@ -253,7 +272,8 @@ def test_changed_files_are_changed_inputs(tmp_path: Path) -> None:
     assert changed(first, own.fingerprints()) == set()
     own.picture("train/wren/2.png")
     remade = changed(first, own.fingerprints())
-    assert remade == {"manifest", "sample", "embed", "match", "statistics", "finetune", "evaluate"}
+    following = {"embed", "match", "statistics", "finetune", *EVALUATION}
+    assert remade == {"manifest", "sample", *following}
 
 
 def test_imported_pairs_are_other_matches_and_leave_what_does_not_use_them(tmp_path: Path) -> None:
@@ -261,8 +281,8 @@ def test_imported_pairs_are_other_matches_and_leave_what_does_not_use_them(tmp_p
     imported = f"texts.import_from={tmp_path}/pairs.json"
     matched, paired = own.fingerprints(imported), own.fingerprints(imported, "texts.use_pairs=true")
     assert {"import", "match", "statistics", "finetune"} <= changed(matched, paired)
-    for key in ("embed images frozen", "finetune class_name 1-shot seed 1"):
-        assert matched[key] == paired[key]
+    for name in ("embed images frozen", "finetune class_name 1-shot seed 1"):
+        assert matched[name] == paired[name]
     fewer = own.fingerprints(imported, "texts.use_pairs=true", "matching.k=1")
     assert paired["import texts"] == fewer["import texts"]
     assert paired["match gist"] != fewer["match gist"]
@@ -315,10 +335,72 @@ def test_other_weights_in_the_same_folder_are_another_model(tmp_path: Path) -> N
     weights = folder / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     remade = changed(before, fingerprints(f"clip.model=local-dir:{folder}"))
-    assert remade == {"clean", "embed", "match", "statistics", "finetune", "evaluate"}
+    assert remade == {"clean", "embed", "match", "statistics", "finetune", *EVALUATION}
 
 
 def test_manifest_of_a_world_has_its_pictures_below_the_root() -> None:
     manifest: pa.Table = graph(root="s3://bucket/root").manifest
     assert manifest.num_rows == 8
     assert manifest.column("uri")[0].as_py().startswith("s3://bucket/root/artifacts/pictures/")
+
+
+def test_a_further_method_remakes_nothing_but_the_metrics_of_the_draw(
+    before: dict[str, str],
+) -> None:
+    names = "linear_probe,zero_shot_name,zero_shot_texts,zero_shot_best_texts"
+    more = fingerprints(f"methods=[{names},nearest_class_mean]")
+    changed_names = {name for name in before if more[name] != before[name]}
+    assert changed_names == {
+        f"measure {features} 1-shot seed 1"
+        for features in ("frozen", "class_name", "random", "gist")
+    }
+    assert all("nearest_class_mean" in name for name in more.keys() - before.keys())
+
+
+def test_names_are_embedded_where_a_method_reads_them() -> None:
+    names = {stage.name for stage in graph("methods=[linear_probe,zero_shot_texts]").stages}
+    assert "embed class texts frozen" in names
+    assert not [name for name in names if "names" in name]
+
+
+def test_what_no_draw_changes_is_made_once() -> None:
+    found = graph("study.shots=[1,2]", "study.seeds=[1,2]")
+    of_frozen = {key for key in found.results if key.features == "frozen"}
+    assert Key("frozen", "zero_shot_name", None, None) in of_frozen
+    assert len(of_frozen) == 3 + 4
+    same = {
+        id(found.result("frozen", "zero_shot_name", n, seed)) for n in (1, 2) for seed in (1, 2)
+    }
+    assert len(same) == 1
+    of_gist = {key for key in found.results if key.features == "gist"}
+    assert len(of_gist) == 4 * 4
+    of_methods = {
+        stage.name: set(stage.inputs) - {"manifest"}
+        for stage in found.metrics
+        if stage.name.startswith("measure frozen")
+    }
+    assert of_methods.pop("measure frozen") == {
+        f"{name} test" for name in ("zero_shot_name", "zero_shot_texts", "zero_shot_best_texts")
+    }
+    assert list(of_methods.values()) == [{"linear_probe val", "linear_probe test"}] * 4
+
+
+def test_every_test_set_of_the_data_is_measured(tmp_path: Path) -> None:
+    splits = ["train", "test", "test/night"]
+    rows = [
+        (f"{name}/{n}.png", name, split) for name in ("a", "b") for n, split in enumerate(splits)
+    ]
+    lines = ["image,class_name,split", *(",".join(row) for row in rows)]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    words = ["data=manifest", f"data.path={tmp_path}/own.csv", "prompts=generic"]
+    values = compose_values("config", [*words, "study.shots=[1]", "study.seeds=[1]"])
+    found = build_graph(build(RunConfig, values), ArtifactStore(str(tmp_path / "root")))
+    measured = {
+        name for stage in found.metrics for name in stage.inputs if name.startswith("linear_probe")
+    }
+    assert measured == {"linear_probe val", "linear_probe test", "linear_probe test/night"}
+    for stage in found.metrics:
+        for method in ("linear_probe", "zero_shot_name"):
+            if f"{method} test" in stage.inputs:
+                of_night = stage.inputs[f"{method} test/night"]
+                assert of_night is stage.inputs[f"{method} test"]

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.species import make_species
+from gist_ray.methods import METHODS
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
-from gist_ray.settings.declare import Runtime, identity_of
+from gist_ray.settings.declare import ByName, Runtime, identity_of
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import build_graph
@@ -34,6 +35,7 @@ TINY = [
     "texts.shorten={held: true}",
     "matching=sampled",
     "++matcher.model=butterfly-clip",
+    f"methods=[{','.join(METHODS)}]",
 ]
 
 A_CLASS = make_species(WorldConfig(num_genera=1, species_per_genus=2))[0].name
@@ -95,17 +97,27 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, bool]]:
     for field in fields(value):
         key = f"{path}.{field.name}".lstrip(".")
         inner = getattr(value, field.name)
+        metadata = declared[field.name].metadata
         if is_dataclass(inner):
             yield from leaves(inner, key)
+        elif any(isinstance(mark, ByName) for mark in metadata):
+            for name, of_name in inner.items():
+                yield from leaves(of_name, f"{key}.{name}")
         else:
-            yield key, Runtime in declared[field.name].metadata
+            yield key, Runtime in metadata
+
+
+def inner_of(value: Any, name: str) -> Any:
+    return value[name] if isinstance(value, dict) else getattr(value, name)
 
 
 def with_value(value: Any, path: list[str], other: Any) -> Any:
     """`value` with another leaf, checked as a config from the command line is."""
     name = path[0]
-    inner = getattr(value, name)
+    inner = inner_of(value, name)
     changed = with_value(inner, path[1:], other) if len(path) > 1 else other
+    if isinstance(value, dict):
+        return {**value, name: changed}
     made = replace(value, **{name: changed})
     TypeAdapter(type(value)).validate_python(made)
     return made
@@ -114,7 +126,7 @@ def with_value(value: Any, path: list[str], other: Any) -> Any:
 def leaf_of(value: Any, path: list[str]) -> tuple[Any, Any]:
     """(annotation, value) of a leaf."""
     for name in path[:-1]:
-        value = getattr(value, name)
+        value = inner_of(value, name)
     annotation = type(value).__pydantic_fields__[path[-1]].annotation
     return annotation, getattr(value, path[-1])
 

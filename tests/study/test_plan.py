@@ -1,13 +1,14 @@
 from pathlib import Path
 
 import pytest
-from gist_ray.study.pipeline import plan, run_pipeline
 
 from gist_ray.errors import UserError
+from gist_ray.run.run_job import run_job
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.config import RunConfig
+from gist_ray.study.job import plan, study_job
 
 TINY = ["data.num_genera=1", "data.train_per_species=2", "study.seeds=[1]"]
 
@@ -76,7 +77,7 @@ def test_the_plan_shows_stages_and_sizes_and_does_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configured(*TINY, f"root={tmp_path}/root")
-    run_pipeline(config, plan_only=True, until="clean")
+    run_job(study_job(config), plan_only=True, until="clean")
     said = capsys.readouterr().out
     assert "168 images (8 train, 40 val, 120 test) of 4 classes" in said
     assert "generate texts" in said
@@ -85,5 +86,6 @@ def test_the_plan_shows_stages_and_sizes_and_does_nothing(
 
 
 def test_until_an_unknown_stage_lists_the_stages(tmp_path: Path) -> None:
+    job = study_job(configured(*TINY, f"root={tmp_path}"))
     with pytest.raises(UserError, match=r"--until fly: no stage begins so\. There are: .*match"):
-        run_pipeline(configured(*TINY, f"root={tmp_path}"), plan_only=True, until="fly")
+        run_job(job, plan_only=True, until="fly")

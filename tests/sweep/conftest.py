@@ -33,7 +33,7 @@ def write_sweep(folder: Path, name: str, text: str) -> str:
 
 
 def sweep(words: list[str], config_dir: Path, plan_only: bool = False) -> SweepRun:
-    """What `gist-ray sweep` does."""
+    """Does what `gist-ray sweep` does."""
     from gist_ray.sweep.sweep import run_sweep
 
     run: SweepRun = build(SweepRun, compose_values("sweep", words, config_dir))

@@ -1,4 +1,4 @@
-"""What the plan of a sweep tells and refuses, before any work."""
+"""The plan of a sweep: its stages, and its problems before any work."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_a_trial_trains_once(tiny_words: list[str], tmp_path: Path) -> None:
     ]
 
 
-def test_more_at_once_than_there_is_room_for_is_refused(
+def test_more_at_once_than_there_is_capacity_for_is_refused(
     tiny_words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -104,9 +104,9 @@ def test_a_tracker_that_cannot_write_to_s3_is_told(
 
 
 def shared_of(plan: SweepPlan) -> set[str]:
-    """Keys of the stages that are made before the trials."""
+    """Names of the stages that are made before the trials."""
     shared = shared_places(plan.planned)
-    return {s.key for one in plan.planned for s in one.stages if place(s) in shared}
+    return {s.name for one in plan.planned for s in one.stages if place(s) in shared}
 
 
 def test_all_but_trainings_is_made_before_trials_that_share_it(
@@ -115,25 +115,47 @@ def test_all_but_trainings_is_made_before_trials_that_share_it(
     plan = plan_sweep(task_for(tiny_words, tmp_path))
     shared = shared_of(plan)
     assert {"draw pictures", "import texts", "embed images frozen", "match gist"} <= shared
-    assert {"sample 2-shot seed 1", "validate frozen 2-shot seed 2"} <= shared
-    assert not any(key.startswith(("finetune", "embed images gist")) for key in shared)
+    assert {"sample 2-shot seed 1", "fit linear_probe on frozen 2-shot seed 2"} <= shared
+    assert not any(name.startswith(("finetune", "embed images gist")) for name in shared)
     print_sweep(plan)
     shown = capsys.readouterr().out
     assert "6 trials (grid, measured on val), 2 of them with problems" in " ".join(shown.split())
     # a training that two trials share is theirs too
-    again = plan_sweep(task_for(tiny_words, tmp_path, "space: {evaluation.probe: [logistic, sgd]}"))
+    text = "space: {methods.linear_probe.max_iter: [10, 20]}"
+    again = plan_sweep(task_for(tiny_words, tmp_path, text))
     assert len(again.planned) == 2
-    assert not any(key.startswith("finetune") for key in shared_of(again))
+    assert not any(name.startswith("finetune") for name in shared_of(again))
 
 
 def test_with_val_no_stage_of_a_trial_reads_test(tiny_words: list[str], tmp_path: Path) -> None:
     plan = plan_sweep(task_for(tiny_words, tmp_path))
     for one in plan.planned:
         kinds = {stage.kind for stage in one.stages}
-        assert "validation" in kinds
-        assert "evaluation" not in kinds
-        [tuned] = [s for s in one.stages if s.key.startswith("embed images gist")]
-        assert tuned.config["without"] == "test"
+        assert "classifier" in kinds
+        assert not {"predictions", "metrics"} & kinds
+        [tuned] = [s for s in one.stages if s.name.startswith("embed images gist")]
+        assert tuned.identity["without"] == "test"
+
+
+def test_with_val_a_trial_fits_the_method_that_it_is_measured_by_and_no_other(
+    tiny_words: list[str], tmp_path: Path
+) -> None:
+    plan = plan_sweep(task_for([*tiny_words, "sweep.method=zero_shot_texts"], tmp_path))
+    for one in plan.planned:
+        names = {stage.name.partition(" 2-shot")[0] for stage in one.stages}
+        assert {name for name in names if name.startswith("fit ")} == {
+            "fit zero_shot_texts on frozen",
+            "fit zero_shot_texts on gist",
+        }
+        assert "class names" not in names
+        assert "embed class texts gist" in names
+    of_probe = plan_sweep(task_for(tiny_words, tmp_path))
+    assert not any("texts gist" in s.name for one in of_probe.planned for s in one.stages)
+
+
+def test_a_method_that_the_run_does_not_have_is_told(tiny_words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"sweep\.method=sgd_probe: is none of the run's methods"):
+        plan_sweep(task_for([*tiny_words, "sweep.method=sgd_probe"], tmp_path))
 
 
 def test_clean_keeps_what_trials_refer_to(tmp_path: Path) -> None:
@@ -155,7 +177,7 @@ def test_clean_keeps_what_trials_refer_to(tmp_path: Path) -> None:
 
 def test_the_chosen_file_is_the_chosen_config(tiny_words: list[str], tmp_path: Path) -> None:
     """Also with another layout of data than the default, whose settings must not be mixed in."""
-    task = task_for(tiny_words, tmp_path)
+    task = task_for([*tiny_words, "methods=[sgd_probe,linear_probe]"], tmp_path)
     params = {"matching.k": 2, "finetune.learning_rate": 0.01}
     values = with_replicates(with_params(task.base, params, {}), task.sweep)
     folder = {"layout": "image_folder", "path": str(tmp_path)}
@@ -170,3 +192,4 @@ def test_the_chosen_file_is_the_chosen_config(tiny_words: list[str], tmp_path: P
     read = build(RunConfig, compose_values("config", ["experiment=best"], tmp_path))
     assert read == config
     assert read.study.seeds == [1, 2]
+    assert read.methods.keys() == {"linear_probe", "sgd_probe"}

@@ -45,7 +45,7 @@ def start(words: list[str], own: str, environment: dict[str, str]) -> subprocess
 
 
 def finished(words: list[str], own: str, environment: dict[str, str]) -> str:
-    """What the sweep prints that is let run to its end."""
+    """The output of a sweep that is let run to its end."""
     job = start(words, own, environment)
     output, _ = job.communicate(timeout=500)
     assert job.returncode == 0, output

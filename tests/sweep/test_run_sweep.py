@@ -53,8 +53,8 @@ OPTUNA = """
 search: optuna
 num_trials: 2
 space:
-  evaluation.feature_scale: {uniform: [1.0, 20.0]}
-  evaluation.probe: [logistic, sgd]
+  methods.linear_probe.feature_scale: {uniform: [1.0, 20.0]}
+  methods.linear_probe.max_iter: [100, 1000]
   study.seeds: [1, 2]
 """
 
@@ -106,7 +106,10 @@ def test_bad_trials_fail_with_the_configs_own_words_and_the_others_go_on(root: s
 
 def test_what_trials_share_is_made_once(root: str) -> None:
     found = kinds(root)
-    assert found["texts"] == found["text_embeddings"] - found["evaluation"] // 2 == 1
+    # of the classes, and their names; embedded by the model as it came and, to be measured on
+    # test, by the two that were tuned on what was chosen
+    assert found["texts"] == 2
+    assert found["text_embeddings"] == 2 * (1 + 2)
     assert found["matches"] == 2
     assert found["finetuned"] == 4
     pretrained = [
@@ -133,8 +136,8 @@ def test_test_is_read_once_for_the_chosen_configuration(root: str) -> None:
         if json.loads(str(row["params"]))["matching.k"] == summary["chosen"]["matching.k"]
     ]
     assert set(test.column("trial_id").to_pylist()) == set(chosen)
-    # of two seeds, the model as it came and the tuned one
-    assert kinds(root)["evaluation"] == 4
+    # of two seeds, the model as it came and the tuned one; and what is the same for both seeds
+    assert kinds(root)["metrics"] == 5
 
 
 def test_the_chosen_experiment_runs_and_finds_everything_stored(
@@ -147,14 +150,15 @@ def test_the_chosen_experiment_runs_and_finds_everything_stored(
     assert config.study.seeds == [1, 2]
     assert config.root == root
 
-    from gist_ray.study.pipeline import run_pipeline
+    from gist_ray.run.run_job import run_job
+    from gist_ray.study.job import study_job
 
     def never(*arguments: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr("gist_ray.study.training.train_clip", never)
-    monkeypatch.setattr("gist_ray.study.embedding.embed_image_rows", never)
-    run_pipeline(config, plan_only=False, until="evaluate")
+    monkeypatch.setattr("gist_ray.finetune.stage.train_clip", never)
+    monkeypatch.setattr("gist_ray.encoders.embedded.embed_image_rows", never)
+    run_job(study_job(config), until="measure")
 
 
 def test_a_finished_sweep_runs_nothing_again(
@@ -187,10 +191,10 @@ def test_a_study_measures_every_trial_on_test(words: list[str], own: Path, root:
     rows = rows_of(root, "study")
     assert [row["status"] for row in rows] == ["ok", "ok"]
     test = storage.read_parquet(f"{root}/sweeps/study/test.parquet").to_pylist()
-    methods = {(row["trial_id"], row["method"]) for row in test}
+    pairs = {(row["trial_id"], row["features"], row["method"]) for row in test}
     for row, training in zip(rows, ("gist", "class_name"), strict=True):
-        assert (row["trial_id"], f"{training}/linear_probe") in methods
-        assert (row["trial_id"], "frozen/linear_probe") in methods
+        assert (row["trial_id"], training, "linear_probe") in pairs
+        assert (row["trial_id"], "frozen", "linear_probe") in pairs
     assert all(row["split"] == "test" and row["ci_low"] is not None for row in test)
     assert not Path(root, "sweeps/study/chosen.yaml").exists()
 

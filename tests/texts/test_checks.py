@@ -71,7 +71,14 @@ def test_a_class_name_in_another_spelling():
 def test_contradictions():
     colours = ["red", "blue", "cream"]
     facts = ["wings", "deep red", "spots"]
-    assert checks.contradictions("Red wings with blue spots.", "x", facts, colours) == ["blue"]
-    assert checks.contradictions("Bluish-red wings.", "x", facts, colours) == []
+    assert checks.contradictions(
+        "Red wings with blue spots.", "x", facts=facts, vocabulary=colours
+    ) == ["blue"]
+    assert checks.contradictions("Bluish-red wings.", "x", facts=facts, vocabulary=colours) == []
     name = "Cream-spotted Skimmer"
-    assert checks.contradictions("The cream-spotted skimmer is red.", name, facts, colours) == []
+    assert (
+        checks.contradictions(
+            "The cream-spotted skimmer is red.", name, facts=facts, vocabulary=colours
+        )
+        == []
+    )

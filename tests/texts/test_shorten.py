@@ -71,7 +71,7 @@ def test_long_and_short_stay_in_one_row():
         texts((LONG, None), ("red breast", None), (LONG, "duplicate")),
         answers(_0="Caption: red breast with white spots, long dark tail"),
         CONFIG,
-        COLOURS,
+        vocabulary=COLOURS,
     )
     assert joined.schema == TEXTS
     assert joined["short_text"].to_pylist() == [
@@ -95,7 +95,8 @@ def test_long_and_short_stay_in_one_row():
     ],
 )
 def test_a_short_text_that_leaves_its_long_one_is_left_out(raw, reason):
-    joined, counts = join_short_texts(texts((LONG, None)), answers(_0=raw), CONFIG, COLOURS)
+    long, short = texts((LONG, None)), answers(_0=raw)
+    joined, counts = join_short_texts(long, short, CONFIG, vocabulary=COLOURS)
     assert joined["short_text"].to_pylist() == [None]
     assert {name for name, count in counts.items() if count} == {reason}
 

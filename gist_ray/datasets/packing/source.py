@@ -117,7 +117,9 @@ def _rows_by_class(
     """ROWS of one class folder after another. Raises UserError as `ingest` does."""
     root = storage.absolute(config.path)
     problems: list[str] = []
-    names = display_names(root, meaning.class_entries(), config.class_names, problems)
+    names = display_names(
+        root, meaning.class_entries(), class_names=config.class_names, problems=problems
+    )
 
     def labelled() -> Iterator[pa.Table]:
         for paths in _classes(root, meaning, work, errors):
@@ -170,7 +172,7 @@ def _rows_at_once(
 
 
 def _to_rows(root: str, images: pa.Table, ids: pa.Array, names: list[str]) -> pa.Table:
-    rows = to_manifest(root, images, ids, names)
+    rows = to_manifest(root, images, ids=ids, names=names)
     return rows.append_column(ROWS.field("name"), images.column("path"))
 
 

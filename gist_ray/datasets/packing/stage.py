@@ -68,7 +68,7 @@ def run_pack(config: PackConfig) -> Artifact:
         storage.delete(work)  # or the data set would count as it was before it was mended
         raise
     packed = _pack_shards(config, out, work, source["shards"], progress)
-    writer = ArtifactWriter(out, "packed", "pack", settings, {})
+    writer = ArtifactWriter(out, "packed", "pack", identity=settings, inputs={})
     writer.add_errors(storage.read_parquet(storage.join(work, "errors.parquet")))
     for row in packed.to_pylist():
         if row["images"]:
@@ -121,7 +121,7 @@ def _pack_shards(
 ) -> pa.Table:
     """PACKED of all shards, in their order. Those with errors of a kind that may pass are made
     again."""
-    writer = ArtifactWriter(work, "shards", "pack", {}, {})
+    writer = ArtifactWriter(work, "shards", "pack", identity={}, inputs={})
     for name in _parts_to_repeat(work):
         storage.delete(writer.file(name))
 

@@ -80,7 +80,7 @@ def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> s
 
 
 def _rows_of(sweep: Sweep, trial_ids: set[str]) -> Sequence[dict[str, Any]]:
-    return [r for r in sweep.test if r["trial_id"] in trial_ids and r["split"] == "test"]
+    return [r for r in sweep.test if r["trial_id"] in trial_ids]
 
 
 def _score(row: dict[str, Any]) -> Score:

@@ -108,7 +108,7 @@ def _of_head(sweep: Sweep, head: str, metric: str) -> tuple[dict[str, Score], di
     """trial_id -> score on the test split, of the model as it came and of the fine-tuned one."""
     found: tuple[dict[str, Score], dict[str, Score]] = {}, {}
     for row in sweep.test:
-        if (row["method"], row["metric"], row["split"]) == (head, metric, "test"):
+        if (row["method"], row["metric"]) == (head, metric):
             score = Score(row["value"], row["ci_low"], row["ci_high"])
             found[row["features"] != FROZEN][row["trial_id"]] = score
     return found

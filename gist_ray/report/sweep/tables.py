@@ -53,7 +53,7 @@ class Sweep:
     unit: str = "seed"
     # trial_id -> its epochs, rising
     epochs: Mapping[str, list[Epoch]] = field(default_factory=dict)
-    # METRICS rows with trial_id
+    # METRICS rows with trial_id, of the first test set
     test: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -76,7 +76,13 @@ def read_sweep(folder: str) -> Sweep:
     unit = "seed"
     if info.get("measure") == "test" and len(worlds) > 1:
         unit, made = "world", [_in_its_world(trial) for trial in made]
-    return Sweep(info, made, unit, epochs, _rows(folder, "test.parquet"))
+    return Sweep(info, made, unit, epochs, _on_first_test_set(_rows(folder, "test.parquet")))
+
+
+def _on_first_test_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of "test", or of the first test/NAME where there is no such split."""
+    first = min((row["split"] for row in rows), default="test")
+    return [row for row in rows if row["split"] == first]
 
 
 def _rows(folder: str, name: str) -> list[dict[str, Any]]:

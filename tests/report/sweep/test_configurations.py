@@ -86,6 +86,6 @@ def test_on_test_the_fine_tuned_model_counts(fake_sweep, tmp_path):
     trial = fake.trials[0]
     assert scores[trial["trial_id"]].value == pytest.approx(trial["val_accuracy"] - 0.02)
     # a trial that only measured the model as it came
-    fake.test = [row for row in fake.test if row["method"].startswith("frozen/")]
+    fake.test = [row for row in fake.test if row["features"] == "frozen"]
     scores = main_measure(read_sweep(fake.write(tmp_path))).scores
     assert scores[trial["trial_id"]].value == pytest.approx(trial["val_accuracy"] - 0.1)

@@ -71,6 +71,7 @@ def test_strings_of_trials_stay_text(fake_sweep, tmp_path):
     for row in [*fake.epochs, *fake.test]:
         row["trial_id"] += ATTACK
     for row in fake.test:
+        row["features"] += ATTACK
         row["method"] += ATTACK
     fake.info |= dict.fromkeys(("name", "search"), ATTACK)
     fake.info["environment"] = {ATTACK: ATTACK}
@@ -139,12 +140,12 @@ def test_one_trial_alone(fake_sweep, tmp_path):
 def test_what_depends_on_no_draw_stands_there_once(fake_sweep, tmp_path):
     fake = fake_sweep()
     for row in list(fake.test):
-        if row["method"].startswith("frozen/"):
-            value = {"value": 0.5, "ci_low": 0.46, "ci_high": 0.54}
-            fake.test.append({**row, **value, "method": "frozen/zero_shot_texts"})
+        if row["features"] == "frozen":
+            value = {"value": 0.5, "ci_low": 0.46, "ci_high": 0.54, "shots": None, "seed": None}
+            fake.test.append({**row, **value, "method": "zero_shot_texts"})
     sweep = read_sweep(fake.write(tmp_path))
     found = held_out_rows(sweep, {row["trial_id"] for row in fake.test}, 0.95)
-    shown = [(row.method.split("/")[0], row.shots) for row in found]
+    shown = [(row.pair[0], row.shots) for row in found]
     assert shown == [("gist", "1 shot"), ("gist", "5 shots"),
                      ("frozen", "1 shot"), ("frozen", "5 shots"), ("frozen", "any")]  # fmt: skip
     assert found[-1].cells["top1"] == (0.5, 0.46, 0.54)

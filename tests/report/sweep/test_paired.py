@@ -34,9 +34,10 @@ def trial(world: int, seed: int, k: int, shots: int = 5) -> Trial:
     )
 
 
-def metric(trial_id: str, method: str, value: float) -> dict[str, object]:
+def metric(trial_id: str, features: str, method: str, value: float) -> dict[str, object]:
     return {
         "trial_id": trial_id,
+        "features": features,
         "method": method,
         "split": "test",
         "metric": "top1",
@@ -51,9 +52,9 @@ def sweep() -> Sweep:
     trials = [trial(*draw) for draw in ACCURACY]
     test = []
     for one, value in zip(trials, ACCURACY.values(), strict=True):
-        test.append(metric(one.trial_id, "gist/linear_probe", value))
-        test.append(metric(one.trial_id, "frozen/linear_probe", FROZEN))
-        test.append(metric(one.trial_id, "gist/zero_shot_best_texts", 0.9))
+        test.append(metric(one.trial_id, "gist", "linear_probe", value))
+        test.append(metric(one.trial_id, "frozen", "linear_probe", FROZEN))
+        test.append(metric(one.trial_id, "gist", "zero_shot_best_texts", 0.9))
     return Sweep(info={"measure": "test"}, trials=trials, test=test)
 
 
@@ -82,7 +83,7 @@ def test_only_draws_that_both_have_are_compared(sweep: Sweep) -> None:
 
 def test_some_trials_may_be_left_out(sweep: Sweep) -> None:
     others = [trial(world, seed, k, shots=1) for world, seed, k in ACCURACY]
-    test = [metric(one.trial_id, "gist/linear_probe", 0.2) for one in others]
+    test = [metric(one.trial_id, "gist", "linear_probe", 0.2) for one in others]
     both = Sweep(sweep.info, [*sweep.trials, *others], test=[*sweep.test, *test])
     everything = paired_levels(both, "matching.k", "1")[1].over_base
     five = paired_levels(both, "matching.k", "1", where={"study.shots": "5"})[1].over_base

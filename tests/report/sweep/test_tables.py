@@ -62,3 +62,14 @@ def test_worlds_of_a_sweep_on_test_are_what_is_independent(fake_sweep, tmp_path)
     fake.info["measure"] = "val"
     sweep = read_sweep(fake.write(tmp_path))
     assert (sweep.unit, "data.seed" in sweep.trials[0].params) == ("seed", True)
+
+
+def test_of_several_test_sets_the_first_counts(fake_sweep, tmp_path):
+    fake = fake_sweep()
+    before = list(fake.test)
+    fake.test += [{**row, "split": "test/night", "value": 0.0} for row in before]
+    assert [row["value"] for row in read_sweep(fake.write(tmp_path)).test] == [
+        row["value"] for row in before
+    ]
+    fake.test = [{**row, "split": f"test/{name}"} for row in before for name in ("night", "day")]
+    assert {row["split"] for row in read_sweep(fake.write(tmp_path)).test} == {"test/day"}

@@ -16,7 +16,7 @@ from gist_ray.matching.vectors import (
     read_vectors,
     stored_vectors,
 )
-from gist_ray.methods.problem import Split, TextSet
+from gist_ray.methods.base.problem import Split, TextSet
 from gist_ray.schema import usable_texts
 from gist_ray.store.artifacts import Artifact
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from gist_ray.errors import UserError
-from gist_ray.methods.problem import Classifier
+from gist_ray.methods.base.problem import Classifier
 from gist_ray.store import storage
 
 NUMBERS = "numbers"

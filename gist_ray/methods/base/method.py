@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gist_ray.methods.problem import Classifier, Problem
+from gist_ray.methods.base.problem import Classifier, Problem
 
 TextSetName = Literal["names", "class"]
 """names: the class names in their zero-shot templates; class: the texts of the classes."""

@@ -1,7 +1,6 @@
 """One vector per class: the normalised mean of the normalised vectors of the class."""
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from gist_ray.errors import UserError
 
@@ -11,9 +10,12 @@ def class_means(features: np.ndarray, labels: np.ndarray, num_classes: int) -> n
 
     features: (num_rows, dim), labels: (num_rows,).
     """
+    from sklearn.preprocessing import normalize  # slow to load, and --help loads this module
+
     rows = normalize(features)
+    nothing = np.zeros(rows.shape[1], rows.dtype)
     means = [
-        rows[labels == label].mean(axis=0) if (labels == label).any() else np.zeros(rows.shape[1])
+        rows[labels == label].mean(axis=0) if (labels == label).any() else nothing
         for label in range(num_classes)
     ]
     return normalize(np.stack(means))

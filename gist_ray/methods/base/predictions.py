@@ -7,14 +7,14 @@ import pyarrow as pa
 from scipy.special import softmax
 
 from gist_ray.errors import UserError
+from gist_ray.evaluation.metrics import NO_IMAGE
+from gist_ray.matching.groups import LabelledFeatures
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
-from gist_ray.methods.problem import Classifier, Split, TextSet
+from gist_ray.methods.base.problem import Classifier, Split, TextSet
 from gist_ray.schema import PREDICTIONS
 
 TOP = 5
-
-NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split column."
 
 
 def predict_blocks(
@@ -89,6 +89,7 @@ def _best_texts(features: np.ndarray, predicted: np.ndarray, texts: TextSet | No
         return pa.nulls(len(features), pa.int32())
     best = np.full(len(features), -1, np.int32)
     explained = np.flatnonzero(np.isin(predicted, texts.labels))
-    arrays = (features[explained], predicted[explained], texts.features, texts.labels)
-    best[explained] = match_topk(*arrays, 1).text_index[:, 0]
+    images = LabelledFeatures(features[explained], predicted[explained])
+    found = match_topk(images, LabelledFeatures(texts.features, texts.labels), k=1)
+    best[explained] = found.text_index[:, 0]
     return pa.array(best, mask=best < 0)

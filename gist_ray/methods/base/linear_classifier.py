@@ -4,7 +4,6 @@ are."""
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,8 @@ class LinearClassifier:
 
 def scaled(features: np.ndarray, feature_scale: float) -> np.ndarray:
     """Returns `features` (num_images, dim) as float64 vectors of length `feature_scale`."""
+    from sklearn.preprocessing import normalize  # slow to load, and --help loads this module
+
     features = features.astype(np.float64)
     return feature_scale * normalize(features) if len(features) else features
 

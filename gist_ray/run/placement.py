@@ -1,0 +1,41 @@
+"""Decides where the rows of a stage are worked on: in a warm worker, or on Ray Data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Place = Literal["warm worker", "Ray Data", "warm worker at first"]
+"""At first: what the blocks cost decides about those that are left."""
+
+START_S = 15.0
+"""Seconds that Ray Data takes to start the processes of a stage, beyond the work itself."""
+
+RAY_DATA_PROCESSES = 2
+"""A pool of actors may always have so many, and a pool of tasks has more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far the rows of a stage may be spread over processes."""
+
+    rows_per_part: int
+    gpus: float = 0
+    max_workers: int | None = None
+    """Most processes, as they are asked for; None: as many as there are CPUs."""
+
+
+def place(spread: Spread, num_rows: int | None, *, seconds_per_row: float | None = None) -> Place:
+    """Returns where to work on the `num_rows` rows that are left (None: not known yet).
+
+    Work on GPUs, and work for which several processes are asked for, is Ray Data's. So is work that
+    its processes do faster by more than they take to start.
+
+    seconds_per_row: what the rows before cost in a warm worker; None before the first block.
+    """
+    if spread.gpus or (spread.max_workers or 1) > 1:
+        return "Ray Data"
+    if num_rows is not None and num_rows <= spread.rows_per_part:
+        return "warm worker"
+    if num_rows is None or seconds_per_row is None:
+        return "warm worker at first"
+    saved = num_rows * seconds_per_row * (1 - 1 / RAY_DATA_PROCESSES)
+    return "Ray Data" if saved > START_S else "warm worker"

@@ -1,0 +1,14 @@
+"""The CPUs and GPUs of a stage. It imports nothing that is slow to load, for settings name it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Resources:
+    """CPUs and GPUs that a stage keeps busy, and the settings that say so, for messages."""
+
+    cpus: float = 1
+    gpus: float = 0
+    cpus_from: str = ""
+    """Such as "finetune.num_workers x finetune.cpus_per_worker"."""
+    gpus_from: str = ""
