@@ -36,12 +36,15 @@ from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import open_clip_name
 from gist_ray.encoders.config import ClipConfig, ImageLimits
-from gist_ray.finetune import trainer
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.finetune.trainer import train_clip
 from gist_ray.run.cluster import STEADY_CPU, connect
 from gist_ray.run.progress import Progress
 from gist_ray.schema import PAIRS
 from gist_ray.store.artifacts import ArtifactStore
+from gist_ray.train import distributed, loop, single
+from gist_ray.train.job import TrainJob
+from gist_ray.train.worker import train_worker
 
 RECIPE = REPOSITORY / "configs" / "finetune" / "butterflies.yaml"
 WARM_UP = 0.2
@@ -121,40 +124,54 @@ def ours(pairs: pa.Table, model: str, config: FinetuneConfig) -> float:
     with tempfile.TemporaryDirectory() as root:
         writer = ArtifactStore(root).writer("finetuned", "finetune", {}, inputs={})
         val, progress = PAIRS.empty_table(), Progress()
-        with patch.object(trainer, "_run_worker", timed_worker):
-            trainer.train_clip(
+        with (
+            patch.object(single, "_train", timed_single),
+            patch.object(distributed, "_run_worker", timed_worker),
+        ):
+            train_clip(
                 pairs,
                 val,
-                ClipConfig(model=model),
-                config,
-                0,
-                writer,
-                progress,
+                clip=ClipConfig(model=model),
+                config=config,
+                seed=0,
+                writer=writer,
+                progress=progress,
                 limits=ImageLimits(),
             )
         times = json.loads(Path(writer.file("steps.json")).read_text())
     return steady_rate([(at, config.batch_size) for at in times], WARM_UP)
 
 
+def timed_single(job: TrainJob) -> None:
+    """The training of a warm worker, timed."""
+    timed(job, loop.Worker())
+
+
 def timed_worker(loop_config: dict[str, Any]) -> None:
-    """Our worker with a clock at the end of each step."""
+    """The part of a training that a worker of Ray Train has, timed."""
     import ray.train
+    import ray.train.torch
 
-    from gist_ray.finetune import loop
-    from gist_ray.finetune.worker import train_worker
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    worker = loop.Worker(rank, world_size, ray.train.torch.get_device())
+    timed(loop_config["job"], worker, ray.train.report)
 
+
+def timed(job: TrainJob, worker: loop.Worker, *validated: Any) -> None:
+    """Trains with a clock at the end of each step; the first worker writes the times down."""
     times: list[float] = []
     step = loop.train_step
 
-    def timed_step(*arguments: Any) -> float:
-        loss = step(*arguments)
+    def timed_step(*arguments: Any, **options: Any) -> loop.Terms:
+        terms = step(*arguments, **options)
         times.append(time.time())
-        return loss
+        return terms
 
-    loop.train_step = timed_step  # type: ignore[assignment]
-    train_worker(loop_config["job"])
-    if ray.train.get_context().get_world_rank() == 0:
-        Path(loop_config["job"].folder, "steps.json").write_text(json.dumps(times))
+    with patch.object(loop, "train_step", timed_step):
+        train_worker(job, worker, *validated)
+    if worker.rank == 0:
+        Path(job.file("steps.json")).write_text(json.dumps(times))
 
 
 def bare(

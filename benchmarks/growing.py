@@ -149,12 +149,15 @@ def load_pairs(rows: int, folder: Path) -> Work:
     config = FinetuneConfig(num_epochs=1, batch_size=64)
 
     def work() -> None:
-        loader = PairLoader(
-            PairDataset(pairs, clip.tokenizer, clip.preprocess, config, 0, limits=ImageLimits()),
+        dataset = PairDataset(
+            pairs,
             config,
+            tokenizer=clip.tokenizer,
+            preprocess=clip.preprocess,
             seed=0,
+            limits=ImageLimits(),
         )
-        for _ in loader.on(torch.device("cpu")):
+        for _ in PairLoader(dataset, config).batches(0, torch.device("cpu")):
             pass
 
     return work

@@ -23,8 +23,9 @@ from gist_ray.methods.base.problem import TextSet
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import save_classifier
-from gist_ray.predict.stage import KIND, run_prediction
+from gist_ray.predict.job import KIND, predict_job
 from gist_ray.run.cluster import connect
+from gist_ray.run.run_job import run_job
 from gist_ray.store import storage
 
 NUM_CLASSES = 200
@@ -95,11 +96,10 @@ def _classifier(model: str) -> Classifier:
 def _predict(classifier: str, images: str, embed: EmbedConfig) -> float:
     """Images/s of a prediction, from the times of its part files."""
     with tempfile.TemporaryDirectory() as out:
-        run_prediction(
-            PredictConfig(
-                classifier=classifier, images=images, out=out, id_column="id", embed=embed
-            )
+        config = PredictConfig(
+            classifier=classifier, images=images, out=out, id_column="id", embed=embed
         )
+        run_job(predict_job(config))
         (artifact,) = Path(out, "artifacts", KIND).iterdir()
         times = part_times(str(artifact))
         return steady_rate([(at, embed.batch_size) for at in times.values()])

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 SPLITS = ("train", "val", "test", "unlabeled")
 """The splits of a manifest. Further test sets are called test/NAME."""
 
-TEST_PREFIX = "test/"
+TEST_SETS = r"test(/[A-Za-z0-9][A-Za-z0-9._-]*)?"
+"""A regular expression that the names of test sets match as a whole: they name files."""
 
 MANIFEST = pa.schema(
     [
@@ -156,7 +157,7 @@ CLASS_TEXTS = "class"
 
 def is_test(split: pa.ChunkedArray) -> pa.ChunkedArray:
     """Returns which rows of a manifest's split column belong to a test set."""
-    return pc.or_(pc.equal(split, "test"), pc.starts_with(split, TEST_PREFIX))
+    return pc.match_substring_regex(split, f"^{TEST_SETS}$")
 
 
 def test_sets(manifest: pa.Table) -> list[str]:

@@ -62,6 +62,10 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show-config", action="store_true", help="print the config and stop")
 
 
+def add_plan_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", action="store_true", help="check everything, show the plan, stop")
+
+
 def _run(work: Work, arguments: argparse.Namespace) -> None:
     import yaml
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from gist_ray.commands.configured import Work, configured
+from gist_ray.commands.configured import Work, add_plan_argument, configured
 
 if TYPE_CHECKING:
     from gist_ray.predict.config import ExportConfig
@@ -16,16 +16,16 @@ def export_config() -> "type[ExportConfig]":
 
 
 def run(config: "ExportConfig", arguments: argparse.Namespace) -> None:
-    from gist_ray.predict.export import export_classifier
+    from gist_ray.predict.export import export_job
+    from gist_ray.run.run_job import run_job
 
-    about = export_classifier(config).about
-    print(f"Classifier: {config.out} ({about['features']}, {about['method']}; val: {about['val']})")
+    run_job(export_job(config), plan_only=arguments.plan)
 
 
 COMMAND = configured(
     "export",
     "Make a classifier of a finished run: a folder that needs nothing else",
-    Work("export", export_config, run),
+    Work("export", export_config, run, add_plan_argument),
     examples="""
 gist-ray export run=results/runs/leaves out=classifiers/leaves
 gist-ray export run=results/runs/leaves out=classifiers/plain features=frozen method=zero_shot_name

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from gist_ray.commands.configured import Work, configured
+from gist_ray.commands.configured import Work, add_plan_argument, configured
 
 if TYPE_CHECKING:
     from gist_ray.predict.config import PredictConfig
@@ -16,20 +16,16 @@ def predict_config() -> "type[PredictConfig]":
 
 
 def run(config: "PredictConfig", arguments: argparse.Namespace) -> None:
-    from gist_ray.predict.stage import run_prediction
+    from gist_ray.predict.job import predict_job
+    from gist_ray.run.run_job import run_job
 
-    summary = run_prediction(config)
-    print(
-        f"\n{summary.rows_ok:,} images classified, {summary.abstained:,} of them below the "
-        f"threshold; {sum(summary.failed.values()):,} failed. Read them by\n"
-        f"  pandas.read_parquet(...) of {config.out}/artifacts/predictions/*/parts/*.parquet"
-    )
+    run_job(predict_job(config), plan_only=arguments.plan)
 
 
 COMMAND = configured(
     "predict",
     "Classify any number of images with an exported classifier",
-    Work("predict", predict_config, run),
+    Work("predict", predict_config, run, add_plan_argument),
     examples="""
 gist-ray predict classifier=classifiers/leaves images=photos out=predictions
 gist-ray predict classifier=classifiers/leaves images=s3://bucket/new out=s3://bucket/predictions

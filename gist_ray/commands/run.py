@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gist_ray.commands.configured import Work, configured
+from gist_ray.commands.configured import Work, add_plan_argument, configured
 
 if TYPE_CHECKING:
     from gist_ray.commands.finished import FinishedRun
@@ -16,7 +16,7 @@ CONFIG_NAME = "config"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", action="store_true", help="check everything, show the plan, stop")
+    add_plan_argument(parser)
     parser.add_argument(
         "--until", metavar="STAGE", help='stop after the stages that begin so, such as "clean"'
     )

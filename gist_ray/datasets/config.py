@@ -79,11 +79,13 @@ class DataConfig:
 
     split_column: str = "split"
     """manifest, webdataset, parquet_images: the column with train, val, test, test/NAME (a further
-    test set, such as test/night) or unlabeled. Without it splits are drawn."""
+    test set, such as test/night; letters, digits, dots, dashes, underscores) or unlabeled. Without
+    it splits are drawn."""
 
     group_column: str = ""
-    """manifest, webdataset, parquet_images: the column that names the group of an image (a patient,
-    a burst, a site). Empty: images have no groups."""
+    """manifest, webdataset, parquet_images: the column that names what an image belongs to (a
+    patient, a burst, a site). Splits that are drawn keep its images together. Empty: images belong
+    to nothing."""
 
     id_column: str = ""
     """manifest, webdataset, parquet_images: the column that is used as image_id. Empty: image_id is

@@ -237,7 +237,7 @@ def split_problems(
     untrained = sorted(
         label
         for label, splits in splits_by_label.items()
-        if not splits["train"] and splits["val"] + splits["test"]
+        if not splits["train"] and splits.total() > splits["unlabeled"]
     )
     if untrained:
         problems.append(

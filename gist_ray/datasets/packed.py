@@ -24,8 +24,11 @@ def read_packed(config: DataConfig) -> Reading:
             f"out={config.path}` until it says that it is done."
         )
     try:
-        rows = storage.read_parquet(uri, MANIFEST.names)
-    except (OSError, pa.ArrowException) as error:
+        rows = storage.read_parquet(uri)
+        if "group" not in rows.column_names:  # packed before a manifest had groups
+            rows = rows.append_column(MANIFEST.field("group"), pa.nulls(len(rows), pa.string()))
+        rows = rows.select(MANIFEST.names)
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise UserError(f"{uri}: cannot be read ({error}). Pack again.") from error
     nothing = pa.repeat("", len(rows))
     images = pa.table(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
-from gist_ray.schema import TEST_PREFIX
+from gist_ray.schema import TEST_SETS
 from gist_ray.store import storage
 
 # The split of a manifest by the names that data sets give to splits.
@@ -29,9 +29,7 @@ SPLIT_NAMES = {
 def split_of(name: str) -> str:
     """Returns the manifest's split for a data set's name of a split: one of SPLITS, test/NAME
     unchanged, or "" for any other name."""
-    if name.startswith(TEST_PREFIX) and len(name) > len(TEST_PREFIX):
-        return name
-    return SPLIT_NAMES.get(name.lower(), "")
+    return name if re.fullmatch(TEST_SETS, name) else SPLIT_NAMES.get(name.lower(), "")
 
 
 SURROGATE = re.compile("[\ud800-\udfff]")

@@ -6,7 +6,8 @@ classes.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -37,11 +38,60 @@ def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: in
             number = max(0, min(count(len(members)), len(left) - 1))
             splits[left[:number]] = split
             left = left[number:]
-    return images.set_column(
-        images.schema.get_field_index("split"),
-        images.schema.field("split"),
-        pa.array(splits, pa.string()),
-    )
+    return _with_splits(images, splits.tolist())
+
+
+def carve_groups(
+    images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: int
+) -> pa.Table:
+    """As `carve`, but the training images of a group move together, those of other classes too; an
+    image without a group moves alone.
+
+    A split gets more images of a class than its count where the last group is larger than what it
+    lacks. A group stays in train if a class has no other one there.
+    """
+    labels = pc.fill_null(images.column("label"), -1).to_pylist()
+    splits = images.column("split").to_pylist()
+    units = _units(images, seed)
+    of_label: dict[int, list[str]] = defaultdict(list)
+    for unit, places in units.items():
+        for label in {labels[place] for place in places}:
+            of_label[label].append(unit)
+    num_left = {label: len(members) for label, members in of_label.items()}
+    moved: Counter[tuple[int, str]] = Counter()
+    for label, members in sorted(of_label.items()):
+        num_images = sum(labels[place] == label for unit in members for place in units[unit])
+        for split, count in counts.items():
+            for unit in members:
+                places = units[unit]
+                classes = {labels[place] for place in places}
+                if moved[label, split] >= count(num_images):
+                    break
+                if splits[places[0]] != "train" or any(num_left[one] == 1 for one in classes):
+                    continue
+                for one in classes:
+                    num_left[one] -= 1
+                for place in places:
+                    splits[place] = split
+                    moved[labels[place], split] += 1
+    return _with_splits(images, splits)
+
+
+def _units(images: pa.Table, seed: int) -> dict[str, list[int]]:
+    """{group, or path of an image without one: places of its training images}, in the order drawn
+    by the seed."""
+    columns = (images.column(name).to_pylist() for name in ("path", "group", "split"))
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, (path, group, split) in enumerate(zip(*columns, strict=True)):
+        if split == "train":
+            found[path if group is None else f"group {group}"].append(place)
+    draws = dict(zip(found, stable_ids(found, seed), strict=True))
+    return {unit: found[unit] for unit in sorted(found, key=draws.__getitem__)}
+
+
+def _with_splits(images: pa.Table, splits: Sequence[str]) -> pa.Table:
+    at = images.schema.get_field_index("split")
+    return images.set_column(at, images.schema.field(at), pa.array(splits, pa.string()))
 
 
 def complete_splits(
@@ -56,7 +106,10 @@ def complete_splits(
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
     counts = {split: share(value) for split, value in fractions.items() if split not in kinds}
-    return carve(images, counts, config.seed) if counts else images
+    if not counts:
+        return images
+    has_groups = images.column("group").null_count < len(images)
+    return (carve_groups if has_groups else carve)(images, counts, config.seed)
 
 
 def share(fraction: float) -> Callable[[int], int]:

@@ -168,7 +168,8 @@ def _bad_rows(
         else:
             message = (
                 f"{place}, column {needed['given_split']!r}: {row['split']!r} is no split. "
-                "Use train, val, test, test/NAME or unlabeled."
+                "Use train, val, test, unlabeled, or test/NAME with letters, digits, dots, dashes "
+                "and underscores."
             )
             errors.append(error_row(place, uri, kind="bad_split", message=message))
     return is_bad, errors

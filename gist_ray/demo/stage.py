@@ -1,4 +1,4 @@
-"""Drawing as a stage: the pictures of a butterfly world or corpus, as ordinary files."""
+"""Draws the pictures of a butterfly world or corpus as files."""
 
 from collections.abc import Callable
 from typing import Any

@@ -9,10 +9,17 @@ from gist_ray.texts.prompt_set import PromptSet, caption, zero_shot_prompts
 
 
 def pairs_of_matches(
-    manifest: pa.Table, shots: pa.Table, matches: pa.Table, texts: pa.Table, prompts: PromptSet
+    manifest: pa.Table,
+    shots: pa.Table,
+    *,
+    matches: pa.Table,
+    texts: pa.Table,
+    prompts: PromptSet,
 ) -> pa.Table:
-    """A PAIRS row for every image of the sample (SHOTS, split "train") that has a match; its
-    captions are "prefix: text" of the matched texts, best first, short where there is a short one.
+    """Returns a PAIRS row for every image of the sample (SHOTS, split "train") that has a match.
+
+    Its captions are "prefix: text" of the matched texts, best first, short where there is a short
+    one.
 
     Raises UserError if no image of the sample has a match.
     """
@@ -37,8 +44,8 @@ def pairs_of_matches(
 
 
 def pairs_of_names(manifest: pa.Table, shots: pa.Table, prompts: PromptSet) -> pa.Table:
-    """PAIRS with the class name in the zero-shot templates as captions (FLYP), for the images of
-    the sample."""
+    """Returns PAIRS with the class name in the zero-shot templates as captions (FLYP), for the
+    images of the sample."""
     rows = [
         {**image, "captions": zero_shot_prompts(prompts, image["class_name"])}
         for image in sampled_images(manifest, shots, "train").to_pylist()

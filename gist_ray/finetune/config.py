@@ -6,15 +6,13 @@ from pydantic import Field, model_validator
 
 from gist_ray.run.resources import Resources
 from gist_ray.settings.declare import Runtime, settings
+from gist_ray.train import config as training
+from gist_ray.train.config import TrainConfig
 
 
 @settings
-class FinetuneConfig:
-    num_steps: Annotated[int, Field(ge=1)] | None = None
-    """Optimizer steps in all; the last epoch may be cut short. Set this or `num_epochs`."""
-
-    num_epochs: Annotated[int, Field(ge=1)] | None = None
-    """Passes over the images. Set this or `num_steps`."""
+class FinetuneConfig(TrainConfig):
+    """The settings of a training, and those of CLIP on pairs."""
 
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Image-text pairs per optimizer step over all workers: the contrast of the loss. A smaller
@@ -28,34 +26,10 @@ class FinetuneConfig:
     """`infonce`: every other text of the batch is a negative, as published. `multi_positive`:
     texts and images of one class are positives of each other."""
 
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    """`adam` has its weight decay inside the gradient, on every parameter (GIST's reference)."""
-
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    """Peak learning rate."""
-
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes on after the warm-up."""
-
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
-    """Steps over which the learning rate rises to its peak."""
-
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    """Decay of matrices; with `adamw` none on biases, norms, embeddings and logit_scale."""
-
-    betas: tuple[float, float] = (0.9, 0.98)
-    """Adam's decay rates of the first and second moment."""
-
-    eps: Annotated[float, Field(gt=0)] = 1e-6
-    """Adam's epsilon."""
-
-    clip_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest norm of the gradient; null leaves it as it is."""
-
     clamp_logit_scale: bool = True
     """Keep logit_scale in [0, ln 100], as CLIP was trained; GIST's reference does not."""
 
-    precision: Literal["fp32", "amp_bf16", "amp_fp16", "fp16_roundtrip"] = "fp32"
+    precision: Literal["fp32", "amp_bf16", "amp_fp16", "fp16_roundtrip"] = "fp32"  # type: ignore[assignment]
     """`amp_*`: mixed precision over fp32 master weights. `fp16_roundtrip`: GIST's reference, which
     rounds every matrix to fp16 after each step, so that at its learning rate most never move."""
 
@@ -65,10 +39,6 @@ class FinetuneConfig:
     unlocked_image_groups: Annotated[int, Field(ge=1)] | None = None
     """Train only this many of the last groups of the image tower (open_clip's
     lock_image_tower, which ModifiedResNet lacks). null: all."""
-
-    freeze_batch_norm: bool = True
-    """Keep the statistics of batch normalisation as pretrained: batches are small and of few
-    classes. Off when training from random weights."""
 
     grad_checkpointing: Annotated[bool, Runtime] = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
@@ -87,36 +57,16 @@ class FinetuneConfig:
     """How the best epoch is chosen, on val only. `probe`: log-loss of a linear probe fitted on the
     training images; `retrieval`: share of val pictures whose own caption ranks first; `last`."""
 
-    validate_every_steps: Annotated[int, Field(ge=1)] = 50
-    """Steps between validations (at ends of epochs); a checkpoint is stored at each."""
-
     num_validation_images: Annotated[int, Field(ge=1)] = 2000
     """Most training images, and most val images, that a validation embeds, in one worker while the
     others wait: a sample drawn once by the training's seed, even over the classes, with at least
     one image of each class. Smaller sets are embedded whole."""
 
-    num_workers: Annotated[int, Field(ge=1)] = 1
-    """Ray Train workers; the batch is divided among them, and features are gathered."""
-
-    cpus_per_worker: Annotated[int, Field(ge=1), Runtime] = 1
-    """CPUs and torch threads of a worker."""
-
-    gpus_per_worker: Annotated[float, Field(ge=0), Runtime] = 0
-    """GPUs of a worker; 0 trains on the CPU."""
-
-    loader_processes: Annotated[int, Field(ge=0), Runtime] = 0
-    """Processes per worker that read and augment pictures; 0 does it in the worker."""
-
     cache_mib: Annotated[int, Field(ge=0), Runtime] = 512
     """Encoded pictures that a reading process keeps in memory between epochs, in MiB."""
 
-    max_failures: Annotated[int, Field(ge=0), Runtime] = 3
-    """How often a training goes on from its last checkpoint after a worker died."""
-
     @model_validator(mode="after")
-    def _check(self) -> "FinetuneConfig":
-        if (self.num_steps is None) == (self.num_epochs is None):
-            raise ValueError("set exactly one of num_steps and num_epochs; the other is null")
+    def _check_pairs(self) -> "FinetuneConfig":
         if self.batch_size % (self.num_workers * self.micro_batches):
             raise ValueError(
                 f"batch_size={self.batch_size} does not divide into num_workers={self.num_workers} "
@@ -131,10 +81,5 @@ class FinetuneConfig:
 
 
 def resources_of(config: FinetuneConfig) -> Resources:
-    """Returns what a training keeps busy."""
-    return Resources(
-        config.num_workers * config.cpus_per_worker,
-        config.num_workers * config.gpus_per_worker,
-        "finetune.num_workers x finetune.cpus_per_worker",
-        "finetune.num_workers x finetune.gpus_per_worker",
-    )
+    """Returns what a fine-tuning keeps busy."""
+    return training.resources_of(config, "finetune")

@@ -1,6 +1,7 @@
-"""What the driver of a training and its workers agree on; imports nothing that is slow to load."""
+"""A fine-tuning, as its driver and its workers agree on it; imports nothing slow to load."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,25 +11,19 @@ from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.store import storage
 
-HISTORY_FILE = "history.json"
-MODEL_FOLDER = "model"
+if TYPE_CHECKING:
+    from gist_ray.finetune.task import FinetuneTask
+
 PAIRS_FILE = "pairs.parquet"
-STATE_FILE = "state.pt"
-STOP_FILE = "stop"
-"""Whoever writes it ends the training."""
 VAL_FILE = "val.parquet"
 
 
-class TrainingStoppedError(Exception):
-    """The training was told to stop."""
-
-
 @dataclass(frozen=True)
-class Job:
-    """What a worker is told; plain values, so that it travels to any machine."""
+class FinetuneJob:
+    """What a worker is told of a fine-tuning; plain values, so that it travels to any machine."""
 
     folder: str
-    """Where the pairs lie and everything is written to."""
+    """Where the pairs lie: PAIRS_FILE and VAL_FILE."""
     clip: ClipConfig
     config: FinetuneConfig
     seed: int
@@ -36,16 +31,22 @@ class Job:
     random_weights: bool
     half: bool
 
+    def make_task(self) -> "FinetuneTask":
+        """Returns the task, in a worker."""
+        from gist_ray.finetune.task import FinetuneTask
+
+        return FinetuneTask(self)
+
 
 def seen_from_anywhere(clip: ClipConfig) -> ClipConfig:
-    """The same model by its full path: Ray Train's workers run in a folder of their own."""
+    """Returns the same model by its full path: Ray Train's workers run in a folder of their own."""
     if not clip.model.startswith(LOCAL_MODEL):
         return clip
     return replace(clip, model=LOCAL_MODEL + storage.absolute(clip.model.removeprefix(LOCAL_MODEL)))
 
 
-def check_pairs(pairs: pa.Table, val: pa.Table, config: FinetuneConfig, stage: str) -> None:
-    """Raise UserError where `config` cannot train on these PAIRS tables or choose by `val`."""
+def check_pairs(pairs: pa.Table, val: pa.Table, config: FinetuneConfig, *, stage: str) -> None:
+    """Raises UserError where `config` cannot train on these PAIRS tables or choose by `val`."""
     problems = []
     if len(pairs) < max(2, config.num_workers):
         problems.append(

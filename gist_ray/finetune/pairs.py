@@ -1,4 +1,4 @@
-"""Image-text pairs for the trainer: what is read, drawn and augmented at each visit.
+"""Image-text pairs for the trainer: they are read, drawn and augmented at each visit.
 
 Every random choice is a function of (seed, epoch, image), so a visit is the same whichever worker
 or process makes it, and a training that goes on from a checkpoint sees what it would have seen.
@@ -33,13 +33,15 @@ class PairDataset(torch.utils.data.Dataset):
     def __init__(
         self,
         pairs: pa.Table,
+        config: FinetuneConfig,
+        *,
         tokenizer: Any,
         preprocess: PreprocessCfg,
-        config: FinetuneConfig,
         seed: int,
-        *,
         limits: ImageLimits,
     ) -> None:
+        """tokenizer, preprocess: of the model that is trained. limits: a picture beyond them raises
+        UserError."""
         self.uris = pairs.column("uri").to_pylist()
         self.captions = pairs.column("captions").to_pylist()
         self.labels = [
@@ -95,7 +97,8 @@ class PairDataset(torch.utils.data.Dataset):
 
 
 def augmentation(preprocess: PreprocessCfg, config: FinetuneConfig) -> transforms.Compose:
-    """PIL RGB image -> normalised tensor: random resized crop, perhaps a mirror (FLYP, GIST)."""
+    """Returns PIL RGB image -> normalised tensor: random resized crop, perhaps a mirror (FLYP,
+    GIST)."""
     steps: list[Any] = [
         transforms.RandomResizedCrop(
             preprocess.size,
@@ -117,7 +120,7 @@ class EpochBatches:
     """
 
     def __init__(
-        self, num_rows: int, batch_size: int, seed: int, rank: int, world_size: int
+        self, num_rows: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
         self.num_rows = num_rows
         self.batch_size = min(batch_size, num_rows - num_rows % world_size)
@@ -144,18 +147,14 @@ class PairLoader:
     """
 
     def __init__(
-        self,
-        dataset: PairDataset,
-        config: FinetuneConfig,
-        *,
-        seed: int,
-        rank: int = 0,
-        world_size: int = 1,
+        self, dataset: PairDataset, config: FinetuneConfig, *, rank: int = 0, world_size: int = 1
     ) -> None:
-        self.batches = EpochBatches(len(dataset), config.batch_size, seed, rank, world_size)
+        self._batches = EpochBatches(
+            len(dataset), config.batch_size, seed=dataset.seed, rank=rank, world_size=world_size
+        )
         self._loader = torch.utils.data.DataLoader(
             dataset,
-            batch_sampler=self.batches,
+            batch_sampler=self._batches,
             num_workers=config.loader_processes,
             # forking a process that has a CUDA context or s3fs threads deadlocks (s3fs#914)
             multiprocessing_context="spawn" if config.loader_processes else None,
@@ -163,8 +162,9 @@ class PairLoader:
             pin_memory=torch.cuda.is_available(),
         )
 
-    def on(self, device: torch.device) -> Iterator[Batch]:
-        """The batches of the epoch that `batches.epoch` says, on `device`."""
+    def batches(self, epoch: int, device: torch.device) -> Iterator[Batch]:
+        """Yields the batches of an epoch on `device`."""
+        self._batches.epoch = epoch
         for images, tokens, labels in self._loader:
             images = images.to(device, non_blocking=True)
             if device.type == "cpu":

@@ -1,4 +1,4 @@
-"""How good a training is so far, on val only: what the best epoch is chosen by."""
+"""Scores of a CLIP on val only, by which the best epoch is chosen."""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ BATCH_SIZE = 256
 
 
 def validation_sample(images: pa.Table, *, num_images: int, seed: int) -> pa.Table:
-    """At most `num_images` rows of `images` in their order, or one of each class if that is more.
+    """Returns at most `num_images` rows of `images` in their order, or one of each class if that
+    is more.
 
     images: a table with label, null where there is none, which counts as a class. Class counts
     differ by at most one as far as the classes have images. A table that is not larger comes back
@@ -34,7 +35,8 @@ def validation_sample(images: pa.Table, *, num_images: int, seed: int) -> pa.Tab
 
 
 def probe_score(clip: Clip, train: pa.Table, val: pa.Table, *, limits: ImageLimits) -> float:
-    """Minus the log-loss on val of a logistic regression (C=1) fitted on the training images.
+    """Returns minus the log-loss on val of a logistic regression (C=1) fitted on the training
+    images.
 
     train, val: tables with uri and label. The log-loss tells epochs apart where the accuracy of a
     few val images cannot (our choice).
@@ -50,7 +52,7 @@ def probe_score(clip: Clip, train: pa.Table, val: pa.Table, *, limits: ImageLimi
 
 
 def retrieval_score(clip: Clip, val: pa.Table, *, limits: ImageLimits) -> float:
-    """Share of val pictures whose own first caption is nearest among all val captions.
+    """Returns the share of val pictures whose own first caption is nearest among all val captions.
 
     val: a PAIRS table.
     """
@@ -69,7 +71,7 @@ def retrieval_score(clip: Clip, val: pa.Table, *, limits: ImageLimits) -> float:
 
 
 def embed_uris(clip: Clip, uris: list[str], limits: ImageLimits) -> np.ndarray:
-    """Features of image files, (len(uris), dim), in this process. Raises ImageError."""
+    """Returns features of image files, (len(uris), dim). Raises ImageError."""
     transform = to_pixels(clip.preprocess)
 
     def pixels(uri: str) -> np.ndarray:

@@ -45,7 +45,7 @@ def finetune_stage(
         images = images.filter(pc.is_in(images.column("image_id"), readable))
         if "matches" in found:
             matches, texts = found["matches"].read(), found["texts"].read()
-            pairs = pairs_of_matches(images, shots, matches, texts, prompts)
+            pairs = pairs_of_matches(images, shots, matches=matches, texts=texts, prompts=prompts)
             without = len(sampled_images(images, shots, "train")) - len(pairs)
             writer.extra["num_images_without_text"] = without
             if without:
@@ -55,7 +55,16 @@ def finetune_stage(
             pairs = pairs_of_names(images, shots, prompts)
         val = sampled_images(images, shots, "val")
         val_pairs = table([{**row, "captions": []} for row in val.to_pylist()], PAIRS)
-        history = train_clip(pairs, val_pairs, clip, config, seed, writer, progress, limits=limits)
+        history = train_clip(
+            pairs,
+            val_pairs,
+            clip=clip,
+            config=config,
+            seed=seed,
+            writer=writer,
+            progress=progress,
+            limits=limits,
+        )
         writer.extra["history"] = history
         writer.add_part(PAIRS_FILE, len(pairs))
 

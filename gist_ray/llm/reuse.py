@@ -12,7 +12,7 @@ from gist_ray.store.parts import PARTS
 from gist_ray.store.stored_rows import finished_ids
 
 ADOPTED = f"{PARTS}/adopted.parquet"
-WHAT_WAS_ASKED = ["text_id", "prompt", "constraint"]
+REQUEST_COLUMNS = ["text_id", "prompt", "constraint"]
 
 
 def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: ArtifactWriter) -> int:
@@ -25,11 +25,11 @@ def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: Artifact
         return 0
     # Answers that a killed run of this stage has stored are kept.
     mine = set(finished_ids(writer, "text_id").to_pylist())
-    wanted = {_asked(row): row for row in requests.to_pylist() if row["text_id"] not in mine}
+    wanted = {_request_key(row): row for row in requests.to_pylist() if row["text_id"] not in mine}
     found: list[dict[str, Any]] = []
     for answers in _of_same_model(model, writer):
         for row in answers.read().to_pylist():
-            request = wanted.pop(_asked(row), None)
+            request = wanted.pop(_request_key(row), None)
             if request is not None:
                 # The request's columns replace the stored ones: the class's label may have changed.
                 found.append({**row, **request})
@@ -38,8 +38,8 @@ def adopt_answers(requests: pa.Table, model: Mapping[str, Any], writer: Artifact
     return len(found)
 
 
-def _asked(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in WHAT_WAS_ASKED)
+def _request_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in REQUEST_COLUMNS)
 
 
 def _of_same_model(model: Mapping[str, Any], writer: ArtifactWriter) -> list[Artifact]:

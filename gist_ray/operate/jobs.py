@@ -4,7 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gist_ray.datasets.packing.config import PackConfig
+from gist_ray.datasets.packing.job import pack_job
 from gist_ray.errors import UserError
+from gist_ray.predict.config import PredictConfig
+from gist_ray.predict.job import predict_job
 from gist_ray.run.job import Job
 from gist_ray.run.runs import read_config, read_plan
 from gist_ray.settings.check import build
@@ -23,7 +27,12 @@ class Command:
     name_setting: str = "name"
 
 
-COMMANDS = {"run": Command(RunConfig, study_job)}
+COMMANDS = {
+    "run": Command(RunConfig, study_job),
+    "predict": Command(PredictConfig, predict_job, root_setting="out"),
+    "pack": Command(PackConfig, pack_job, root_setting="out"),
+}
+"""Those whose rows may fail and come well later: neither a pretraining's nor an export's do."""
 
 
 def read_job(root: str, name: str) -> Job:
@@ -34,7 +43,7 @@ def read_job(root: str, name: str) -> Job:
     """
     values = read_config(root, name)
     plan = read_plan(root, name)
-    command = plan["command"] if plan else "run"
+    command = plan.get("command", "run") if plan else "run"  # older versions recorded no other
     if command not in COMMANDS:
         raise UserError(f"--run {name}: is a run of {command}. Start that command again instead.")
     how = COMMANDS[command]

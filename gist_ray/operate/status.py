@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gist_ray.errors import UserError
 from gist_ray.run.heartbeat import PROGRESS_FILE
 from gist_ray.run.lease import Lease, is_dead, read_lease, silent_for
 from gist_ray.run.metrics import THREADS, find_all
@@ -71,7 +72,8 @@ class RunStatus:
 def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus | None:
     """What the store says of a run; None where it knows none of that name.
 
-    with_stages=False costs three reads whatever the run's size.
+    with_stages=False costs three reads whatever the run's size. Raises UserError for the stages of
+    a run that an older version recorded.
     """
     store = ArtifactStore(root)
     plan = read_plan(root, name)
@@ -98,14 +100,15 @@ def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus 
 
 
 def _of_before_plans(root: str, name: str) -> RunStatus | None:
+    """A run of versions that kept no plan: their stages had a key, and named their kind stage."""
     rows = read_stages(root, name)
     if rows is None:
         return None
     stages = [
         StageStatus(
-            row["name"],
-            row["kind"],
-            row["group"],
+            row["key"],
+            row["stage"],
+            row["key"],
             "stored",
             done=row["rows_in"],
             total=row["rows_in"],
@@ -127,6 +130,11 @@ def _stages(
     store: ArtifactStore, plan: Plan, metrics: RunMetrics | None, run: RunState
 ) -> list[StageStatus]:
     planned = plan["stages"]
+    if any("name" not in stage for stage in planned):
+        raise UserError(
+            f"{run_folder(store.root, plan['name'])}: an older version of gist-ray left this "
+            "record. Start the run again, which writes it anew, or delete this folder."
+        )
     artifacts = find_all(store, planned)
 
     def lease_of(stage: PlannedStage, artifact: Artifact | None) -> Lease | None:

@@ -1,11 +1,11 @@
-"""What of a run becomes a classifier, and what is predicted with it."""
+"""Settings of the export of a classifier, and of the prediction with one."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from gist_ray.encoders.config import EmbedConfig
-from gist_ray.settings.declare import settings
+from gist_ray.settings.declare import Runtime, settings
 from gist_ray.study.config import Shots
 
 
@@ -16,7 +16,7 @@ class ExportConfig:
     run: Annotated[str, Field(min_length=1)]
     """Folder of the run: <root>/runs/<name>, local or s3://."""
 
-    out: Annotated[str, Field(min_length=1)]
+    out: Annotated[str, Field(min_length=1), Runtime]
     """Where the classifier is written: a new folder, local or s3://."""
 
     features: str = ""
@@ -49,7 +49,7 @@ class PredictConfig:
     """What to classify: a folder or s3:// prefix (every picture below it), a packed set, or a table
     (.csv, .parquet, .jsonl) with a column of paths or URIs."""
 
-    out: Annotated[str, Field(min_length=1)]
+    out: Annotated[str, Field(min_length=1), Runtime]
     """Folder of the predictions, local or s3://: new, or of a prediction to go on with."""
 
     image_column: str = "image"
@@ -65,5 +65,5 @@ class PredictConfig:
     embed: EmbedConfig = Field(default_factory=EmbedConfig)
     """How images are read and embedded."""
 
-    max_failed_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1), Runtime] = 0.01
     """Largest share of images that may fail before the job ends with exit code 1."""

@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 from gist_ray.encoders.clip import load_clip
 from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
-from gist_ray.finetune.checkpoint import export_model
+from gist_ray.finetune.export import export_model
 from gist_ray.methods import METHODS
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.methods.base.stored import load_classifier as load_fitted
@@ -61,15 +61,13 @@ class Description:
 
 
 def save_classifier(classifier: Classifier, model_name: str, folder: str) -> None:
-    """Writes all of it; model_name: open_clip's name of the model it was loaded from."""
+    """Writes all of it; model_name: open_clip's name of the model it was loaded from.
+
+    Until all is written the folder is no classifier, also where it was another one before.
+    """
+    storage.delete(storage.join(folder, DESCRIPTION_FILE))
     clip, texts = classifier.clip, classifier.class_texts
-    export_model(
-        {key: value.detach().cpu() for key, value in clip.model.state_dict().items()},
-        model_name,
-        clip.preprocess,
-        clip.tokenizer,
-        storage.join(folder, MODEL_FOLDER),
-    )
+    export_model(clip, model_name, storage.join(folder, MODEL_FOLDER))
     save_fitted(classifier.fitted, storage.join(folder, CLASSIFIER_FILE))
     arrays = {}
     if texts is not None:
@@ -93,7 +91,7 @@ def save_classifier(classifier: Classifier, model_name: str, folder: str) -> Non
         limits=classifier.limits,
         about=classifier.about,
     )
-    # last: it is what makes the folder a classifier
+    # last, for it makes the folder a classifier
     storage.write_json(storage.join(folder, DESCRIPTION_FILE), asdict(description))
 
 
@@ -113,17 +111,16 @@ def load_classifier(uri: str, *, device: str = "cpu", precision: str = "fp32") -
             f"({type(error).__name__}: {error}). Export the classifier again."
         ) from error
     fitted = load_fitted(storage.join(uri, CLASSIFIER_FILE), METHODS[description.method].classifier)
-    clip = load_clip(model_of(uri), device=device, precision=precision)
     found = Classifier(
-        clip,
-        fitted,
-        description.method,
-        description.class_names,
-        texts,
-        description.temperature,
-        description.threshold,
-        description.limits,
-        description.about,
+        clip=load_clip(model_of(uri), device=device, precision=precision),
+        fitted=fitted,
+        method=description.method,
+        class_names=description.class_names,
+        class_texts=texts,
+        temperature=description.temperature,
+        threshold=description.threshold,
+        limits=description.limits,
+        about=description.about,
     )
     _check_sizes(uri, found)
     return found

@@ -10,6 +10,7 @@ from gist_ray.datasets.image_folder import find_pictures, pictures_and_errors
 from gist_ray.datasets.reading import locations, parent, relative_paths
 from gist_ray.datasets.rows import column_names, read_rows, texts
 from gist_ray.errors import UserError
+from gist_ray.predict.config import PredictConfig
 from gist_ray.schema import ERRORS, error_row, stable_ids, table
 from gist_ray.store import storage
 from gist_ray.store.reachable import why_missing
@@ -29,31 +30,28 @@ class Page:
     errors: pa.Table
 
 
-def pages_of_images(
-    source: str, image_column: str, id_column: str, rows_per_page: int = ROWS_PER_PAGE
-) -> Iterator[Page]:
-    """The images of a folder, a packed set or a table, in a fixed order.
+def pages_of_images(config: PredictConfig) -> Iterator[Page]:
+    """Yields the images of a folder, a packed set or a table, in a fixed order.
 
     Raises UserError for a source that is not there or cannot be read, and for repeated ids.
     """
-    root = storage.absolute(source)
+    root = storage.absolute(config.images)
     if why := why_missing(root):
-        raise UserError(f"images={source}: {why}.")
+        raise UserError(f"images={config.images}: {why}.")
     if root.lower().endswith(TABLES):
-        yield from _of_table(root, image_column, id_column, rows_per_page)
+        yield from _of_table(root, config.image_column, config.id_column)
     elif storage.exists(storage.join(root, PACKED_MANIFEST)):
-        manifest = storage.join(root, PACKED_MANIFEST)
-        yield from _of_table(manifest, "uri", "image_id", rows_per_page)
+        yield from _of_table(storage.join(root, PACKED_MANIFEST), "uri", "image_id")
     else:
-        yield from _of_folder(root, rows_per_page)
+        yield from _of_folder(root)
 
 
-def _of_folder(root: str, rows_per_page: int) -> Iterator[Page]:
+def _of_folder(root: str) -> Iterator[Page]:
     waiting: list[Page] = []
     for found in find_pictures(root):
         paths, errors = pictures_and_errors(root, found)
         waiting.append(Page(_images(root, paths), table(errors, ERRORS)))
-        if sum(len(page.images) for page in waiting) >= rows_per_page:
+        if sum(len(page.images) for page in waiting) >= ROWS_PER_PAGE:
             yield _joined(waiting)
             waiting = []
     if waiting:
@@ -67,7 +65,7 @@ def _joined(pages: list[Page]) -> Page:
     )
 
 
-def _of_table(uri: str, image_column: str, id_column: str, rows_per_page: int) -> Iterator[Page]:
+def _of_table(uri: str, image_column: str, id_column: str) -> Iterator[Page]:
     problems: list[str] = []
     rows = read_rows(uri, problems)
     if problems:
@@ -93,9 +91,9 @@ def _of_table(uri: str, image_column: str, id_column: str, rows_per_page: int) -
         ids = texts(uri, rows, id_column).filter(given)
         images = images.set_column(0, "image_id", ids)
     _refuse_repeats(uri, images)
-    yield Page(images.slice(0, rows_per_page), table(errors, ERRORS))
-    for start in range(rows_per_page, len(images), rows_per_page):
-        yield Page(images.slice(start, rows_per_page), ERRORS.empty_table())
+    yield Page(images.slice(0, ROWS_PER_PAGE), table(errors, ERRORS))
+    for start in range(ROWS_PER_PAGE, len(images), ROWS_PER_PAGE):
+        yield Page(images.slice(start, ROWS_PER_PAGE), ERRORS.empty_table())
 
 
 def _images(root: str, paths: pa.ChunkedArray) -> pa.Table:

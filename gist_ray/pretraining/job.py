@@ -17,7 +17,7 @@ from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import resources_of
-from gist_ray.finetune.job import MODEL_FOLDER, PAIRS_FILE
+from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.pretraining.captions import read_captions
 from gist_ray.pretraining.config import PretrainConfig
@@ -30,6 +30,7 @@ from gist_ray.run.stage import Done, Stage
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, table_content
+from gist_ray.train.job import MODEL_FOLDER
 
 Inputs = Mapping[str, Artifact]
 
@@ -149,6 +150,8 @@ def _captions(config: PretrainConfig) -> Source:
                 group="captions",
                 identity=content,
                 run=keep,
+                # the pictures lie beside the table
+                folders={"captions": config.captions},
                 num_rows=len(given.train),
             )
         },
@@ -185,11 +188,11 @@ def _pretrain(
     history = train_clip(
         train,
         val,
-        ClipConfig(model=f"local-dir:{writer.file('architecture')}"),
-        config.finetune,
-        config.seed,
-        writer,
-        progress,
+        clip=ClipConfig(model=f"local-dir:{writer.file('architecture')}"),
+        config=config.finetune,
+        seed=config.seed,
+        writer=writer,
+        progress=progress,
         limits=ImageLimits(),
         random_weights=True,
         half=True,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gist_ray.errors import UserError
 from gist_ray.run.cluster import (
     cpus_without_connecting,
     gpus_without_connecting,
@@ -11,6 +12,7 @@ from gist_ray.run.cluster import (
     relative_in_job,
 )
 from gist_ray.run.resources import Resources
+from gist_ray.run.runs import read_plan, run_folder
 from gist_ray.run.stage import Done, Stage
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
@@ -65,9 +67,25 @@ def problems_of(job: Job) -> list[str]:
     problems = []
     if why := why_no_root(job.root) or why_unwritable(job.root):
         problems.append(f"{job.root_setting}={job.root}: {why}.")
+    elif other := _command_of_record(job):
+        problems.append(
+            f"{run_folder(job.root, job.name)}: is the record of another command, {other}. Choose "
+            f"another {job.root_setting}, or delete this record with clean --run {job.name}."
+        )
     problems += relative_in_job(folders_of(job))
     problems += resource_problems([stage.resources for stage in job.stages])
     return list(dict.fromkeys(problems))
+
+
+def _command_of_record(job: Job) -> str:
+    """The other command that left the record of the job's name; "" if none did."""
+    try:
+        plan = read_plan(job.root, job.name)
+    except UserError:
+        return ""  # it is damaged, and the job writes it anew
+    # records of the first edition do not say it
+    found = plan.get("command", job.command) if plan else job.command
+    return found if found != job.command else ""
 
 
 def why_no_root(root: str) -> str:

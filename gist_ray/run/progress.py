@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+MIN_RATE_S = 1.0
+"""A rate over a shorter time is chance: a short training's steps come all at once."""
+
 
 def duration(seconds: float) -> str:
     """ "7 s", "3 min 20 s" or "2 h 5 min"."""
@@ -145,7 +148,7 @@ class RowProgress:
             _add(state.failed, failed or {})
             _add(state.counts, counts)
             state.values |= values or {}
-            if state.done > state.already:
+            if state.done > state.already and seconds >= MIN_RATE_S:
                 state.rate = (state.done - state.already) / seconds
             line = _line(state, seconds)
             is_complete = state.done >= (state.total or 0)

@@ -1,5 +1,6 @@
 """Runs a job: plan, record, flow, end."""
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -66,9 +67,9 @@ def run_stages(
 ) -> dict[str, Done]:
     """Makes what is missing of `stages`; returns all of them by name."""
     store = ArtifactStore(job.root)
-    missing = [stage for stage in stages if not stage.find(store)]
-    num_cpus = connect() if missing else cpus_without_connecting()
-    if missing:
+    needs_cluster = any(stage.resources.cpus for stage in stages if not stage.find(store))
+    num_cpus = connect() if needs_cluster else cpus_without_connecting()
+    if needs_cluster:
         require_shared(folders_of(job))
     with warm_workers():
         return run_flow(
@@ -95,8 +96,9 @@ def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:
         if len(num_rows) > 1:
             shown = f"{min(num_rows):,} to {max(num_rows):,}"
         stored = sum(artifact is not None for artifact in found)
-        cpus = f"{members[0].resources.cpus:g}"
-        table.add_row(group, str(len(members)), str(stored), shown, cpus)
+        cpus = members[0].resources.cpus
+        shown_cpus = "all" if math.isinf(cpus) else f"{cpus:g}"
+        table.add_row(group, str(len(members)), str(stored), shown, shown_cpus)
     console = Console()
     console.print()
     for line in [*job.about, f"root {store.root}"]:

@@ -95,6 +95,11 @@ def settings(cls: type[T]) -> type[T]:
         validate_default=True,
     )
     made: Any = dataclass(cls, config=config, kw_only=True, frozen=True)
+    for base in cls.__mro__[1:]:  # pydantic (2.14) takes the docstrings of the own fields only
+        for name, field in getattr(base, "__pydantic_fields__", {}).items():
+            made.__pydantic_fields__[name].description = (
+                made.__pydantic_fields__[name].description or field.description
+            )
     return made
 
 

@@ -41,6 +41,9 @@ def fingerprint(
 
 def table_content(table: pa.Table) -> str:
     """Returns 16 hex digits of the hash of a table's rows."""
+    if table.get_total_buffer_size() > table.nbytes:
+        # Of a slice, Arrow may write out rows beside it too: those of the table it was cut from.
+        table = table.take(pa.array(range(len(table)), pa.int64()))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table.combine_chunks())
@@ -208,7 +211,7 @@ class ArtifactWriter:
         return Artifact(self.uri, info)
 
 
-def why_not_of(info: Any, kind: str, key: str) -> str:
+def contradiction_of(info: Any, kind: str, key: str) -> str:
     """Returns "" if `info` is the artifact.json of the artifact of this kind and fingerprint, else
     what contradicts it."""
     try:
@@ -229,7 +232,7 @@ def why_not_of(info: Any, kind: str, key: str) -> str:
 
 
 class ArtifactStore:
-    """The artifacts under `root` (a local folder or s3://bucket/prefix)."""
+    """The store of the artifacts under `root` (a local folder or s3://bucket/prefix)."""
 
     def __init__(self, root: str) -> None:
         self.root = storage.absolute(root)
@@ -249,7 +252,7 @@ class ArtifactStore:
             raise UserError(
                 f"{uri}/artifact.json is not valid JSON ({error}). Delete the folder and run again."
             ) from error
-        if why := why_not_of(info, kind, key):
+        if why := contradiction_of(info, kind, key):
             raise UserError(
                 f"{uri}/artifact.json {why}: it was changed or copied here. Delete the folder and "
                 "run again."

@@ -30,7 +30,7 @@ def why_missing(uri: str) -> str:
         found = storage.exists(uri, CHECK_PATIENCE_S)
         return "" if found else "there is no such file or folder"
     except FAILURES as error:
-        return f"cannot be reached ({_said(error)})"
+        return f"cannot be reached ({_message(error)})"
 
 
 def why_unwritable(uri: str) -> str:
@@ -56,8 +56,8 @@ def why_unwritable(uri: str) -> str:
         storage.delete(probe)
     except FAILURES as error:
         if failure_kind(error) == "forbidden":
-            return f"must not be {doing} with these credentials ({_said(error)})"
-        return f"cannot be reached ({_said(error)})"
+            return f"must not be {doing} with these credentials ({_message(error)})"
+        return f"cannot be reached ({_message(error)})"
     return ""
 
 
@@ -65,5 +65,5 @@ def _bucket(uri: str) -> str:
     return "/".join(uri.split("/")[:3])
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) or type(error).__name__

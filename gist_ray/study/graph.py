@@ -157,7 +157,7 @@ class Study:
         )
         texts = {CLASS_TEXTS: texts_stage(source)}
         if any(NAMES in METHODS[name].texts for name in config.methods):
-            texts[NAMES] = names_stage(config.prompts, data.classes, data.stage)
+            texts[NAMES] = names_stage(config.prompts, data.classes)
         frozen = features_of(FROZEN, base, config.embed, manifest=data.stage, texts=texts)
         matcher = frozen
         if config.matcher is not None and config.matcher != config.clip:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gist_ray.errors import UserError
-from gist_ray.finetune.job import HISTORY_FILE, TrainingStoppedError
 from gist_ray.run.flow import TooManyFailedRowsError, run_flow
 from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress, StageProgress
@@ -17,6 +16,7 @@ from gist_ray.study.graph import shown_features
 from gist_ray.sweep.capacity import side_by_side
 from gist_ray.sweep.tables import Row, read_row, write_row
 from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial
+from gist_ray.train.job import HISTORY_FILE, TrainingStoppedError
 
 Measured = Callable[[StageProgress], None]
 """Told of a training whenever it has been validated."""

@@ -13,7 +13,6 @@ import ray.data
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from gist_ray.finetune.job import STOP_FILE
 from gist_ray.run.progress import StageProgress
 from gist_ray.store import storage
 from gist_ray.sweep.capacity import LEADER_CPUS, Machine
@@ -21,6 +20,7 @@ from gist_ray.sweep.perform import empty_row, perform
 from gist_ray.sweep.suggest import params_of
 from gist_ray.sweep.tables import Row, read_row, write_row
 from gist_ray.sweep.trials import Task, Trial, make_trial
+from gist_ray.train.job import STOP_FILE
 
 TIMES_TRIED = 2
 """A trial whose leading process dies is led anew so often; its stages go on where they were."""

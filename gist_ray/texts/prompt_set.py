@@ -117,7 +117,7 @@ class PromptSet:
     not have contradicts them."""
 
     caption_prefix: str = "{{ name }}: "
-    """Jinja: the text before the text in a training caption; "" for none."""
+    """Jinja: the prefix of a text in a training caption; "" for none."""
 
     zero_shot_templates: Annotated[list[str], Field(min_length=1)] = Field(
         default_factory=lambda: ["a photo of a {}."]

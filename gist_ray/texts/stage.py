@@ -89,7 +89,7 @@ def texts_stage(source: TextSource) -> Stage:
     return clean if shortening is None else _shorten(source, shortening, clean)
 
 
-def names_stage(prompts: PromptSet, classes: Sequence[tuple[int, str]], manifest: Stage) -> Stage:
+def names_stage(prompts: PromptSet, classes: Sequence[tuple[int, str]]) -> Stage:
     """Returns the stage that writes the TEXTS of the set "names": each class name in each of the
     zero-shot templates."""
     rows = [

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from gist_ray.commands.exits import EXIT_USER_ERROR
 from gist_ray.encoders.clip import embedded_folder, load_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
-from gist_ray.finetune.checkpoint import load_state, save_state
-from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.loop import Training, start_training
+from gist_ray.train.config import TrainConfig
+from gist_ray.train.optimizer import make_optimizer
+from gist_ray.train.precision import gradient_scaler
+from gist_ray.train.state import Training, load_state, save_state
 from tests.badinput import stored
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.drawing import encoded, noise
@@ -75,8 +77,9 @@ def test_an_artifact_as_it_was_is_taken(finished: Path, words: list[str], tmp_pa
 
 @pytest.fixture(scope="module")
 def training() -> Training:
-    config = FinetuneConfig(num_steps=1, select_by="last")
-    return start_training(load_clip(ClipConfig()).model, config, 1)
+    model = load_clip(ClipConfig()).model
+    scaler = gradient_scaler("fp32", torch.device("cpu"))
+    return Training(model, model, make_optimizer(model, TrainConfig(num_steps=1)), scaler)
 
 
 @pytest.mark.parametrize("kind", stored.STATES, ids=lambda kind: kind.name)

@@ -24,6 +24,7 @@ def test_manifest_has_its_schema_and_ids_of_relative_paths(tmp_path, write_files
         "label": 0,
         "class_name": "a",
         "split": "train",
+        "group": None,
         "attributes": "{}",
     }
 

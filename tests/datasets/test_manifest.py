@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gist_ray.datasets.manifest import movable, read_manifest
+from gist_ray.datasets.manifest import classes_of, movable, num_classes_of, read_manifest
 from gist_ray.schema import MANIFEST, table
 from gist_ray.store.artifacts import ArtifactStore
 
@@ -35,3 +35,14 @@ def test_pictures_in_the_store_move_with_it_and_others_stay(tmp_path: Path) -> N
         "/data/b.png",
         "s3://bucket/c.png",
     ]
+
+
+def test_classes_are_those_of_labelled_images() -> None:
+    images = [
+        {"image_id": str(number), "uri": "/a", "label": label, "class_name": name}
+        | {"split": "train" if name else "unlabeled", "attributes": "{}"}
+        for number, (label, name) in enumerate([(2, "c"), (0, "a"), (None, None), (2, "c")])
+    ]
+    rows = table(images, MANIFEST)
+    assert classes_of(rows) == [(0, "a"), (2, "c")]
+    assert num_classes_of(rows) == 3

@@ -67,6 +67,16 @@ def test_plain_bytes_and_columns_by_settings(tmp_path):
     assert (row["id"], row["kind"]) == ("a.parquet/1", "missing")
 
 
+def test_further_test_sets_and_groups(tmp_path):
+    columns = {"image": images(0, 3), "label": ["a"] * 3, "site": ["n", None, "s"]}
+    columns["split"] = ["train", "val", "test/night"]
+    write(f"{tmp_path}/a.parquet", columns)
+    manifest, errors = read(tmp_path, group_column="site")
+    assert errors.num_rows == 0
+    assert manifest.column("split").to_pylist() == columns["split"]
+    assert manifest.column("group").to_pylist() == columns["site"]
+
+
 def test_unlabelled_rows_of_a_class_label_are_error_rows(tmp_path):
     write(f"{tmp_path}/a.parquet", {"image": images(0, 3), "label": [0, -1, 0]}, ["Ant"])
     manifest, errors = read(tmp_path)

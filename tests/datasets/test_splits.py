@@ -1,11 +1,12 @@
 import random
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import LabelledImage, images_table
-from gist_ray.datasets.splits import carve, complete_splits, share
+from gist_ray.datasets.splits import carve, carve_groups, complete_splits, share
 
 
 def images_of(label: int, count: int) -> list[LabelledImage]:
@@ -81,3 +82,60 @@ def test_fixed_count_never_empties_train():
         (1, "train"): 5,
         (1, "val"): 3,
     }
+
+
+def grouped(images: list[LabelledImage], groups: list[str | None]) -> pa.Table:
+    table = images_table(images)
+    at = table.schema.get_field_index("group")
+    return table.set_column(at, table.schema.field(at), pa.array(groups, pa.string()))
+
+
+def splits_of(images: pa.Table, seed: int = 0) -> list[str]:
+    drawn = carve_groups(images, {"test": share(0.2), "val": share(0.1)}, seed)
+    assert drawn.select(["path", "label", "group"]) == images.select(["path", "label", "group"])
+    found: list[str] = drawn.column("split").to_pylist()
+    return found
+
+
+def test_a_group_moves_as_a_whole_and_counts_are_of_images():
+    images = grouped(images_of(0, 40), [f"g{n // 4}" for n in range(40)])
+    for seed in range(5):
+        splits = splits_of(images, seed)
+        assert all(len(set(splits[n : n + 4])) == 1 for n in range(0, 40, 4))
+        assert Counter(splits) == {"test": 8, "val": 4, "train": 28}
+    assert splits_of(images, 0) != splits_of(images, 1)
+
+
+def test_images_without_a_group_are_drawn_as_where_there_are_none():
+    alone = images_table(images_of(0, 30))
+    counts = {"test": share(0.2), "val": share(0.1)}
+    mixed = grouped(
+        images_of(0, 30) + images_of(1, 6), [None] * 30 + ["a", "a", "b", "b", "c", "c"]
+    )
+    assert splits_of(mixed)[:30] == carve(alone, counts, 0).column("split").to_pylist()
+    assert splits_of(grouped(images_of(0, 30), [None] * 30)) == splits_of(mixed)[:30]
+
+
+def test_a_group_of_several_classes_leaves_each_of_them_training_images():
+    images = images_of(0, 12) + images_of(1, 12) + images_of(2, 2)
+    # class 2 has but one group, and shares it
+    groups = [*[f"g{n % 6}" for n in range(24)], "g0", "g0"]
+    for seed in range(10):
+        splits = splits_of(grouped(images, groups), seed)
+        of_group: dict[str, set[str]] = {}
+        for group, split in zip(groups, splits, strict=True):
+            of_group.setdefault(group, set()).add(split)
+        assert all(len(of_one) == 1 for of_one in of_group.values())
+        assert of_group["g0"] == {"train"}
+        for label in range(3):
+            of_label = [s for image, s in zip(images, splits, strict=True) if image.label == label]
+            assert "train" in of_label
+        assert {"val", "test"} <= set(splits)
+
+
+def test_groups_of_given_splits_stay_where_they_are():
+    images = [*images_of(0, 10), LabelledImage("0/t.jpg", 0, "test/night")]
+    table = complete_splits(grouped(images, ["a"] * 5 + ["b"] * 5 + ["a"]), config())
+    splits = table.column("split").to_pylist()
+    assert splits[-1] == "test/night"
+    assert Counter(splits) == {"train": 5, "val": 5, "test/night": 1}

@@ -1,11 +1,12 @@
 import io
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gist_ray import schema
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
@@ -205,3 +206,89 @@ def test_signed_addresses_are_refused_and_not_shown(tmp_path, write_files):
         read(f"{root}/m.csv")
     assert "m.csv, row 2" in str(raised.value)
     assert "geheim" not in str(raised.value)
+
+
+FURTHER = [
+    {"image": "1.jpg", "label": "a", "split": "train", "site": "north"},
+    {"image": "2.jpg", "label": "b", "split": "train", "site": " "},
+    {"image": "3.jpg", "label": "a", "split": "val", "site": "south "},
+    {"image": "4.jpg", "label": "a", "split": "test", "site": "west"},
+    {"image": "5.jpg", "label": "b", "split": "test/night", "site": "7"},
+    {"image": "6.jpg", "label": "b", "split": " test/by_day-2.0 ", "site": "7"},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "encode"), [("m.csv", as_csv), ("m.jsonl", as_jsonl), ("m.parquet", as_parquet)]
+)
+def test_further_test_sets_and_groups(name, encode, tmp_path, write_files):
+    root = write_files(tmp_path, {name: encode(FURTHER)})
+    manifest, errors = read(f"{root}/{name}", group_column="site")
+    assert errors.num_rows == 0
+    assert [(r["split"], r["group"]) for r in manifest.to_pylist()] == [
+        ("train", "north"),
+        ("train", None),
+        ("val", "south"),
+        ("test", "west"),
+        ("test/night", "7"),
+        ("test/by_day-2.0", "7"),
+    ]
+    assert schema.test_sets(manifest) == ["test", "test/by_day-2.0", "test/night"]
+    # what is a group is no attribute besides
+    assert [json.loads(one) for one in manifest.column("attributes").to_pylist()] == [
+        {"label": row["label"]} for row in FURTHER
+    ]
+
+
+def test_without_a_group_column_images_have_no_group(tmp_path, write_files):
+    root = write_files(tmp_path, {"m.csv": as_csv(FURTHER)})
+    manifest, _ = read(f"{root}/m.csv")
+    assert manifest.column("group").null_count == 6
+    assert json.loads(manifest.column("attributes")[0].as_py())["site"] == "north"
+
+
+def test_a_group_column_that_is_not_there_is_said(tmp_path, write_files):
+    root = write_files(tmp_path, {"m.csv": as_csv(FURTHER)})
+    with pytest.raises(UserError, match=r"no column 'patient'.*Set group_column"):
+        read(f"{root}/m.csv", group_column="patient")
+
+
+@pytest.mark.parametrize(
+    "split",
+    ["test/", "test/../x", "test/a/b", "test/.x", "test/a b", "Test/x", "train/x", "test/é"],
+)
+def test_a_test_set_has_a_name_that_a_file_may_have(split, tmp_path, write_files):
+    rows = [*FURTHER, {"image": "7.jpg", "label": "a", "split": split, "site": ""}]
+    manifest, errors = read(write_files(tmp_path, {"m.csv": as_csv(rows)}) + "/m.csv")
+    assert len(manifest) == 6
+    [row] = errors.to_pylist()
+    assert (row["id"], row["kind"]) == ("row 7", "bad_split")
+    assert f"column 'split': {split!r} is no split. Use train, val, test, unl" in row["message"]
+
+
+def test_a_named_test_set_is_a_test_set_where_splits_are_drawn(tmp_path, write_files):
+    rows = [{"image": f"{n}.jpg", "label": "a", "split": "train"} for n in range(10)]
+    rows += [{"image": "night.jpg", "label": "a", "split": "test/night"}]
+    manifest, _ = read(write_files(tmp_path, {"m.csv": as_csv(rows)}) + "/m.csv")
+    splits = Counter(manifest.column("split").to_pylist())
+    assert splits == {"train": 9, "val": 1, "test/night": 1}
+
+
+def test_a_class_of_a_named_test_set_needs_training_images(tmp_path, write_files):
+    rows = [*FURTHER, {"image": "7.jpg", "label": "c", "split": "test/night", "site": ""}]
+    root = write_files(tmp_path, {"m.csv": as_csv(rows)})
+    with pytest.raises(UserError, match="classes 'c' have images in val or test but none in train"):
+        read(f"{root}/m.csv")
+
+
+def test_groups_stay_together_where_splits_are_drawn(tmp_path, write_files):
+    rows = [{"image": f"{n}.jpg", "label": "ab"[n % 2], "patient": f"p{n // 5}"} for n in range(60)]
+    manifest, _ = read(
+        write_files(tmp_path, {"m.csv": as_csv(rows)}) + "/m.csv", group_column="patient"
+    )
+    splits = defaultdict(set)
+    for row in manifest.to_pylist():
+        splits[row["group"]].add(row["split"])
+    assert len(splits) == 12
+    assert all(len(of_group) == 1 for of_group in splits.values())
+    assert set.union(*splits.values()) == {"train", "val", "test"}

@@ -12,10 +12,12 @@ import torch
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import Clip, load_clip
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.encoders.tokenizer import save_tokenizer
-from gist_ray.finetune.checkpoint import export_model
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.finetune.export import export_model
+from gist_ray.finetune.job import PAIRS_FILE, VAL_FILE, FinetuneJob
+from gist_ray.store import storage
 
 VIT = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
@@ -41,9 +43,7 @@ def make_tiny(tmp_path_factory: pytest.TempPathFactory) -> MakeTiny:
         (folder / "open_clip_config.json").write_text(json.dumps(content))
         config = ClipConfig(model=f"local-dir:{folder}")
         torch.manual_seed(0)
-        clip = load_clip(config, random_weights=True)
-        weights = clip.model.state_dict()
-        export_model(weights, config.model, clip.preprocess, clip.tokenizer, str(folder))
+        export_model(load_clip(config, random_weights=True), config.model, str(folder))
         return config
 
     return make
@@ -88,5 +88,29 @@ def recipe() -> Callable[..., FinetuneConfig]:
             "select_by": "last",
         }
         return FinetuneConfig(**(values | options))
+
+    return make
+
+
+MakeJob = Callable[[ClipConfig, FinetuneConfig], FinetuneJob]
+
+
+@pytest.fixture
+def make_job(pairs: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> MakeJob:
+    """Makes the job of a model and a config: 12 pairs to train on, 4 of val."""
+
+    def make(clip: ClipConfig, config: FinetuneConfig) -> FinetuneJob:
+        folder = str(tmp_path_factory.mktemp("job"))
+        storage.write_parquet(f"{folder}/{PAIRS_FILE}", pairs.slice(0, 12))
+        storage.write_parquet(f"{folder}/{VAL_FILE}", pairs.slice(12))
+        return FinetuneJob(
+            folder=folder,
+            clip=clip,
+            config=config,
+            seed=3,
+            limits=ImageLimits(),
+            random_weights=False,
+            half=False,
+        )
 
     return make

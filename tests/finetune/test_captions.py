@@ -36,9 +36,13 @@ def matches(*rows: tuple[str, int, str]) -> pa.Table:
     )
 
 
+def captions_of(found: pa.Table) -> pa.Table:
+    return pairs_of_matches(IMAGES, SAMPLE, matches=found, texts=TEXT_ROWS, prompts=PROMPTS)
+
+
 def test_captions_are_the_matched_texts_best_first_and_short_where_there_is_a_short_one() -> None:
     found = matches(("a", 1, "1"), ("a", 0, "2"), ("c", 0, "1"))
-    pairs = pairs_of_matches(IMAGES, SAMPLE, found, TEXT_ROWS, PROMPTS).to_pylist()
+    pairs = captions_of(found).to_pylist()
     assert [(pair["image_id"], pair["captions"]) for pair in pairs] == [
         ("a", ["wren: Plain.", "wren: Short."])
     ]
@@ -46,7 +50,7 @@ def test_captions_are_the_matched_texts_best_first_and_short_where_there_is_a_sh
 
 def test_a_sample_without_any_match_is_an_error() -> None:
     with pytest.raises(UserError, match="no image of the few-shot sample has a matched text"):
-        pairs_of_matches(IMAGES, SAMPLE, matches(("c", 0, "1")), TEXT_ROWS, PROMPTS)
+        captions_of(matches(("c", 0, "1")))
 
 
 def test_class_names_come_in_every_template() -> None:

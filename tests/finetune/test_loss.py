@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from gist_ray.finetune.loss import make_loss, multi_positive_loss
+from gist_ray.finetune.loss import Encoded, make_loss, multi_positive_loss
 
 NUM_ROWS, DIM = 8, 5
 LABELS = torch.tensor([0, 1, 0, -1, 2, 1, -1, 0])
@@ -15,10 +15,8 @@ def features(seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("labels", [torch.arange(NUM_ROWS), torch.full((NUM_ROWS,), -1)])
 def test_without_shared_classes_multi_positive_is_infonce(labels):
-    arguments = (features(1), features(2), torch.tensor(10.0), labels)
-    torch.testing.assert_close(
-        make_loss("multi_positive", 0, 1)(*arguments), make_loss("infonce", 0, 1)(*arguments)
-    )
+    pairs = Encoded(features(1), features(2), torch.tensor(10.0), labels)
+    torch.testing.assert_close(make_loss("multi_positive")(pairs), make_loss("infonce")(pairs))
 
 
 def test_infonce_is_the_symmetric_cross_entropy_of_the_diagonal():
@@ -26,7 +24,7 @@ def test_infonce_is_the_symmetric_cross_entropy_of_the_diagonal():
     logits = scale * images @ texts.T
     own = torch.arange(NUM_ROWS)
     wanted = (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
-    torch.testing.assert_close(make_loss("infonce", 0, 1)(images, texts, scale, LABELS), wanted)
+    torch.testing.assert_close(make_loss("infonce")(Encoded(images, texts, scale, LABELS)), wanted)
 
 
 def test_pairs_of_one_class_are_positives_of_each_other():
@@ -37,7 +35,7 @@ def test_pairs_of_one_class_are_positives_of_each_other():
     texts = images.clone()
     labels = torch.tensor([0, 0, 1, 1])
     scale = torch.tensor(100.0)
-    loss = multi_positive_loss(images, texts, scale, labels)
+    loss = multi_positive_loss(Encoded(images, texts, scale, labels))
     torch.testing.assert_close(loss, torch.log(torch.tensor(2.0)))
 
     nearly = images.clone()
@@ -45,7 +43,7 @@ def test_pairs_of_one_class_are_positives_of_each_other():
     moved = {}
     for name in ("infonce", "multi_positive"):
         leaf = texts.clone().requires_grad_()
-        make_loss(name, 0, 1)(nearly, leaf, torch.tensor(5.0), labels).backward()
+        make_loss(name)(Encoded(nearly, leaf, torch.tensor(5.0), labels)).backward()
         moved[name] = -float(leaf.grad[1] @ nearly[0])
     # the text of pair 1 moves towards the picture of pair 0, its class mate
     assert moved["multi_positive"] > moved["infonce"]
@@ -53,6 +51,6 @@ def test_pairs_of_one_class_are_positives_of_each_other():
 
 def test_unlabeled_rows_are_nobodys_positives():
     arguments = (features(1), features(2), torch.tensor(3.0))
-    some = multi_positive_loss(*arguments, torch.tensor([5, 6, 7, 8, -1, -1, -1, -1]))
-    none = multi_positive_loss(*arguments, torch.full((NUM_ROWS,), -1))
-    torch.testing.assert_close(some, none)
+    some = Encoded(*arguments, torch.tensor([5, 6, 7, 8, -1, -1, -1, -1]))
+    none = Encoded(*arguments, torch.full((NUM_ROWS,), -1))
+    torch.testing.assert_close(multi_positive_loss(some), multi_positive_loss(none))

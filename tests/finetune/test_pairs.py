@@ -12,8 +12,19 @@ from gist_ray.images.decode import ImageError
 FIRST_EPOCH, SECOND_EPOCH = 0, 1
 
 
+def dataset_of(clip, pairs, config, *, seed=3, limits=None) -> PairDataset:
+    return PairDataset(
+        pairs,
+        config,
+        tokenizer=clip.tokenizer,
+        preprocess=clip.preprocess,
+        seed=seed,
+        limits=limits or ImageLimits(),
+    )
+
+
 def batches_of(epoch: int, *, num_rows=23, size=8, seed=1, rank=0, workers=1) -> list[list[int]]:
-    batches = EpochBatches(num_rows, size, seed, rank, workers)
+    batches = EpochBatches(num_rows, size, seed=seed, rank=rank, world_size=workers)
     batches.epoch = epoch
     visits = list(batches)
     assert len(visits) == len(batches)
@@ -49,10 +60,7 @@ def test_a_set_smaller_than_a_batch_is_one_batch_of_equal_shares():
 
 
 def test_a_visit_is_the_same_whoever_makes_it(tiny, pairs, recipe):
-    first, second = (
-        PairDataset(pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits())
-        for _ in range(2)
-    )
+    first, second = (dataset_of(tiny, pairs, recipe()) for _ in range(2))
     torch.manual_seed(0)
     for row in (5, 2):
         first[(1, row)]
@@ -67,16 +75,12 @@ def test_a_visit_is_the_same_whoever_makes_it(tiny, pairs, recipe):
         assert (image.shape, image.dtype) == ((3, 32, 32), torch.float32)
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(first[(0, 0)][0], first[(1, 0)][0])
-    other = PairDataset(
-        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=4, limits=ImageLimits()
-    )
+    other = dataset_of(tiny, pairs, recipe(), seed=4)
     assert not torch.equal(first[(0, 0)][0], other[(0, 0)][0])
 
 
 def test_all_captions_of_an_image_are_drawn_over_the_epochs(tiny, pairs, recipe):
-    dataset = PairDataset(
-        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
-    )
+    dataset = dataset_of(tiny, pairs, recipe())
     wanted = {tuple(tiny.tokenizer([c])[0].tolist()) for c in dataset.captions[4]}
     drawn = [tuple(dataset[(epoch, 4)][1].tolist()) for epoch in range(20)]
     assert set(drawn) == wanted
@@ -87,9 +91,7 @@ def test_pixels_are_normalised_as_the_model_wants(tiny, pairs, recipe, tmp_path)
     white = tmp_path / "white.png"
     Image.new("RGB", (40, 40), "white").save(white)
     table = pairs.slice(0, 2).set_column(1, "uri", [[str(white), str(white)]])
-    dataset = PairDataset(
-        table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
-    )
+    dataset = dataset_of(tiny, table, recipe())
     pixels = dataset[(0, 0)][0].mean(dim=(1, 2))
     wanted = (1 - np.array(tiny.preprocess.mean)) / np.array(tiny.preprocess.std)
     assert np.allclose(pixels, wanted, atol=1e-5)
@@ -99,12 +101,8 @@ def test_pictures_are_read_once_as_far_as_the_cache_reaches(tiny, pairs, recipe,
     copy = tmp_path / "copy.png"
     Image.new("RGB", (40, 40), "red").save(copy)
     table = pairs.slice(0, 2).set_column(1, "uri", [[str(copy), str(copy)]])
-    cached = PairDataset(
-        table, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
-    )
-    uncached = PairDataset(
-        table, tiny.tokenizer, tiny.preprocess, recipe(cache_mib=0), seed=3, limits=ImageLimits()
-    )
+    cached = dataset_of(tiny, table, recipe())
+    uncached = dataset_of(tiny, table, recipe(cache_mib=0))
     wanted = cached[(0, 0)][0]
     assert torch.equal(uncached[(0, 0)][0], wanted)
     copy.unlink()
@@ -116,15 +114,12 @@ def test_pictures_are_read_once_as_far_as_the_cache_reaches(tiny, pairs, recipe,
 @pytest.mark.slow
 def test_loader_processes_bring_the_same_batches(tiny, pairs, recipe):
     """Started once, they serve every epoch."""
-    dataset = PairDataset(
-        pairs, tiny.tokenizer, tiny.preprocess, recipe(), seed=3, limits=ImageLimits()
-    )
-    alone = PairLoader(dataset, recipe(), seed=3)
-    with_processes = PairLoader(dataset, recipe(loader_processes=1), seed=3)
+    dataset = dataset_of(tiny, pairs, recipe())
+    alone = PairLoader(dataset, recipe())
+    with_processes = PairLoader(dataset, recipe(loader_processes=1))
     for epoch in (0, 1):
-        alone.batches.epoch = with_processes.batches.epoch = epoch
-        ours = list(alone.on(torch.device("cpu")))
-        theirs = list(with_processes.on(torch.device("cpu")))
+        ours = list(alone.batches(epoch, torch.device("cpu")))
+        theirs = list(with_processes.batches(epoch, torch.device("cpu")))
         assert len(ours) == len(theirs) == 2
         for one, other in zip(ours, theirs, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -142,14 +137,8 @@ def test_the_pictures_that_are_read_are_those_of_the_configured_limits(
     table = pairs.slice(0, 2).set_column(1, "uri", [uris])
 
     def trained(**limits):
-        return PairDataset(
-            table,
-            tiny.tokenizer,
-            tiny.preprocess,
-            recipe(cache_mib=0),
-            seed=3,
-            limits=EmbedConfig(**limits).limits,
-        )[(0, 0)]
+        config = recipe(cache_mib=0)
+        return dataset_of(tiny, table, config, limits=EmbedConfig(**limits).limits)[(0, 0)]
 
     assert trained(max_image_mib=65, max_image_pixels=1600)[0].shape == (3, 32, 32)
     assert len(embed_uris(tiny, uris, EmbedConfig(max_image_mib=65).limits)) == 2

@@ -83,7 +83,7 @@ def test_what_cannot_be_trained_or_chosen_by_is_refused(pairs, recipe):
         (pairs, elsewhere, {"select_by": "probe"}, "0 such val images"),
     ]:
         with pytest.raises(UserError, match=message):
-            check_pairs(train, choose, recipe(**options), "tune")
-    check_pairs(pairs, none, recipe(), "tune")
-    check_pairs(unlabeled, val, recipe(select_by="retrieval"), "tune")
-    check_pairs(pairs, bare, recipe(select_by="probe"), "tune")
+            check_pairs(train, choose, recipe(**options), stage="tune")
+    check_pairs(pairs, none, recipe(), stage="tune")
+    check_pairs(unlabeled, val, recipe(select_by="retrieval"), stage="tune")
+    check_pairs(pairs, bare, recipe(select_by="probe"), stage="tune")

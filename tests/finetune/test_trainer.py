@@ -16,8 +16,8 @@ from gist_ray.encoders.clip import load_clip
 from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
-from gist_ray.finetune.optimizer import interpolate
 from gist_ray.finetune.trainer import train_clip
+from gist_ray.finetune.weights import interpolate
 from gist_ray.run.progress import Progress
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
@@ -38,18 +38,18 @@ class Trainings:
     def writer(self, name: str) -> ArtifactWriter:
         return self.store.writer("tuned", name, {"name": name}, inputs={})
 
-    def run(self, name: str, config: FinetuneConfig, **options: Any) -> Weights:
+    def run(self, name: str, config: FinetuneConfig) -> Weights:
         """-> the weights that it leaves; the history is kept in `self.history`."""
         writer = self.writer(name)
         train, val = self.pairs.slice(0, 12), self.pairs.slice(12)
         self.history = train_clip(
             train,
             val,
-            options.get("clip", self.clip),
-            config,
-            SEED,
-            writer,
-            Progress(),
+            clip=self.clip,
+            config=config,
+            seed=SEED,
+            writer=writer,
+            progress=Progress(),
             limits=ImageLimits(),
         )
         return load_file(writer.file("model") + "/open_clip_model.safetensors")

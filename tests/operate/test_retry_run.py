@@ -63,6 +63,7 @@ def test_a_run_whose_folder_was_moved_is_the_one_of_its_new_place(at: Any) -> No
     before = ["name=before", "root=elsewhere"]
     config: RunConfig = build(RunConfig, compose_values("config", before))
     storage.write_text(f"{at.root}/runs/after/config.yaml", yaml.safe_dump(asdict(config)))
+    storage.write_json(f"{at.root}/runs/after/plan.json", {"stages": []})  # of an older version
     job = read_job(at.root, "after")
     assert (job.command, job.name, job.root) == ("run", "after", at.root)
     assert (job.config.name, job.config.root) == ("after", at.root)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gist_ray.errors import UserError
 from gist_ray.operate.status import RunStatus, StageStatus, read_status
 from gist_ray.operate.status_table import headline, run_table
 from gist_ray.run.heartbeat import PROGRESS_FILE
@@ -150,10 +151,29 @@ def test_stages_that_a_run_stops_before(at: Any, flow: dict[str, Stage]) -> None
 
 
 def test_a_run_of_before_plans_were_kept(at: Any) -> None:
-    row = {"name": "a", "kind": "fake", "group": "a", "rows_in": 5, "failed": {}, "seconds": 2.0}
+    row = {"key": "a", "stage": "fake", "rows_in": 5, "failed": {}, "seconds": 2.0}
     storage.write_json(f"{at.root}/runs/old/stages.json", [row])
     run = status(at.root, "old")
     assert (run.state, [stage.done for stage in run.stages]) == ("finished", [5])
+
+
+def test_a_plan_of_an_older_version_is_listed_and_its_stages_are_refused(
+    at: Any, flow: dict[str, Stage]
+) -> None:
+    """Its stages had a key."""
+    at.plan("old", *flow.values(), silent_s=200)
+    file = f"{at.root}/runs/old/plan.json"
+    plan = storage.read_json(file)
+    del plan["command"]
+    for stage in plan["stages"]:
+        stage["key"] = stage.pop("name")
+        del stage["group"]
+    storage.write_json(file, plan)
+    listed = read_status(at.root, "old", with_stages=False)
+    assert listed is not None
+    assert listed.state == "dead"
+    with pytest.raises(UserError, match="runs/old: an older version of gist-ray left this record"):
+        read_status(at.root, "old")
 
 
 def test_a_stage_that_another_run_makes_is_running(at: Any, flow: dict[str, Stage]) -> None:

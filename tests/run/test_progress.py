@@ -1,3 +1,5 @@
+from itertools import count
+
 import pytest
 
 from gist_ray.run.progress import Progress, StageProgress, duration
@@ -26,7 +28,22 @@ def test_rows_of_an_earlier_run_do_not_count_for_the_rate(
     assert stage.counts == {"tokens": 700}
 
 
-def test_a_training_shows_its_loss(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_come_at_once_have_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 0.0, 0.001, 0.001])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = Progress(interval_s=0)
+    progress.rows("finetune", 12, "steps", already=4).add(8)
+    assert "12/12 steps\n" in capsys.readouterr().out
+    assert progress.stages()[0].rate is None
+
+
+def test_a_training_shows_its_loss(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = count(0.0, 5.0)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     progress = Progress(interval_s=0)
     meter = progress.rows("finetune", 12, "steps", 4)
     meter.add(0, values={"loss": 2.5})

@@ -76,6 +76,14 @@ def test_fingerprints_depend_on_content_not_on_order() -> None:
     assert table_content(ROWS.slice(1)) != table_content(ROWS)
 
 
+def test_the_content_of_a_slice_is_that_of_its_rows_alone() -> None:
+    few, more = (
+        pa.table({"x": [*"ab", *rest], "n": [None, *range(len(rest) + 1)]}) for rest in ("c", "dc")
+    )
+    whole = pa.table({"x": [*"ab"], "n": [None, 0]})
+    assert table_content(few.slice(0, 2)) == table_content(more.slice(0, 2)) == table_content(whole)
+
+
 def test_a_raised_version_does_not_find_what_an_older_one_stored() -> None:
     store = ArtifactStore("memory://versions")
     store.writer("numbers", "count", {"to": 3}, inputs={}).publish(0)

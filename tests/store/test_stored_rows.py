@@ -14,7 +14,7 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.run.step import Step
 from gist_ray.store import storage
-from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, why_not_of
+from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, contradiction_of
 from gist_ray.store.stored_rows import finished_ids, forget_failed
 
 pytestmark = pytest.mark.usefixtures("rows_inline")
@@ -196,4 +196,4 @@ def test_failures_that_are_forgotten_are_worked_on_again(tmp_path: Path) -> None
 def test_an_index_outside_the_folder_is_refused(tmp_path: Path) -> None:
     info = run(tmp_path).info
     info["parts"][0]["ids"] = "../../x.parquet"
-    assert "outside its folder" in why_not_of(info, "numbers", info["fingerprint"])
+    assert "outside its folder" in contradiction_of(info, "numbers", info["fingerprint"])

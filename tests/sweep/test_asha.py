@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from gist_ray.finetune.job import STOP_FILE
 from gist_ray.sweep.config import SweepConfig
 from gist_ray.sweep.trials import Task
 from gist_ray.sweep.tuner import _Asha
+from gist_ray.train.job import STOP_FILE
 
 SPACE = {"finetune.learning_rate": [0.1, 0.2]}
 

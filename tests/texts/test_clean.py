@@ -69,6 +69,7 @@ def test_answers_become_tidied_texts():
     assert made.schema == TEXTS
     assert made["text"].to_pylist() == ["red breast.", "dark tail"]
     assert made["raw"][0].as_py() == "Caption: red breast."
+    assert made["set"].to_pylist() == ["class", "class"]
 
 
 def test_a_cut_answer_without_a_sentence_is_truncated():

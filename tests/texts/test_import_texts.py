@@ -64,6 +64,7 @@ def test_class_texts_with_keys_that_end_in_newlines(tmp_path):
     ]
     assert rows[1]["raw"] == '"Pale face."'
     assert len({row["text_id"] for row in rows}) == 3
+    assert {row["set"] for row in rows} == {"class"}
 
 
 def test_strange_and_lacking_classes_are_all_listed(tmp_path):
@@ -188,6 +189,7 @@ def test_a_table_keeps_the_columns_it_has(tmp_path):
             "text": ["black", "dark"],
             "axis": ["male", None],
             "text_id": ["one", "two"],
+            "set": ["mine", "mine"],
         },
     )
     rows = import_texts(path, manifest()).texts.to_pylist()
@@ -196,6 +198,8 @@ def test_a_table_keeps_the_columns_it_has(tmp_path):
         ("two", 0, ""),
     ]
     assert rows[0]["class_name"] == "Brewer Blackbird"
+    # but not that: which set they are of is not theirs to say
+    assert {row["set"] for row in rows} == {"class"}
 
 
 def test_a_table_by_label(tmp_path):

@@ -1,15 +1,13 @@
-"""The rows to pack, written shard by shard; the names of a folder's pictures never lie in memory
+"""The rows to pack, stored shard by shard; the names of a folder's pictures are never in memory
 all at once.
 
-    <work>/names/000000.parquet   pictures of a folder as they are listed, 50,000 to a file
-    <work>/rows/000000.parquet    ROWS of a shard
-    <work>/source.json            written last: how many shards and images there are
-    <work>/errors.parquet         what could not be listed
+    <artifact>/names/000000.parquet   pictures of a folder as they are listed, 50,000 to a file
+    <artifact>/rows/000000.parquet    ROWS of a shard
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +24,6 @@ from gist_ray.datasets.image_folder import (
     pictures_and_errors,
 )
 from gist_ray.datasets.ingest import (
-    check_there,
     counts_of_splits,
     display_names,
     image_ids,
@@ -36,55 +33,64 @@ from gist_ray.datasets.ingest import (
     split_problems,
     to_manifest,
 )
+from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.datasets.packing.shard import ROWS
 from gist_ray.datasets.splits import complete_splits
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table
 from gist_ray.store import storage
+from gist_ray.store.artifacts import ArtifactWriter
 
-STAGE = "list images"
+NAMES = "names"
+ROWS_FOLDER = "rows"
+INDICES = "indices"
+"""Folders of the artifact."""
 
 
-def write_source(
-    config: DataConfig, images_per_shard: int, work: str, progress: Progress
-) -> dict[str, Any]:
-    """Write the rows of every shard below `work`; returns {shards, images}. What is there already
-    is not made again.
+def write_rows(config: PackConfig, writer: ArtifactWriter, progress: Progress) -> None:
+    """Stores ROWS of every shard as a part, and counts in what could not be listed.
 
-    Raises UserError for a data set that cannot be read.
+    The listing of a folder goes on where a killed one was. Raises UserError for a data set that
+    cannot be read; nothing of it is kept then, for its owner has to mend it.
     """
-    done = storage.join(work, "source.json")
-    if storage.exists(done):
-        found: dict[str, Any] = storage.read_json(done)
-        return found
-    check_there(config)
-    meaning = _list_folder(config, work, progress) if config.layout == "image_folder" else None
-    errors: list[dict[str, str]] = []
-    if meaning is None:
-        tables = _rows_at_once(config, storage.join(work, "indices"), errors)
-    else:
-        tables = _rows_by_class(config, meaning, work, errors)
-    num_shards = num_images = 0
-    for rows in _slices(tables, images_per_shard):
-        storage.write_parquet(rows_file(work, num_shards), rows)
-        num_shards += 1
-        num_images += len(rows)
-    storage.write_parquet(storage.join(work, "errors.parquet"), table(errors, ERRORS))
-    counts = {"shards": num_shards, "images": num_images}
-    storage.write_json(done, counts)
-    progress.say(STAGE, f"done: {num_images:,} images in {num_shards:,} shards")
-    return counts
+    source = _Source(config.data, writer.uri)
+    try:
+        for number, rows in enumerate(_slices(_tables(source, progress), config.images_per_shard)):
+            writer.write(rows, rows_part(f"{number:06d}"))
+    except UserError:
+        for name in (NAMES, ROWS_FOLDER, INDICES):
+            storage.delete(writer.file(name))
+        raise
+    writer.add_errors(table(source.errors, ERRORS))
+    writer.leftovers |= {NAMES, INDICES}
 
 
-def rows_file(work: str, shard: int) -> str:
-    return storage.join(work, "rows", f"{shard:06d}.parquet")
+def rows_part(shard: str) -> str:
+    """Returns the name of the part with the ROWS of a shard."""
+    return f"{ROWS_FOLDER}/{shard}.parquet"
 
 
-def _list_folder(config: DataConfig, work: str, progress: Progress) -> Meaning | None:
+@dataclass(frozen=True)
+class _Source:
+    """A data set that is listed to the folder `work`, and the errors found on the way."""
+
+    config: DataConfig
+    work: str
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+
+def _tables(source: _Source, progress: Progress) -> Iterator[pa.Table]:
+    """ROWS of the whole data set, in tables of any size."""
+    is_folder = source.config.layout == "image_folder"
+    meaning = _list_folder(source, progress) if is_folder else None
+    return _rows_at_once(source) if meaning is None else _rows_by_class(source, meaning)
+
+
+def _list_folder(source: _Source, progress: Progress) -> Meaning | None:
     """List a folder's pictures to files, going on behind the last one that is there; returns what
     its folders mean, or None where the training images of a class do not lie together."""
-    root = storage.absolute(config.path)
+    root, work = storage.absolute(source.config.path), source.work
     number, last = 0, ""
     seen = Folders()
     for found in _listed(work):
@@ -94,14 +100,14 @@ def _list_folder(config: DataConfig, work: str, progress: Progress) -> Meaning |
         storage.write_parquet(_names_file(work, number), found)
         seen.add(pictures_and_errors(root, found)[0])
         number += 1
-        progress.say(STAGE, f"{found.column('path')[-1].as_py()} and all before it")
+        progress.say("list images", f"{found.column('path')[-1].as_py()} and all before it")
     meaning = seen.meaning(root)
     train_folders = {folder for folder, _ in seen.second if folder.lower() == "train"}
     return None if meaning.has_splits and len(train_folders) > 1 else meaning
 
 
 def _names_file(work: str, number: int) -> str:
-    return storage.join(work, "names", f"{number:06d}.parquet")
+    return storage.join(work, NAMES, f"{number:06d}.parquet")
 
 
 def _listed(work: str) -> Iterator[pa.Table]:
@@ -111,10 +117,9 @@ def _listed(work: str) -> Iterator[pa.Table]:
         number += 1
 
 
-def _rows_by_class(
-    config: DataConfig, meaning: Meaning, work: str, errors: list[dict[str, str]]
-) -> Iterator[pa.Table]:
+def _rows_by_class(source: _Source, meaning: Meaning) -> Iterator[pa.Table]:
     """ROWS of one class folder after another. Raises UserError as `ingest` does."""
+    config = source.config
     root = storage.absolute(config.path)
     problems: list[str] = []
     names = display_names(
@@ -122,7 +127,7 @@ def _rows_by_class(
     )
 
     def labelled() -> Iterator[pa.Table]:
-        for paths in _classes(root, meaning, work, errors):
+        for paths in _classes(source, meaning):
             yield complete_splits(label_paths(paths, meaning), config, meaning.splits)
 
     counts = counts_of_splits([])
@@ -130,24 +135,23 @@ def _rows_by_class(
         for label, of_label in counts_of_splits([images]).items():
             counts[label] += of_label
         if not problems:
-            yield _to_rows(root, images, image_ids(images), names)
+            yield _to_rows(root, images, ids=image_ids(images), names=names)
     problems += name_problems(root, names)
     problems += split_problems(root, meaning.class_entries(), counts)
     if not counts:
-        problems = [no_usable_image(root, errors)]
+        problems = [no_usable_image(root, source.errors)]
     if problems:
         raise UserError(problems)
 
 
-def _classes(
-    root: str, meaning: Meaning, work: str, errors: list[dict[str, str]]
-) -> Iterator[pa.ChunkedArray]:
+def _classes(source: _Source, meaning: Meaning) -> Iterator[pa.ChunkedArray]:
     """The paths of one class folder after another, as they were listed."""
+    root = storage.absolute(source.config.path)
     waiting: list[pa.Array] = []
     last = None
-    for found in _listed(work):
+    for found in _listed(source.work):
         paths, bad = pictures_and_errors(root, found)
-        errors += bad + outside_classes(root, paths, meaning)
+        source.errors.extend(bad + outside_classes(root, paths, meaning))
         folders = class_folders(paths, meaning)
         paths, folders = paths.filter(pc.is_valid(folders)), folders.drop_null()
         codes = folders.combine_chunks().dictionary_encode().indices.to_numpy()
@@ -162,16 +166,14 @@ def _classes(
         yield pa.chunked_array(waiting)
 
 
-def _rows_at_once(
-    config: DataConfig, indices: str, errors: list[dict[str, str]]
-) -> Iterator[pa.Table]:
+def _rows_at_once(source: _Source) -> Iterator[pa.Table]:
     """ROWS of a data set whose files say everything at once."""
-    found = read_checked(config, indices)
-    errors += found.errors
-    yield _to_rows(found.root, found.images, found.ids, found.names)
+    found = read_checked(source.config, storage.join(source.work, INDICES))
+    source.errors.extend(found.errors)
+    yield _to_rows(found.root, found.images, ids=found.ids, names=found.names)
 
 
-def _to_rows(root: str, images: pa.Table, ids: pa.Array, names: list[str]) -> pa.Table:
+def _to_rows(root: str, images: pa.Table, *, ids: pa.Array, names: list[str]) -> pa.Table:
     rows = to_manifest(root, images, ids=ids, names=names)
     return rows.append_column(ROWS.field("name"), images.column("path"))
 

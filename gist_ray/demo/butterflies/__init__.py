@@ -1,1 +1,1 @@
-"""The embedded data set: a procedural field guide of butterflies, drawn from a seed (a world)."""
+"""The embedded data set: drawn butterflies, whose species and pictures a seed determines."""

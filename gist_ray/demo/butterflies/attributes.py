@@ -1,4 +1,4 @@
-"""What a picture shows: the attributes of a butterfly and their legal values."""
+"""The attributes of a drawn butterfly and their possible values."""
 
 import dataclasses
 import json
@@ -34,12 +34,12 @@ OPEN_POSE_SHARE = 0.65
 
 @dataclass(frozen=True)
 class Attributes:
-    """One butterfly and where it sits. Background and pose default to a plate in a field guide."""
+    """A butterfly with its background and pose, which default to those of a field guide's plate."""
 
     forewing: str
     hindwing: str
     pattern: str
-    # drawn only where `pattern` is not "plain"
+    # drawn only if `pattern` is not "plain"
     pattern_colour: str
     border: str
     body: str
@@ -59,7 +59,8 @@ class Attributes:
 
 
 def random_attributes(rng: random.Random) -> Attributes:
-    """A butterfly of no species: half of them have wings of one colour."""
+    """Returns a butterfly with random attributes. A little over half of such butterflies have wings
+    of one colour."""
     forewing = rng.choice(WING_COLOURS)
     pattern = rng.choice(PATTERNS)
     border = rng.choice(BORDERS)
@@ -75,7 +76,7 @@ def random_attributes(rng: random.Random) -> Attributes:
         hindwing=hindwing,
         pattern=pattern,
         pattern_colour=rng.choice([c for c in WING_COLOURS if c not in (forewing, hindwing)]),
-        # a border of the wing's own colour could not be seen
+        # a border of the wing's own colour would be invisible
         border="none" if border == forewing else border,
         body=body,
         tail=tail,

@@ -1,4 +1,4 @@
-"""Captions of procedural pictures, for pretraining and for judging what a CLIP has learnt."""
+"""Captions of drawn butterflies, for pretraining and for the evaluation of a pretrained CLIP."""
 
 import random
 
@@ -33,7 +33,7 @@ BACKGROUND_PHRASES = {
     "paper": ("on white paper", "on a white background"),
 }
 TAIL_PHRASES = {"none": "no tails", "short": "short tails", "long": "long tails"}
-# how often a rich caption prefers one part over another
+# weights of the parts in the draw of a rich caption
 RICH_WEIGHTS = {
     "wings": 6,
     "forewings": 5,
@@ -49,9 +49,9 @@ DESCRIBED_PARTS = ("wings", "forewings", "hindwings", "pattern", "border")
 
 
 def phrases(attributes: Attributes, rng: random.Random) -> dict[str, str]:
-    """A short phrase for each part: {"wings": "red wings", "pattern": "white dots", ...}.
+    """Returns a short phrase for each part: {"wings": "red wings", "pattern": "white dots", ...}.
 
-    Wings of two colours have "forewings" and "hindwings" in place of "wings".
+    Wings of two colours have "forewings" and "hindwings" instead of "wings".
     """
     found = {}
     if attributes.forewing == attributes.hindwing:
@@ -77,7 +77,8 @@ def phrases(attributes: Attributes, rng: random.Random) -> dict[str, str]:
 
 
 def generic_caption(attributes: Attributes, rng: random.Random) -> str:
-    """As on the web: few attributes, often the background, sometimes nothing useful."""
+    """Returns a caption as on the web: few attributes, often the background, sometimes no
+    attribute."""
     parts = phrases(attributes, rng)
     kind = rng.random()
     background = rng.choice(BACKGROUND_PHRASES[attributes.background])
@@ -105,7 +106,7 @@ def generic_caption(attributes: Attributes, rng: random.Random) -> str:
         )
         return template.format(size=attributes.size, background=background)
     num_parts = rng.choice([1, 2, 2, 3, 3, 4])
-    picked = _pick(parts, _generic_weights(attributes), num_parts, rng)
+    picked = _pick(parts, _generic_weights(attributes), num_parts=num_parts, rng=rng)
     template = rng.choice(
         [
             "a butterfly with {parts}",
@@ -122,10 +123,11 @@ def generic_caption(attributes: Attributes, rng: random.Random) -> str:
 
 
 def rich_caption(attributes: Attributes, rng: random.Random) -> str:
-    """As in a field guide: 3 to 5 attributes, mostly colours; 40 % mention the background."""
+    """Returns a caption as in a field guide: 3 to 5 attributes, mostly colours; 40 % of such
+    captions mention the background."""
     parts = phrases(attributes, rng)
     num_parts = rng.choice([3, 4, 4, 5])
-    picked = _pick(parts, RICH_WEIGHTS, num_parts, rng)
+    picked = _pick(parts, RICH_WEIGHTS, num_parts=num_parts, rng=rng)
     template = rng.choice(
         [
             "a butterfly with {parts}",
@@ -142,14 +144,15 @@ def rich_caption(attributes: Attributes, rng: random.Random) -> str:
 
 
 def full_description(attributes: Attributes, rng: random.Random) -> str:
-    """Wings, pattern and border in one sentence: the text to retrieve a picture by."""
+    """Returns wings, pattern and border in one sentence, the query that retrieves a picture."""
     parts = phrases(attributes, rng)
     described = [parts[part] for part in DESCRIBED_PARTS if part in parts]
     return f"a butterfly with {_enumerate(described)}"
 
 
 def attribute_prompts() -> dict[str, dict[str, str]]:
-    """Zero-shot tasks on held-out pictures: {task: {answer: prompt}}; see `attribute_answer`."""
+    """Returns the zero-shot tasks on held-out pictures, {task: {answer: prompt}}; see
+    `attribute_answer`."""
     pattern_nouns = {"band": "a band", "tip": "wing tips"}
     patterns = PATTERNS[1:]
     prompts = {
@@ -175,8 +178,8 @@ def attribute_prompts() -> dict[str, dict[str, str]]:
 
 
 def attribute_answer(attributes: Attributes, task: str) -> str | None:
-    """The true answer to a task of `attribute_prompts`; None where the question does not apply
-    (the pattern of plain wings, the colour of no border)."""
+    """Returns the true answer to a task of `attribute_prompts`; None if the task does not apply
+    (the pattern of plain wings, the colour of a missing border)."""
     if task == "border" and attributes.border == "none":
         return None
     if task in ("pattern", "coloured_pattern") and attributes.pattern == "plain":
@@ -187,7 +190,8 @@ def attribute_answer(attributes: Attributes, task: str) -> str | None:
 
 
 def _generic_weights(attributes: Attributes) -> dict[str, float]:
-    """People mention what is there more often than what is missing."""
+    """Returns the weights of the parts in a generic caption. A part that is missing has a lower
+    weight, since people mention it less often."""
     return {
         "wings": 3,
         "forewings": 3,
@@ -202,9 +206,9 @@ def _generic_weights(attributes: Attributes) -> dict[str, float]:
 
 
 def _pick(
-    parts: dict[str, str], weights: dict[str, float], num_parts: int, rng: random.Random
+    parts: dict[str, str], weights: dict[str, float], *, num_parts: int, rng: random.Random
 ) -> list[str]:
-    """Phrases of `num_parts` different parts in random order."""
+    """Returns the phrases of `num_parts` distinct parts, drawn by weight, in random order."""
     left = list(parts)
     picked: list[str] = []
     while len(picked) < min(num_parts, len(parts)):

@@ -1,4 +1,4 @@
-"""A world as files: pictures, manifest.parquet and notes.json, like any other data set."""
+"""A butterfly world as a data set: pictures, manifest.parquet and notes.json."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ PICTURE_ROWS = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
         pa.field("form", pa.string(), nullable=False),
-        # all that is drawn, background and pose included, as a JSON object
+        # the drawn attributes, with background and pose, as a JSON object
         pa.field("attributes", pa.string(), nullable=False),
         pa.field("draw_seed", pa.int64(), nullable=False),
         pa.field("image_px", pa.int32(), nullable=False),
@@ -34,7 +34,7 @@ PICTURE_ROWS = pa.schema(
 
 
 def write_collection(config: WorldConfig, folder_uri: str) -> pa.Table:
-    """Draw a small world in this process and write all of it; the manifest, which it returns, is
+    """Draws a small world in this process and writes its files. Returns the manifest, which is
     written last."""
     species = make_species(config)
     rows = picture_rows(config, species)
@@ -46,14 +46,14 @@ def write_collection(config: WorldConfig, folder_uri: str) -> pa.Table:
 
 
 def picture_rows(config: WorldConfig, species: Iterable[Species] | None = None) -> pa.Table:
-    """The pictures of `species` (default: all of the world), a row of PICTURE_ROWS each."""
+    """Returns the pictures of `species` (default: all of the world) as PICTURE_ROWS."""
     chosen = make_species(config) if species is None else species
     parts = [table(_rows_of_species(config, one), PICTURE_ROWS) for one in chosen]
     return pa.concat_tables(parts) if parts else PICTURE_ROWS.empty_table()
 
 
 def manifest_rows(rows: pa.Table, folder_uri: str) -> pa.Table:
-    """The manifest of pictures that were written below `folder_uri`."""
+    """Returns the MANIFEST of pictures that were written below `folder_uri`."""
     folder = absolute(folder_uri)
     return table((_manifest_row(row, folder) for row in rows.to_pylist()), MANIFEST)
 
@@ -66,11 +66,13 @@ def _rows_of_species(config: WorldConfig, species: Species) -> Iterator[dict[str
     }
     for split, count in num_pictures.items():
         for index in range(count):
-            yield _picture_row(config, species, split, index)
+            yield _picture_row(config, species, split=split, index=index)
 
 
-def _picture_row(config: WorldConfig, species: Species, split: str, index: int) -> dict[str, Any]:
-    # not the label: a picture stays the same when a world gets more species
+def _picture_row(
+    config: WorldConfig, species: Species, *, split: str, index: int
+) -> dict[str, Any]:
+    # without the label, so that a picture does not change when a world gets more species
     purpose = (
         "butterflies picture",
         config.seed,

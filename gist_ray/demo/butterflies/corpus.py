@@ -1,8 +1,8 @@
 """The pretraining corpus: pictures of random butterflies, each with three captions.
 
-Attributes are drawn at random per picture and have no classes. Nothing keeps one of them from
-looking like a species of some world, but a picture of a world is never in the corpus: the two
-draw from different streams.
+Attributes are drawn at random for each picture, without classes. A butterfly of the corpus may look
+like a species of a world, but the corpus has no picture of a world, since the two draw from
+different random streams.
 """
 
 import random
@@ -34,7 +34,7 @@ CORPUS_ROWS = pa.schema(
         # relative to the folder that the corpus is written to
         pa.field("path", pa.string(), nullable=False),
         pa.field("captions", pa.list_(pa.string()), nullable=False),
-        # what the picture is retrieved by in the evaluation
+        # the query that retrieves the picture in the evaluation
         pa.field("description", pa.string(), nullable=False),
         pa.field("attributes", pa.string(), nullable=False),
         pa.field("draw_seed", pa.int64(), nullable=False),
@@ -44,9 +44,10 @@ CORPUS_ROWS = pa.schema(
 
 
 def corpus_row(
-    index: int, seed: int, split: CorpusSplit = "train", image_px: int = 64
+    index: int, seed: int, split: CorpusSplit = "train", *, image_px: int = 64
 ) -> dict[str, Any]:
-    """One picture to draw and its captions; the same whichever worker asks, in any order."""
+    """Returns a picture to draw and its captions, a row of CORPUS_ROWS that depends only on the
+    arguments."""
     purpose = ("butterflies corpus", seed, split, index)
     rng = stream(*purpose)
     attributes = random_attributes(rng)
@@ -64,7 +65,7 @@ def corpus_row(
 
 
 def corpus_captions(attributes: Attributes, rng: random.Random) -> list[str]:
-    """Two as in a field guide and one as on the web."""
+    """Returns two captions as in a field guide and one as on the web."""
     return [
         rich_caption(attributes, rng),
         rich_caption(attributes, rng),
@@ -73,15 +74,15 @@ def corpus_captions(attributes: Attributes, rng: random.Random) -> list[str]:
 
 
 def corpus_rows(
-    num_pictures: int, seed: int, split: CorpusSplit = "train", image_px: int = 64
+    num_pictures: int, seed: int, split: CorpusSplit = "train", *, image_px: int = 64
 ) -> pa.Table:
-    """`num_pictures` rows of CORPUS_ROWS, to be drawn by `pictures.draw_row`."""
-    rows = (corpus_row(index, seed, split, image_px) for index in range(num_pictures))
+    """Returns `num_pictures` rows of CORPUS_ROWS, which `pictures.draw_row` draws."""
+    rows = (corpus_row(index, seed, split, image_px=image_px) for index in range(num_pictures))
     return table(rows, CORPUS_ROWS)
 
 
 def corpus_pair(row: Mapping[str, Any], folder_uri: str) -> dict[str, Any]:
-    """The row of PAIRS for a picture that was written below `folder_uri`."""
+    """Returns the row of PAIRS for a picture that was written below `folder_uri`."""
     return {
         "image_id": row["image_id"],
         "uri": join(absolute(folder_uri), row["path"]),

@@ -1,10 +1,11 @@
-"""Draws a butterfly from its attributes, with the nuisances of a photograph.
+"""Draws a butterfly from its attributes, with the variations of a photograph.
 
-The drawing is made at twice the size asked for and reduced, which smooths the edges. Lengths of
+The drawing is made at twice the requested size and reduced, which smooths the edges. Lengths of
 the butterfly are in units of its wing span, x to the side, y downwards, the body at x = 0.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,10 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from gist_ray.demo.butterflies.attributes import COLOURS, Attributes
-from gist_ray.demo.butterflies.brush import REFERENCE_PX, Colour, box, line_width, shade
+from gist_ray.demo.butterflies.brush import REFERENCE_PX, Colour, Point, box, line_width, shade
 from gist_ray.demo.butterflies.scenery import background
-
-Point = tuple[float, float]
 
 ANTENNA_COLOUR = (40, 36, 36)
 SPAN_BY_SIZE = {"small": 0.27, "medium": 0.34, "large": 0.42}
@@ -24,8 +23,16 @@ PATTERN_CENTRE = {"forewing": (0.58, -0.42), "hindwing": (0.42, 0.36)}
 
 
 @dataclass(frozen=True)
+class Canvas:
+    """The image that a butterfly is painted on, and the mask (0 or 255) of the painted pixels."""
+
+    layer: Image.Image
+    mask: Image.Image
+
+
+@dataclass(frozen=True)
 class Half:
-    """Where one half (left or right) of the butterfly lies on the canvas."""
+    """The position of one half (left or right) of the butterfly on the canvas, in pixels."""
 
     centre_x: float
     centre_y: float
@@ -34,18 +41,18 @@ class Half:
     span: float
 
     def at(self, x: float, y: float) -> Point:
+        """Returns the pixel position of a point in units of the wing span."""
         return self.centre_x + self.span_x * x, self.centre_y + self.span * y
 
     def ellipse(self, x: float, y: float, radius: float) -> list[float]:
-        centre_x, centre_y = self.at(x, y)
-        radius_x, radius_y = abs(self.span_x) * radius, self.span * radius
-        return box(centre_x, centre_y, radius_x, radius_y)
+        """Returns the bounding box, in pixels, of a circle in units of the wing span."""
+        return box(self.at(x, y), abs(self.span_x) * radius, self.span * radius)
 
 
 def draw(attributes: Attributes, seed: int, image_px: int = 64) -> np.ndarray:
-    """The picture: uint8, (image_px, image_px, 3), RGB.
+    """Returns the picture: (image_px, image_px, 3) uint8, RGB.
 
-    `seed` decides everything that is not an attribute: place, rotation, scale, shades, blur,
+    `seed` determines everything that is not an attribute: position, rotation, scale, shades, blur,
     contrast and noise.
     """
     rng = random.Random(seed)
@@ -57,78 +64,63 @@ def draw(attributes: Attributes, seed: int, image_px: int = 64) -> np.ndarray:
         canvas_px / 2 + rng.uniform(-0.07, 0.07) * canvas_px,
         canvas_px / 2 + rng.uniform(-0.05, 0.07) * canvas_px,
     )
-    layer = Image.new("RGB", picture.size, background_colour)
-    mask = Image.new("L", picture.size, 0)
-    _butterfly(attributes, layer, mask, centre, span, rng)
+    canvas = Canvas(
+        Image.new("RGB", picture.size, background_colour), Image.new("L", picture.size, 0)
+    )
+    _butterfly(attributes, canvas, rng, centre=centre, span=span)
 
     angle = rng.uniform(-28, 28)
     bilinear = Image.Resampling.BILINEAR
-    layer = layer.rotate(angle, bilinear, center=centre, fillcolor=background_colour)
-    picture.paste(layer, (0, 0), mask.rotate(angle, bilinear, center=centre))
+    layer = canvas.layer.rotate(angle, bilinear, center=centre, fillcolor=background_colour)
+    picture.paste(layer, (0, 0), canvas.mask.rotate(angle, bilinear, center=centre))
     return _photograph(picture.resize((image_px, image_px), Image.Resampling.BOX), rng)
 
 
 def _butterfly(
-    attributes: Attributes,
-    layer: Image.Image,
-    mask: Image.Image,
-    centre: Point,
-    span: float,
-    rng: random.Random,
+    attributes: Attributes, canvas: Canvas, rng: random.Random, *, centre: Point, span: float
 ) -> None:
-    """Paints the butterfly on `layer` and what it covers on `mask`."""
     forewing = shade(COLOURS[attributes.forewing], rng)
     hindwing = shade(COLOURS[attributes.hindwing], rng)
     pattern = shade(COLOURS[attributes.pattern_colour], rng)
     border = None if attributes.border == "none" else shade(COLOURS[attributes.border], rng, 8)
     tilt = 0.62 if attributes.pose == "tilted" else 1.0
     for half in (Half(*centre, -span, span), Half(*centre, span * tilt, span)):
-        _wing("hindwing", hindwing, pattern, border, attributes, half, layer, mask, rng)
-        _wing("forewing", forewing, pattern, border, attributes, half, layer, mask, rng)
+        for wing, colour in (("hindwing", hindwing), ("forewing", forewing)):
+            outline = [half.at(x, y) for x, y in _wing_outline(wing, attributes.shape)]
+            surface = Image.new("RGB", canvas.layer.size, colour[:3])
+            drawing = ImageDraw.Draw(surface)
+            _pattern(drawing, wing, half, attributes=attributes, colour=pattern, rng=rng)
+            if border is not None:
+                width = max(line_width(3, surface.width), int(half.span * 0.17))
+                drawing.line([*outline, outline[0]], fill=border, width=width)
+            _paste_polygon(canvas, surface, outline)
         if attributes.tail != "none":
-            _tail(attributes.tail, border or hindwing, half, layer, mask)
-        _antenna(attributes.antennae, half, layer, mask)
+            _tail(attributes.tail, half, canvas, colour=border or hindwing)
+        _antenna(attributes.antennae, half, canvas)
     body = shade(COLOURS[attributes.body], rng, 8)
     x, y = centre
-    outline = [x - span * 0.085, y - span * 0.40, x + span * 0.085, y + span * 0.55]
-    ImageDraw.Draw(layer).ellipse(outline, fill=body)
-    ImageDraw.Draw(mask).ellipse(outline, fill=255)
+    limits = [x - span * 0.085, y - span * 0.40, x + span * 0.085, y + span * 0.55]
+    ImageDraw.Draw(canvas.layer).ellipse(limits, fill=body)
+    ImageDraw.Draw(canvas.mask).ellipse(limits, fill=255)
 
 
-def _wing(
-    wing: str,
-    colour: Colour,
-    pattern_colour: Colour,
-    border: Colour | None,
-    attributes: Attributes,
-    half: Half,
-    layer: Image.Image,
-    mask: Image.Image,
-    rng: random.Random,
-) -> None:
-    outline = [half.at(x, y) for x, y in _wing_outline(wing, attributes.shape)]
-    cut = Image.new("L", layer.size, 0)
-    ImageDraw.Draw(cut).polygon(outline, fill=255)
-    surface = Image.new("RGB", layer.size, colour[:3])
-    drawing = ImageDraw.Draw(surface)
-    _pattern(drawing, wing, attributes, pattern_colour, half, rng)
-    if border is not None:
-        thickness = max(line_width(3, layer.width), int(half.span * 0.17))
-        drawing.line([*outline, outline[0]], fill=border, width=thickness)
-    layer.paste(surface, (0, 0), cut)
-    mask.paste(255, (0, 0), cut)
+def _paste_polygon(canvas: Canvas, surface: Image.Image, outline: list[Point]) -> None:
+    """Copies the inside of a polygon from `surface` to the canvas."""
+    inside = Image.new("L", surface.size, 0)
+    ImageDraw.Draw(inside).polygon(outline, fill=255)
+    canvas.layer.paste(surface, (0, 0), inside)
+    canvas.mask.paste(255, (0, 0), inside)
 
 
 @lru_cache
 def _wing_outline(wing: str, shape: str) -> tuple[Point, ...]:
-    """The outline of the right wing, smoothed (Catmull-Rom spline through the corner points)."""
+    """Returns the outline of the right wing, a Catmull-Rom spline through the corner points."""
     points = _corner_points(wing, shape)
     outline: list[Point] = []
     for i in range(len(points)):
-        before, start, end, after = (points[(i + j) % len(points)] for j in (-1, 0, 1, 2))
+        neighbours = [points[(i + j) % len(points)] for j in (-1, 0, 1, 2)]
         for t in (0.0, 0.25, 0.5, 0.75):
-            x = _catmull_rom(before[0], start[0], end[0], after[0], t)
-            y = _catmull_rom(before[1], start[1], end[1], after[1], t)
+            x, y = (_catmull_rom(values, t) for values in zip(*neighbours, strict=True))
             notched = shape == "scalloped" and t == 0.5 and x > 0.55
             outline.append((x * 0.88, y * 0.90) if notched else (x, y))
     return tuple(outline)
@@ -153,7 +145,9 @@ def _corner_points(wing: str, shape: str) -> list[Point]:
     return [*root, *outer[shape], (0.22, 0.70), (0.02, 0.35)]
 
 
-def _catmull_rom(before: float, start: float, end: float, after: float, t: float) -> float:
+def _catmull_rom(values: Sequence[float], t: float) -> float:
+    """Returns the spline's value at t in 0..1 between the second and the third of four values."""
+    before, start, end, after = values
     return 0.5 * (
         2 * start
         + (end - before) * t
@@ -165,9 +159,10 @@ def _catmull_rom(before: float, start: float, end: float, after: float, t: float
 def _pattern(
     drawing: ImageDraw.ImageDraw,
     wing: str,
+    half: Half,
+    *,
     attributes: Attributes,
     colour: Colour,
-    half: Half,
     rng: random.Random,
 ) -> None:
     x, y = PATTERN_CENTRE[wing]
@@ -196,7 +191,7 @@ def _pattern(
         drawing.ellipse(tip, fill=colour)
 
 
-def _tail(tail: str, colour: Colour, half: Half, layer: Image.Image, mask: Image.Image) -> None:
+def _tail(tail: str, half: Half, canvas: Canvas, *, colour: Colour) -> None:
     length = 0.28 if tail == "short" else 0.62
     outline = [
         half.at(0.50, 0.68),
@@ -204,24 +199,27 @@ def _tail(tail: str, colour: Colour, half: Half, layer: Image.Image, mask: Image
         half.at(0.60, 0.70 + length),
         half.at(0.50, 0.72 + length),
     ]
-    ImageDraw.Draw(layer).polygon(outline, fill=colour)
-    ImageDraw.Draw(mask).polygon(outline, fill=255)
+    ImageDraw.Draw(canvas.layer).polygon(outline, fill=colour)
+    ImageDraw.Draw(canvas.mask).polygon(outline, fill=255)
 
 
-def _antenna(antennae: str, half: Half, layer: Image.Image, mask: Image.Image) -> None:
+def _antenna(antennae: str, half: Half, canvas: Canvas) -> None:
     root = half.at(0.02, -0.34)
     tip = half.at(0.36 if antennae == "thin" else 0.30, -1.05)
-    radius = 4 * layer.width / REFERENCE_PX
-    for drawing, fill in ((ImageDraw.Draw(layer), ANTENNA_COLOUR), (ImageDraw.Draw(mask), 255)):
-        drawing.line([root, tip], fill=fill, width=line_width(2, layer.width))
+    canvas_px = canvas.layer.width
+    radius = 4 * canvas_px / REFERENCE_PX
+    for image, fill in ((canvas.layer, ANTENNA_COLOUR), (canvas.mask, 255)):
+        drawing = ImageDraw.Draw(image)
+        drawing.line([root, tip], fill=fill, width=line_width(2, canvas_px))
         if antennae == "feathery":
-            drawing.line([root, tip], fill=fill, width=line_width(6, layer.width))
+            drawing.line([root, tip], fill=fill, width=line_width(6, canvas_px))
         elif antennae == "clubbed":
-            drawing.ellipse(box(*tip, radius, radius), fill=fill)
+            drawing.ellipse(box(tip, radius, radius), fill=fill)
 
 
 def _photograph(picture: Image.Image, rng: random.Random) -> np.ndarray:
-    """Blur (of every fourth picture), contrast, brightness and noise; uint8, (px, px, 3)."""
+    """Returns a picture with blur (one in four), changed contrast and brightness, and noise:
+    (px, px, 3) uint8."""
     if rng.random() < 0.25:
         radius = rng.uniform(0.3, 0.8) * 2 * picture.width / REFERENCE_PX
         picture = picture.filter(ImageFilter.GaussianBlur(radius))

@@ -1,4 +1,4 @@
-"""Names of genera and species, as many as a large world needs."""
+"""Names of genera and species."""
 
 from gist_ray.demo.butterflies.attributes import Attributes
 
@@ -41,12 +41,12 @@ NAMED_AFTER_PATTERN = {
 
 
 def species_name(
-    male: Attributes, genus_index: int, index: int, species_per_genus: int, taken: set[str]
+    male: Attributes, *, genus_index: int, index: int, species_per_genus: int, taken: set[str]
 ) -> str:
-    """A name that is not in `taken`, the names given in this genus so far.
+    """Returns a name that is not in `taken`, the names of this genus so far.
 
-    Half of the names tell something about the male, half nothing, as in nature; so does one whose
-    telling name belongs to a sister species already. Names of different genera differ in the
+    Species of even index are named after the look of the male, unless that name is taken; the
+    others, as half of those in nature, after a place. Names of different genera differ in the
     genus.
     """
     genus = GENUS_NAMES[genus_index]

@@ -1,4 +1,4 @@
-"""Field notes: the true facts about each form, from which a language model writes its texts."""
+"""Field notes: the facts about each form, from which a language model writes texts."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ PATTERN_NOUNS = {
 
 
 def field_notes(species: Iterable[Species]) -> dict[str, dict[str, Facts]]:
-    """{class name: {form: facts}}; see `facts`."""
+    """Returns {class name: {form: facts}}; see `facts`."""
     return {
         one.name: {form: facts(attributes) for form, attributes in one.forms.items()}
         for one in species
@@ -24,10 +24,10 @@ def field_notes(species: Iterable[Species]) -> dict[str, dict[str, Facts]]:
 
 
 def facts(attributes: Attributes) -> Facts:
-    """Such as {"forewings": "grey", "hindwings": "pink", "pattern": "white spots"}.
+    """Returns facts such as {"forewings": "grey", "hindwings": "pink", "pattern": "white spots"}.
 
-    "wings" stands for both pairs where they have one colour; plain wings have no "pattern" and
-    wings without a border no "border".
+    "wings" replaces both pairs of one colour. Plain wings have no "pattern" and wings without a
+    border no "border".
     """
     if attributes.forewing == attributes.hindwing:
         found = {"wings": attributes.forewing}

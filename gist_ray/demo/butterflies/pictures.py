@@ -1,4 +1,4 @@
-"""Pictures as PNG files. A row tells all that is needed to draw one, on any worker."""
+"""Draws pictures as PNG files from rows that any worker can draw."""
 
 import io
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from gist_ray.store.storage import join, write_bytes
 
 
 def draw_row(row: Mapping[str, Any]) -> bytes:
-    """The PNG of a row of PICTURE_ROWS or CORPUS_ROWS."""
+    """Returns the PNG of a row of PICTURE_ROWS or CORPUS_ROWS."""
     attributes = Attributes.from_json(row["attributes"])
     pixels = draw(attributes, row["draw_seed"], row["image_px"])
     png = io.BytesIO()
@@ -22,6 +22,6 @@ def draw_row(row: Mapping[str, Any]) -> bytes:
 
 
 def write_pictures(rows: pa.Table, folder_uri: str) -> None:
-    """Draw all rows, one after the other, to `path` below the folder."""
+    """Draws all rows, one after the other, to `path` below the folder."""
     for row in rows.to_pylist():
         write_bytes(join(folder_uri, row["path"]), draw_row(row))

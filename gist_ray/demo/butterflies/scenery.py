@@ -1,4 +1,4 @@
-"""Backgrounds that a butterfly is seen against."""
+"""Draws the backgrounds of the pictures."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import random
 from PIL import Image, ImageDraw
 
 from gist_ray.demo.butterflies.attributes import COLOURS
-from gist_ray.demo.butterflies.brush import REFERENCE_PX, Colour, box, line_width, shade
+from gist_ray.demo.butterflies.brush import REFERENCE_PX, Colour, Point, box, line_width, shade
 
 BACKGROUND_COLOURS = {
     "grass": (120, 170, 90),
@@ -33,26 +33,29 @@ CLOUD_COLOUR = (235, 240, 245)
 def background(
     kind: str, canvas_px: int, rng: random.Random
 ) -> tuple[Image.Image, tuple[int, int, int]]:
-    """The picture, (canvas_px, canvas_px), and the colour of its ground."""
+    """Returns a background of (canvas_px, canvas_px), and its main colour."""
     red, green, blue = shade(BACKGROUND_COLOURS[kind], rng, 12)
     colour = (red, green, blue)
     picture = Image.new("RGB", (canvas_px, canvas_px), colour)
     drawing = ImageDraw.Draw(picture)
     for _ in range(NUM_BACKGROUND_MARKS[kind]):
-        x, y = rng.uniform(0, canvas_px), rng.uniform(0, canvas_px)
-        _mark(drawing, kind, x, y, shade(colour, rng, 26), canvas_px, rng)
+        place = rng.uniform(0, canvas_px), rng.uniform(0, canvas_px)
+        mark_colour = shade(colour, rng, 26)
+        _mark(drawing, kind, place, colour=mark_colour, canvas_px=canvas_px, rng=rng)
     return picture, colour
 
 
 def _mark(
     drawing: ImageDraw.ImageDraw,
     kind: str,
-    x: float,
-    y: float,
+    place: Point,
+    *,
     colour: Colour,
     canvas_px: int,
     rng: random.Random,
 ) -> None:
+    """Draws one blade, cloud, grain, crack, flower or pebble at `place`."""
+    x, y = place
     unit = canvas_px / REFERENCE_PX
     if kind == "grass":
         tip = (x + rng.uniform(-8, 8) * unit, y - rng.uniform(10, 30) * unit)
@@ -70,8 +73,8 @@ def _mark(
         size = rng.uniform(6, 12) * unit
         for turn in range(5):
             angle = turn * 1.2566
-            petal_x, petal_y = x + size * math.cos(angle), y + size * math.sin(angle)
-            drawing.ellipse(box(petal_x, petal_y, size * 0.6, size * 0.6), fill=petal)
+            centre = x + size * math.cos(angle), y + size * math.sin(angle)
+            drawing.ellipse(box(centre, size * 0.6, size * 0.6), fill=petal)
     elif kind == "stone":
         length = rng.uniform(10, 40) * unit
         drawing.ellipse([x, y, x + length, y + length * 0.7], fill=colour)

@@ -1,4 +1,4 @@
-"""Independent random streams: one per purpose, derived from what it is for."""
+"""Independent random streams, one for each purpose."""
 
 import random
 
@@ -6,10 +6,10 @@ from gist_ray.schema import stable_id
 
 
 def derived_seed(*purpose: object) -> int:
-    """A seed of 63 bits (it fits an int64 column) that only `purpose` decides.
+    """Returns a seed of 63 bits (it fits an int64 column) that depends only on `purpose`.
 
-    Two purposes, such as two splits or two worlds, never share a stream, and a stream does not
-    depend on what was drawn before it, so that any part can be made by any worker in any order.
+    Different purposes, such as two splits or two worlds, have different streams. A stream does not
+    depend on earlier draws, so workers can make the parts of a world in any order.
     """
     return int(stable_id(*purpose), 16) >> 1
 

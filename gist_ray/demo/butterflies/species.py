@@ -1,4 +1,4 @@
-"""The species of a world: sister species share most of a genus' look, and each has three forms."""
+"""The species of a world. Species of a genus share most attributes, and each has three forms."""
 
 import random
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from gist_ray.demo.butterflies.seeding import stream
 from gist_ray.errors import UserError
 
 FORM_SHARES = {"male": 0.42, "female": 0.40, "autumn form": 0.18}
-# where the species of a genus differ
+# attributes in which the species of a genus differ
 VARIABLE = ("forewing", "hindwing", "pattern_colour", "border")
 FEMALE_COLOURS = ("brown", "grey", "cream", "orange", "yellow", "white")
 AUTUMN_COLOURS = ("brown", "orange", "grey", "yellow", "red")
@@ -32,7 +32,7 @@ class Species:
     name: str
     genus: str
     genus_index: int
-    # place within the genus
+    # position within the genus
     index: int
     # {"male": ..., "female": ..., "autumn form": ...}
     forms: dict[str, Attributes]
@@ -40,7 +40,7 @@ class Species:
 
 @dataclass(frozen=True)
 class Genus:
-    """What the species of one genus have in common."""
+    """The attributes that the species of a genus share, and the values they vary over."""
 
     base: Attributes
     palette: tuple[str, ...]
@@ -49,21 +49,27 @@ class Genus:
 
 
 def make_species(config: WorldConfig) -> list[Species]:
-    """All species of the world, by label: genus after genus, each made by a stream of its own.
+    """Returns all species of the world, by label: genus after genus, each from its own random
+    stream.
 
-    No two species share a look in wing colours, pattern and border within a genus, nor in all
-    attributes within the world.
-
-    Raises UserError where a genus has no room for `species_per_genus` species.
+    Within a genus no two species share wing colours, pattern and border; within the world no two
+    share all attributes.
+    Raises UserError if a genus cannot have `species_per_genus` distinct species.
     """
     species: list[Species] = []
     world_looks: set[Attributes] = set()
     for genus_index in range(config.num_genera):
         rng = stream("butterflies genus", config.seed, genus_index)
-        all_forms = _make_genus(config, genus_index, world_looks, rng)
+        all_forms = _make_genus(config, genus_index, rng, world_looks=world_looks)
         taken: set[str] = set()
         for index, forms in enumerate(all_forms):
-            name = species_name(forms["male"], genus_index, index, config.species_per_genus, taken)
+            name = species_name(
+                forms["male"],
+                genus_index=genus_index,
+                index=index,
+                species_per_genus=config.species_per_genus,
+                taken=taken,
+            )
             taken.add(name)
             genus = GENUS_NAMES[genus_index]
             species.append(Species(len(species), name, genus, genus_index, index, forms))
@@ -71,9 +77,9 @@ def make_species(config: WorldConfig) -> list[Species]:
 
 
 def _make_genus(
-    config: WorldConfig, genus_index: int, world_looks: set[Attributes], rng: random.Random
+    config: WorldConfig, genus_index: int, rng: random.Random, *, world_looks: set[Attributes]
 ) -> list[dict[str, Attributes]]:
-    """The forms of each species of one genus; adds them to `world_looks`."""
+    """Returns the forms of each species of one genus, and adds them to `world_looks`."""
     genus = _random_genus(rng)
     genus_looks: set[Look] = set()
     found: list[dict[str, Attributes]] = []
@@ -92,7 +98,7 @@ def _make_genus(
         found.append(forms)
     if len(found) < config.species_per_genus:
         raise UserError(
-            f"butterflies: genus {genus_index} of world {config.seed} has room for about "
+            f"butterflies: genus {genus_index} of world {config.seed} has a capacity of about "
             f"{len(found)} species that differ in their looks, but species_per_genus is "
             f"{config.species_per_genus}. Ask for more genera with fewer species each: the number "
             "of species is num_genera x species_per_genus."
@@ -109,14 +115,14 @@ def _random_genus(rng: random.Random) -> Genus:
     palette = tuple(rng.sample(WING_COLOURS, 7))
     second_pattern = rng.choice([p for p in PATTERNS[1:] if p != pattern])
     female_colours = tuple(rng.sample(FEMALE_COLOURS, 2))
-    # scene and pose belong to a picture, not to a species
+    # background and pose are properties of a picture, not of a species
     base = replace(base, pattern=pattern, border=border, background="paper", pose="open")
     return Genus(base, palette, second_pattern, female_colours)
 
 
 def _random_forms(genus: Genus, rng: random.Random) -> dict[str, Attributes]:
-    """A candidate species: the male differs from the genus in two attributes, and the female and
-    the autumn form from the male in colours."""
+    """Returns the forms of a candidate species. The male differs from the genus in two attributes,
+    and the female and the autumn form differ from the male in colours."""
     changes = {
         attribute: rng.choice(BORDERS[1:] if attribute == "border" else genus.palette)
         for attribute in rng.sample(VARIABLE, 2)
@@ -145,7 +151,7 @@ def _random_forms(genus: Genus, rng: random.Random) -> dict[str, Attributes]:
 
 
 def _all_visible(forms: Iterable[Attributes]) -> bool:
-    """Whether pattern and border stand out against the wings."""
+    """Returns whether pattern and border have other colours than the wings."""
     return all(
         form.pattern_colour not in (form.forewing, form.hindwing) and form.border != form.forewing
         for form in forms
@@ -153,7 +159,7 @@ def _all_visible(forms: Iterable[Attributes]) -> bool:
 
 
 def _look(form: Attributes) -> Look:
-    """What sister species differ in, as far as it can be seen."""
+    """Returns the visible attributes in which species of a genus have to differ."""
     pattern_colour = "" if form.pattern == "plain" else form.pattern_colour
     return (form.forewing, form.hindwing, form.pattern, pattern_colour, form.border)
 

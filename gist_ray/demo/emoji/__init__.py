@@ -1,1 +1,1 @@
-"""Emoji of several vendors with their official names: a set of real pictures from packages."""
+"""A data set of real pictures from npm packages: emoji of several vendors with official names."""

@@ -1,11 +1,11 @@
-"""From the packages to a folder: pictures, manifest, texts, captions for pretraining, licences.
+"""Builds the folder of the emoji set from the packages.
 
 images/<vendor>/<code>.png      64 x 64 on white
 manifest.parquet                the data set: data=manifest
 texts.json                      {class: the names of its members}: texts.import_from
 captions.parquet                pictures with captions: gist-ray pretrain captions=
-LICENCES.md, licences/          whose pictures these are
-counts.json
+LICENCES.md, licences/          the makers of the pictures and their licences
+counts.json                     the numbers of pictures, classes and rows
 """
 
 import hashlib
@@ -26,21 +26,23 @@ from gist_ray.demo.emoji.split import EmojiSplit, split_emoji
 from gist_ray.store import storage
 
 REPEATS = 3
-"""How often pretraining visits a picture without skin tones for one with: people and hands are
-three fifths of all pictures."""
+"""Number of rows of a pretraining picture whose emoji has no variants with skin tones. The variants
+of people and hands are three fifths of all pictures, and have one row each."""
 
 VAL_EVERY = 8
-"""Of so many emoji, one vendor's picture of one chooses the epoch of the pretraining."""
+"""One in so many emoji has a val picture, of one vendor, that selects the epoch of the
+pretraining."""
 
 
 def build_emoji_set(packages: Mapping[str, Path], config: EmojiConfig, out: Path) -> dict[str, Any]:
-    """Write the folder anew; returns the counts that lie in it."""
+    """Writes the folder. Returns the content of its counts.json."""
     emoji = read_catalogue(packages["openmoji"])
     split = split_emoji(emoji, config.seed)
-    drawn, missing = draw_all(emoji, picture_files(packages), config.image_px, out)
+    files = picture_files(packages)
+    drawn, missing = draw_all(emoji, files, image_px=config.image_px, out=out)
     pairs = caption_rows(drawn, split, config)
     trained = {row["image"] for row in pairs if row["split"] == "train"}
-    manifest, num_twins = manifest_rows(drawn, split, config, trained)
+    manifest, num_twins = manifest_rows(drawn, split, config, trained=trained)
     pd.DataFrame(manifest).to_parquet(out / "manifest.parquet")
     pd.DataFrame(pairs).to_parquet(out / "captions.parquet")
     names = {name: [one.name for one in members] for name, members in split.classes.items()}
@@ -60,10 +62,10 @@ def build_emoji_set(packages: Mapping[str, Path], config: EmojiConfig, out: Path
 
 
 def draw_all(
-    emoji: Sequence[Emoji], files: Mapping[str, Mapping[str, Path]], image_px: int, out: Path
+    emoji: Sequence[Emoji], files: Mapping[str, Mapping[str, Path]], *, image_px: int, out: Path
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Every picture there is, as {emoji, vendor, path below `out`, hash of the pixels}, and how
-    many are missing by vendor."""
+    """Draws every available picture. Returns them as {emoji, vendor, path below `out`, hash of the
+    pixels}, and the number of missing ones by vendor."""
     drawn = []
     missing: Counter[str] = Counter()
     for vendor, of_vendor in files.items():
@@ -84,12 +86,13 @@ def manifest_rows(
     drawn: Iterable[Mapping[str, Any]],
     split: EmojiSplit,
     config: EmojiConfig,
+    *,
     trained: Collection[str],
 ) -> tuple[list[dict[str, Any]], int]:
-    """The pictures of the classes' members by the training vendors and the test vendor, and how
-    many were left out because the same vendor draws another member just so.
+    """Returns the pictures of the classes' members by the training vendors and the test vendor, and
+    the number of pictures left out because the vendor has an identical one.
 
-    trained: paths of the pictures that pretraining is trained on.
+    trained: paths of the pictures of the pretraining's train split.
     """
     class_of = {one.code: name for name, members in split.classes.items() for one in members}
     rows = []
@@ -124,9 +127,10 @@ def manifest_rows(
 def caption_rows(
     drawn: Iterable[Mapping[str, Any]], split: EmojiSplit, config: EmojiConfig
 ) -> list[dict[str, Any]]:
-    """Rows of a caption table: train and val by the pretraining vendors, test by the test vendor.
+    """Returns the rows of a caption table: train and val by the pretraining vendors, test by the
+    test vendor.
 
-    A row that stands there several times is visited several times.
+    A row that occurs several times is used several times per epoch.
     """
     rows = []
     with_tones = {row["emoji"].base_name for row in drawn if row["emoji"].is_toned}
@@ -148,14 +152,15 @@ def caption_rows(
 
 
 def _val_vendor(emoji: Emoji, number: int, vendors: Sequence[str]) -> str:
-    """Whose picture of an emoji is val; "" for most. The vendors take turns."""
+    """Returns the vendor whose picture of an emoji is val, "" for most emoji. The vendors take
+    turns."""
     if emoji.is_toned or number % VAL_EVERY:
         return ""
     return vendors[number // VAL_EVERY % len(vendors)]
 
 
 def write_licences(packages: Mapping[str, Path], out: Path) -> None:
-    """Whose pictures these are, and the packages' own papers beside it."""
+    """Writes LICENCES.md with the makers of the pictures, and the packages' own licence files."""
     lines = [
         "# Licences",
         "",

@@ -1,4 +1,4 @@
-"""What an emoji is called in pretraining: its CLDR name in several wordings, and its keywords."""
+"""The captions of emoji in pretraining: the CLDR name in several wordings, and the keywords."""
 
 from gist_ray.demo.emoji.catalogue import Emoji
 
@@ -6,7 +6,7 @@ MAX_TAGS = 4
 
 
 def captions(emoji: Emoji) -> list[str]:
-    """The name first, as it is asked for in retrieval; no caption twice."""
+    """Returns the distinct captions of an emoji. The first is the one that retrieval uses."""
     base, _, variant = emoji.name.partition(": ")
     worded = [
         f"an emoji of {emoji.name}",

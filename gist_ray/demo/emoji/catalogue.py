@@ -1,7 +1,7 @@
-"""Which emoji there are, by OpenMoji's table, and which file of each vendor shows them.
+"""Reads the emoji of OpenMoji's table, and finds each vendor's file of them.
 
-An emoji is known by its hex code points without FE0F: vendors disagree on whether it belongs to
-the name of a file.
+An emoji is identified by its hex code points without FE0F, since only some vendors include FE0F in
+the names of files.
 """
 
 import json
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEFT_OUT = ("extras-openmoji", "extras-unicode", "flags", "component")
-"""Groups of OpenMoji that are no emoji of every vendor, or nothing that a picture of 64 pixels
-and a name have in common."""
+"""Groups of OpenMoji that are left out: not every vendor has them, or a picture of 64 pixels does
+not show what the name says."""
 
 _PERSON = re.compile(r"^(man|woman|person) ")
 
 
 @dataclass(frozen=True)
 class Emoji:
-    """One emoji, whoever draws it."""
+    """An emoji, independent of the vendor."""
 
     code: str
     """Hex code points without FE0F: "1f468-1f3fd-200d-1f692"."""
     name: str
     """CLDR's name: "man firefighter: medium skin tone"."""
     tags: tuple[str, ...]
-    """CLDR's keywords; toned emoji have none."""
+    """CLDR's keywords; emoji with a skin tone have none."""
     group: str
     subgroup: str
-    """CLDR's: "animal-bird"."""
+    """CLDR's subgroup: "animal-bird"."""
     is_toned: bool
 
     @property
@@ -40,17 +40,18 @@ class Emoji:
 
     @property
     def role(self) -> str:
-        """What a person is or does, whoever it is: "firefighter"."""
+        """The base name of a person without man, woman or person: "firefighter"."""
         return _PERSON.sub("", self.base_name)
 
 
 def code_of(hex_code: str) -> str:
-    """The code of an emoji by whatever a vendor calls it."""
+    """Returns the code of an emoji from a vendor's code, in any case and with or without FE0F."""
     return "-".join(part for part in hex_code.lower().split("-") if part != "fe0f")
 
 
 def read_catalogue(openmoji: Path) -> list[Emoji]:
-    """The emoji of the package `openmoji`; without flags, extras, and couples of two skin tones."""
+    """Returns the emoji of the package `openmoji`, without the groups LEFT_OUT and without couples
+    of two skin tones."""
     rows = json.loads((openmoji / "data/openmoji.json").read_text(encoding="utf-8"))
     emoji = {
         code_of(row["hexcode"]): Emoji(
@@ -68,7 +69,7 @@ def read_catalogue(openmoji: Path) -> list[Emoji]:
 
 
 def picture_files(packages: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    """{vendor: {code: file}} of what the packages hold."""
+    """Returns {vendor: {code: file}} of the pictures in the packages."""
     files = {
         "openmoji": _by_name(packages["openmoji"] / "color/svg"),
         "fluent": _by_name(packages["fluent"] / "assets"),
@@ -79,7 +80,7 @@ def picture_files(packages: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
 
 
 def gendered_roles(emoji: Iterable[Emoji]) -> list[str]:
-    """Roles of people that come as man, woman and person, in alphabetical order."""
+    """Returns the roles that exist as man, woman and person, in alphabetical order."""
     forms: dict[str, set[str]] = defaultdict(set)
     for one in emoji:
         if one.group == "people-body":
@@ -93,7 +94,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _of_datasource(package: Path, vendor: str) -> dict[str, Path]:
-    """By the table of an emoji-datasource package; a file that is not there is left out."""
+    """Returns {code: file} by the table of an emoji-datasource package, without missing files."""
     folder = package / "img" / vendor / "64"
     rows = json.loads((package / "emoji.json").read_text(encoding="utf-8"))
     variants = [*rows, *(v for row in rows for v in row.get("skin_variations", {}).values())]

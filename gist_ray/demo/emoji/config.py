@@ -1,4 +1,4 @@
-"""Which vendor's pictures serve for what."""
+"""The settings of the emoji set: the vendors of its splits."""
 
 from typing import Annotated, Literal
 
@@ -16,20 +16,20 @@ def _all_but_google() -> list[Vendor]:
 @settings
 class EmojiConfig:
     pretrain: Annotated[list[Vendor], Field(min_length=2)] = Field(default_factory=_all_but_google)
-    """Vendors whose pictures the small CLIP is trained on; two at least, since the epoch is chosen
-    on single pictures whose emoji the others show."""
+    """Vendors whose pictures the small CLIP is trained on. At least two, since the epoch is chosen
+    on single pictures of emoji that the other vendors show in training."""
 
     train: Annotated[list[Vendor], Field(min_length=1)] = Field(default_factory=_all_but_google)
     """Vendors whose pictures are train and val of the data set."""
 
     test: Vendor = "google"
-    """The vendor that is only tested on."""
+    """The vendor whose pictures are the test split."""
 
     image_px: Annotated[int, Field(ge=8)] = 64
     """Width and height of the pictures."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Which emoji are val, and which are kept from pretraining."""
+    """Seed of the draw of emoji for val, and of those left out of pretraining."""
 
     @model_validator(mode="after")
     def _check(self) -> "EmojiConfig":

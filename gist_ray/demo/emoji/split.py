@@ -1,4 +1,4 @@
-"""Who sees what: which emoji are classes, and what is kept from pretraining and from training."""
+"""Splits the emoji: those of each class, those left out of pretraining, and those of val."""
 
 import random
 from collections import defaultdict
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gist_ray.demo.emoji.catalogue import Emoji, gendered_roles
 
 CLASS_GROUPS = ("animals-nature", "food-drink", "travel-places", "activities", "objects")
-"""Groups whose subgroups are classes: things, and neither faces, people nor signs."""
+"""Groups whose subgroups are classes: things, not faces, people or signs."""
 
 MIN_MEMBERS = 9
 NUM_UNSEEN_ROLES = 24
@@ -18,21 +18,21 @@ VAL_SHARE = 0.2
 
 @dataclass(frozen=True)
 class EmojiSplit:
-    """Decided by emoji, whoever draws them."""
+    """A split of the emoji, which is the same for all vendors."""
 
     classes: dict[str, list[Emoji]]
     """{class name: members}, a class per CLDR subgroup of at least MIN_MEMBERS."""
 
     unseen: set[str]
-    """Codes that pretraining does not show: a tenth of each class, and 24 roles of people with all
-    their variants. What a model can say of them it has from the parts of their names."""
+    """Codes left out of pretraining: a tenth of each class, and 24 roles of people with all their
+    variants. A model can know such an emoji only from the parts of its name."""
 
     val: set[str]
     """Codes of class members whose pictures are val and never train."""
 
 
 def split_emoji(emoji: Sequence[Emoji], seed: int) -> EmojiSplit:
-    """The same for the same catalogue and seed."""
+    """Returns the split, which depends only on the catalogue and the seed."""
     classes = _classes(emoji)
     roles = gendered_roles(emoji)
     chosen = set(_drawn(roles, f"{seed}/roles", min(NUM_UNSEEN_ROLES, len(roles) // 2)))
@@ -54,7 +54,7 @@ def _classes(emoji: Iterable[Emoji]) -> dict[str, list[Emoji]]:
 
 
 def class_name(subgroup: str) -> str:
-    """ "animal-bird" -> "animal bird"."""
+    """Returns a subgroup as a class name: "animal-bird" becomes "animal bird"."""
     return subgroup.replace("-", " ")
 
 

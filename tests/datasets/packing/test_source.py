@@ -4,11 +4,13 @@ import pytest
 from gist_ray.datasets import image_folder
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
-from gist_ray.datasets.packing.source import rows_file, write_source
+from gist_ray.datasets.packing.config import PackConfig
+from gist_ray.datasets.packing.source import rows_part, write_rows
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.schema import MANIFEST
 from gist_ray.store import storage
+from gist_ray.store.artifacts import Artifact, ArtifactWriter
 
 FILES = {
     # "-" and " " come before "/": the order of the paths is not that of the folders
@@ -32,14 +34,19 @@ def folder(root: str, files: list[str], **values: object) -> DataConfig:
     return DataConfig(layout="image_folder", path=root, **values)
 
 
-def written(config: DataConfig, work: str, images_per_shard: int = 7) -> tuple[pa.Table, list]:
+def artifact_of(config: DataConfig, work: str) -> Artifact:
+    writer = ArtifactWriter(work, "packing_rows", "read rows", {}, {})
+    write_rows(PackConfig(out="nowhere", data=config, images_per_shard=7), writer, Progress())
+    return writer.publish(0)
+
+
+def written(config: DataConfig, work: str) -> tuple[pa.Table, list]:
     """All rows, and the errors, of a source."""
-    counts = write_source(config, images_per_shard, work, Progress())
-    shards = [storage.read_parquet(rows_file(work, n)) for n in range(counts["shards"])]
-    assert {len(rows) for rows in shards[:-1]} <= {images_per_shard}
-    rows = pa.concat_tables(shards)
-    assert counts["images"] == len(rows)
-    return rows, storage.read_parquet(storage.join(work, "errors.parquet")).to_pylist()
+    artifact = artifact_of(config, work)
+    parts = artifact.info["parts"]
+    assert [part["file"] for part in parts] == [rows_part(f"{n:06d}") for n in range(len(parts))]
+    assert {part["rows"] for part in parts[:-1]} <= {7}
+    return artifact.read(), artifact.read_errors().to_pylist()
 
 
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES.keys())
@@ -93,3 +100,21 @@ def test_problems_are_those_of_the_pipeline(tmp_path):
     config = folder(str(tmp_path / "none"), [])
     with pytest.raises(UserError, match="has no usable image"):
         written(config, str(tmp_path / "other"))
+
+
+def test_a_data_set_that_was_mended_is_listed_anew(tmp_path):
+    config = folder(str(tmp_path / "in"), ["train/a/1.jpg", "test/b/1.jpg"])
+    with pytest.raises(UserError, match="none in train"):
+        written(config, str(tmp_path / "work"))
+    storage.write_bytes(f"{tmp_path}/in/train/b/1.jpg", b"")
+    rows, _ = written(config, str(tmp_path / "work"))
+    assert rows.column("name").to_pylist() == ["test/b/1.jpg", "train/a/1.jpg", "train/b/1.jpg"]
+
+
+def test_what_is_needed_only_while_it_is_read_goes(tmp_path):
+    artifact_of(folder(str(tmp_path / "in"), FILES["classes"]), str(tmp_path / "work"))
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == [
+        "artifact.json",
+        "errors.parquet",
+        "rows",
+    ]

@@ -24,7 +24,7 @@ def test_it_counts_the_pictures_whose_best_text_of_their_class_is_their_name():
         }
     )
     features = np.array([vector for _, _, vector in pictures], np.float32)
-    test, train = own_names(manifest, features, texts, text_features)
+    test, train = own_names(manifest, texts, image_features=features, text_features=text_features)
     assert (train["split"], train["right"], train["pictures"]) == ("train, val", 1.0, 1)
     assert (test["vendors"], test["pretraining_saw"]) == ("v", "nothing")
     assert (test["right"], test["pictures"], test["by_chance"]) == (0.5, 2, 0.75)

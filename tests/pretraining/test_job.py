@@ -1,19 +1,23 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from gist_ray.pretraining.run import run_pretraining, write_architecture
 
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import embedded_folder, load_clip
 from gist_ray.encoders.config import ClipConfig
+from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.pretraining.config import PretrainConfig
+from gist_ray.pretraining.job import pretraining_job, write_architecture
 from gist_ray.pretraining.quality import butterfly_quality
+from gist_ray.run.job import folders_of
+from gist_ray.run.run_job import run_job
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -51,6 +55,25 @@ def test_the_shipped_weights_know_what_they_were_taught(tmp_path):
     assert quality["zero-shot background (1 of 7)"] > 0.8
 
 
+def test_every_node_has_to_see_the_root_and_the_table_of_captions(tmp_path):
+    images = ["a.png", "b.png", "c.png"]
+    columns = {"image": images, "captions": [["a"]] * 3, "split": ["train", "val", "test"]}
+    file = f"{tmp_path}/captions.parquet"
+    pq.write_table(pa.table(columns), file)
+    config = shipped_recipe(root=f"{tmp_path}/root", captions=file, out=f"{tmp_path}/out")
+    assert folders_of(pretraining_job(config)) == {"root": f"{tmp_path}/root", "captions": file}
+    drawn = shipped_recipe(root=f"{tmp_path}/root", num_pictures=2, num_held_out=2, num_val=1)
+    assert folders_of(pretraining_job(drawn)) == {"root": f"{tmp_path}/root"}
+
+
+def test_relative_places_are_refused_in_a_submitted_job(monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    config = shipped_recipe(root="s3://bucket/root", captions="captions.parquet", out="clip")
+    with pytest.raises(UserError) as raised:
+        pretraining_job(config)
+    assert [problem.split("=")[0] for problem in raised.value.problems] == ["captions", "out"]
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_small_pretraining_runs_from_nothing_to_its_quality(ray_local, tmp_path, capsys):
@@ -62,7 +85,7 @@ def test_a_small_pretraining_runs_from_nothing_to_its_quality(ray_local, tmp_pat
         num_merges=100,
         finetune={"num_steps": 2, "batch_size": 8, "warmup_steps": 1},
     )
-    run_pretraining(config)
+    run_job(pretraining_job(config))
     out = capsys.readouterr().out
     folder = Path(out.rsplit("Model: ", 1)[1].strip())
     clip = load_clip(ClipConfig(model=f"local-dir:{folder}"))
@@ -93,7 +116,7 @@ def test_pictures_with_captions_are_pretrained_on_just_so(ray_local, tmp_path, c
         num_merges=100,
         finetune={"num_steps": 2, "batch_size": 8, "warmup_steps": 1},
     )
-    run_pretraining(config)
+    run_job(pretraining_job(config))
     out = capsys.readouterr().out
     assert f"Model: {tmp_path}/clip" in out
     load_clip(ClipConfig(model=f"local-dir:{tmp_path}/clip"))

@@ -1,0 +1,64 @@
+"""The results of a prediction as a whole, beside its pages.
+
+<out>/errors.parquet   ERRORS of all images that gave no prediction
+<out>/summary.json     counts of the whole; written last
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gist_ray.store import storage
+from gist_ray.store.artifacts import ERRORS_FILE, Artifact
+
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The counts of a prediction, over all pages."""
+
+    rows_in: int
+    rows_ok: int
+    failed: dict[str, int]
+    """Kind of error -> images."""
+    abstained: int
+    classes: dict[str, int]
+    """Class name -> images for which it was predicted."""
+    seconds: float
+    """That the pages took, one after another."""
+
+
+def write_summary(out: str, pages: Collection[Artifact]) -> Summary:
+    """Writes errors.parquet and summary.json of all pages; returns the summary."""
+    errors = pa.concat_tables([page.read_errors() for page in pages])
+    storage.write_parquet(storage.join(out, ERRORS_FILE), errors)
+    summary = _summary(pages)
+    storage.write_json(storage.join(out, SUMMARY_FILE), asdict(summary))
+    return summary
+
+
+def _summary(pages: Collection[Artifact]) -> Summary:
+    failed: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
+    abstained = 0
+    for page in pages:
+        failed.update(page.counts["failed"])
+        if not page.counts["rows_ok"]:
+            continue
+        said = page.read(["class_name", "abstained"])
+        abstained += pc.sum(said.column("abstained")).as_py()
+        for row in said.column("class_name").value_counts().to_pylist():
+            classes[row["values"]] += row["counts"]
+    rows_ok = sum(page.counts["rows_ok"] for page in pages)
+    return Summary(
+        rows_in=rows_ok + sum(failed.values()),
+        rows_ok=rows_ok,
+        failed=dict(failed),
+        abstained=abstained,
+        classes=dict(classes),
+        seconds=round(sum(page.info["seconds"] for page in pages), 3),
+    )

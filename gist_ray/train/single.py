@@ -1,0 +1,30 @@
+"""A training of one worker without a GPU, in a warm worker that trains one model after another."""
+
+from tenacity import Retrying, retry_if_not_exception_type, stop_after_attempt
+
+from gist_ray.errors import UserError
+from gist_ray.run.warm import call_warm
+from gist_ray.train.job import TrainingStoppedError, TrainJob
+
+
+def train_in_warm_worker(job: TrainJob) -> None:
+    """Trains in a warm worker, as `trainer.train` says.
+
+    After whatever ends it but a UserError or an order to stop, it goes on from the last stored
+    state, `max_failures` times; after a death in a new process.
+    """
+    for attempt in Retrying(
+        stop=stop_after_attempt(job.config.max_failures + 1),
+        retry=retry_if_not_exception_type((UserError, TrainingStoppedError)),
+        reraise=True,
+    ):
+        with attempt:
+            call_warm(_train, job, cpus=job.config.cpus_per_worker, max_deaths=0)
+
+
+def _train(job: TrainJob) -> None:
+    # Imported here: the driver needs neither torch nor what a task trains.
+    from gist_ray.train.loop import Worker
+    from gist_ray.train.worker import train_worker
+
+    train_worker(job, Worker())
