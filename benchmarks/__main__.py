@@ -18,6 +18,7 @@ RUNS = [
     ["generation"],
     ["finetuning"],
     ["startup"],
+    ["small_work"],
     ["matching"],
     ["stored_ids", "--rows", "200000"],
 ]

@@ -23,11 +23,12 @@ STEPS = {
     "gist_ray.study.data.ingest": "plan: manifest",
     "gist_ray.study.graph.clip_identity": "plan: hash of the CLIP's weights",
     "gist_ray.run.run_job.connect": "Ray starts",
-    "gist_ray.encoders.stage.load_clip": "driver: CLIP loaded, for its sizes",
+    "gist_ray.encoders.stage.facts_of": "driver: CLIP loaded, for its sizes",
     "gist_ray.llm.generate.model_source": "driver: language model found or converted",
-    "gist_ray.run.rows._on_cluster": "rows",
+    "gist_ray.encoders.stage.run_rows": "rows embedded",
+    "gist_ray.llm.generate.run_rows": "rows generated",
 }
-"""{where a step is called from: what it is}; the last is the execution on Ray Data."""
+"""{where a step is called from: what it is}"""
 
 
 def note(what: str, start: float, end: float) -> None:

@@ -28,19 +28,18 @@ from gist_ray.store.parts import PARTS
 WATCH_S = 0.05
 LIMIT_S = 600
 WATCHED = {
-    "ImageEncoder)).__init__": "encoder: open_clip imported, CLIP loaded",
-    "decode_batch": "decoding process: open_clip imported, first block decoded",
-    "ImageEncoder)).submit": "encoder: works",
+    "WarmProcess.__init__": "warm worker: torch, open_clip imported",
+    "WarmProcess.iterate": "warm worker: works",
     "vLLMEngineStageUDF)).__init__": "engine's actor: vLLM imported, engine started",
     "VLLM::EngineCore": "engine: its process",
     "vLLMEngineStageUDF)).submit": "engine's actor: works",
-    "MapBatches(write)": "part files written",
+    "MapBatches(_Writer)": "part files written",
 }
 """{words in a process's title: what it does meanwhile}"""
 
 IMPORTS = {
     "driver": "gist_ray.run.run_job, gist_ray.study.job",
-    "encoder and decoder": "gist_ray.encoders.stage",
+    "warm worker": "torch, open_clip",
     "engine's actor": "vllm, ray.data.llm",
 }
 

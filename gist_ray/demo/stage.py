@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from gist_ray.demo.butterflies.pictures import draw_row
+from gist_ray.run.placement import Place, Spread, place
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.run.step import Step
@@ -33,6 +34,11 @@ def draw_pictures(rows: pa.Table, writer: ArtifactWriter, progress: Progress) ->
         unit="pictures",
         progress=progress,
     )
+
+
+def where_drawn(num_pictures: int) -> Place:
+    """Returns the place where so many pictures are drawn."""
+    return place(Spread(rows_per_part=ROWS_PER_PART), num_pictures)
 
 
 def _drawer(folder: str) -> Callable[[pa.Table], dict[str, Any]]:

@@ -11,6 +11,7 @@ from gist_ray.datasets.manifest import read_manifest
 from gist_ray.encoders.clip import fingerprint_of_weights
 from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig, EmbedConfig, resources_of
 from gist_ray.encoders.stage import embed_image_rows, embed_text_rows
+from gist_ray.run.placement import Spread, place
 from gist_ray.run.progress import Progress
 from gist_ray.run.stage import Stage
 from gist_ray.schema import is_test, usable_texts
@@ -97,6 +98,7 @@ def images_stage(
         inputs={"manifest": manifest, **model.inputs, **of_part},
         resources=resources_of(embed),
         folders=model.folders,
+        where=place(spread_of(embed), manifest.num_rows),
     )
 
 
@@ -116,6 +118,16 @@ def texts_stage(model: Model, embed: EmbedConfig, texts: Stage, text_set: str) -
         inputs={"texts": texts, **model.inputs},
         resources=resources_of(embed),
         folders=model.folders,
+        where=place(spread_of(embed), texts.num_rows),
+    )
+
+
+def spread_of(embed: EmbedConfig) -> Spread:
+    """Returns how far the rows of an embedding stage may be spread."""
+    return Spread(
+        rows_per_part=embed.rows_per_part,
+        gpus=embed.gpus_per_worker,
+        max_workers=embed.max_workers,
     )
 
 

@@ -18,6 +18,7 @@ from gist_ray.schema import PAIRS, table
 from gist_ray.settings.declare import identity_of
 from gist_ray.store.artifacts import Artifact, ArtifactWriter
 from gist_ray.texts.prompt_set import PromptSet
+from gist_ray.train.trainer import where_trained
 
 
 def finetune_stage(
@@ -81,4 +82,5 @@ def finetune_stage(
         run=run,
         inputs=inputs,
         resources=resources_of(config),
+        where=where_trained(config),
     )

@@ -19,7 +19,7 @@ from gist_ray.study.job import study_job
 @dataclass(frozen=True)
 class Command:
     """How a command makes its job. root_setting, name_setting: the settings that are its root and
-    its name."""
+    its name; "" for a job whose name is none of its settings."""
 
     config: type
     job: Callable[[Any], Job]
@@ -29,8 +29,8 @@ class Command:
 
 COMMANDS = {
     "run": Command(RunConfig, study_job),
-    "predict": Command(PredictConfig, predict_job, root_setting="out"),
-    "pack": Command(PackConfig, pack_job, root_setting="out"),
+    "predict": Command(PredictConfig, predict_job, root_setting="out", name_setting=""),
+    "pack": Command(PackConfig, pack_job, root_setting="out", name_setting=""),
 }
 """Those whose rows may fail and come well later: neither a pretraining's nor an export's do."""
 
@@ -47,5 +47,7 @@ def read_job(root: str, name: str) -> Job:
     if command not in COMMANDS:
         raise UserError(f"--run {name}: is a run of {command}. Start that command again instead.")
     how = COMMANDS[command]
-    found = {how.root_setting: root, how.name_setting: name}
-    return how.job(build(how.config, {**values, **found}))
+    values[how.root_setting] = root
+    if how.name_setting:
+        values[how.name_setting] = name
+    return how.job(build(how.config, values))

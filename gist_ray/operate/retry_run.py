@@ -15,9 +15,11 @@ from gist_ray.run.record import recorded
 from gist_ray.run.run_job import make
 from gist_ray.run.runs import check_root, read_plan
 from gist_ray.run.stage import Stage
+from gist_ray.run.warm import warm_workers
 from gist_ray.store.artifacts import ArtifactStore
 
 
+@warm_workers()
 def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only: bool) -> None:
     """Try rows that failed by these kinds (None: any) again, in all stages of a run.
 

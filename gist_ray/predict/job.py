@@ -18,6 +18,7 @@ from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import (
     CLASSIFIER_FILE,
     DESCRIPTION_FILE,
+    TEXTS_FILE,
     model_of,
     read_description,
 )
@@ -122,6 +123,7 @@ def _prediction(config: PredictConfig) -> Prediction:
     settings: dict[str, Any] = {
         "description": file_content(storage.join(folder, DESCRIPTION_FILE)),
         "classifier": file_content(storage.join(folder, CLASSIFIER_FILE)),
+        "texts": file_content(storage.join(folder, TEXTS_FILE)),
         "model": fingerprint_of_weights(model_of(folder)),
         "threshold": threshold,
         "images": storage.absolute(config.images),

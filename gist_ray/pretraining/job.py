@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gist_ray.demo.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
-from gist_ray.demo.stage import draw_pictures
+from gist_ray.demo.stage import draw_pictures, where_drawn
 from gist_ray.encoders.clip import Clip, load_clip
 from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.encoders.tokenizer import save_tokenizer
@@ -31,6 +31,7 @@ from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter, table_content
 from gist_ray.train.job import MODEL_FOLDER
+from gist_ray.train.trainer import where_trained
 
 Inputs = Mapping[str, Artifact]
 
@@ -74,6 +75,7 @@ def pretraining_job(config: PretrainConfig) -> Job:
         run=lambda inputs, writer, progress: _pretrain(config, source, inputs, writer, progress),
         inputs=source.stages,
         resources=resources_of(config.finetune),
+        where=where_trained(config.finetune),
     )
 
     def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
@@ -170,6 +172,7 @@ def _draw_stage(config: PretrainConfig, split: CorpusSplit, num_pictures: int) -
             corpus_rows(num_pictures, config.corpus_seed, split), writer, progress
         ),
         resources=Resources(cpus=2),
+        where=where_drawn(num_pictures),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from gist_ray.errors import LeaseLostError
 from gist_ray.run.progress import Progress, duration
 from gist_ray.run.stage import Done, Stage
+from gist_ray.run.warm import warm_workers
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
 SAID_AFTER_S = 1.0
@@ -53,6 +54,7 @@ class TooManyFailedRowsError(Exception):
         self.kinds: dict[str, int] = counts["failed"]
 
 
+@warm_workers()
 def run_flow(
     stages: Iterable[Stage],
     store: ArtifactStore,
@@ -63,7 +65,8 @@ def run_flow(
     num_gpus: float = 0,
     leases: Leases | None = None,
 ) -> dict[str, Done]:
-    """Run what is not stored, inputs first; returns what was made or found, by stage name.
+    """Run what is not stored, inputs first; returns what was made or found, by stage name. The
+    stages share warm workers.
 
     num_cpus, num_gpus: what stages share. Without a GPU nobody waits for one.
     leases: held while a stage is made.

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["warm worker", "Ray Data", "warm worker at first"]
-"""At first: what the blocks cost decides about those that are left."""
+Place = Literal["warm worker", "Ray Data", "by its cost"]
+"""By its cost: the first block runs in a warm worker, and its cost decides about the rest."""
 
-START_S = 15.0
-"""Seconds that Ray Data takes to start the processes of a stage, beyond the work itself."""
+START_S = 18.0
+"""Seconds that Ray Data takes to start the processes of an embedding, beyond the work itself: on
+two CPUs (AMD EPYC) 19 s of a stage with 1.3 s of work, and 21 to 28 s while other programs kept
+both CPUs busy (benchmarks/small_work.py)."""
 
 RAY_DATA_PROCESSES = 2
 """A pool of actors may always have so many, and a pool of tasks has more."""
@@ -36,6 +38,6 @@ def place(spread: Spread, num_rows: int | None, *, seconds_per_row: float | None
     if num_rows is not None and num_rows <= spread.rows_per_part:
         return "warm worker"
     if num_rows is None or seconds_per_row is None:
-        return "warm worker at first"
+        return "by its cost"
     saved = num_rows * seconds_per_row * (1 - 1 / RAY_DATA_PROCESSES)
     return "Ray Data" if saved > START_S else "warm worker"

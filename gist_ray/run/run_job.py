@@ -20,7 +20,6 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
 from gist_ray.run.stage import Done, Stage, by_group, in_order
-from gist_ray.run.warm import warm_workers
 from gist_ray.store.artifacts import ArtifactStore
 
 
@@ -71,23 +70,23 @@ def run_stages(
     num_cpus = connect() if needs_cluster else cpus_without_connecting()
     if needs_cluster:
         require_shared(folders_of(job))
-    with warm_workers():
-        return run_flow(
-            stages,
-            store,
-            progress,
-            num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
-            num_gpus=cluster_resources().get("GPU", 0),
-            max_failed_fraction=job.max_failed_fraction,
-            leases=leases,
-        )
+    return run_flow(
+        stages,
+        store,
+        progress,
+        num_cpus=min(num_cpus, cpus_without_connecting()) if is_local() else num_cpus,
+        num_gpus=cluster_resources().get("GPU", 0),
+        max_failed_fraction=job.max_failed_fraction,
+        leases=leases,
+    )
 
 
 def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:
     """Prints what was understood, which stages there are, and how many of them are stored."""
     table = Table(title=f"Plan of {job.name}", title_justify="left")
-    for column in ("stage", "how many", "stored", "rows each", "CPUs each"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+    for column in ("stage", "how many", "stored", "rows each", "CPUs each", "where"):
+        is_text = column in ("stage", "where")
+        table.add_column(column, justify="left" if is_text else "right")
     for group, members in by_group(stages).items():
         found = [stage.find(store) for stage in members]
         num_rows = {artifact.counts["rows_ok"] for artifact in found if artifact}
@@ -98,7 +97,9 @@ def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:
         stored = sum(artifact is not None for artifact in found)
         cpus = members[0].resources.cpus
         shown_cpus = "all" if math.isinf(cpus) else f"{cpus:g}"
-        table.add_row(group, str(len(members)), str(stored), shown, shown_cpus)
+        missing = [stage for stage, artifact in zip(members, found, strict=True) if not artifact]
+        where = ", ".join(dict.fromkeys(stage.where for stage in missing))
+        table.add_row(group, str(len(members)), str(stored), shown, shown_cpus, where)
     console = Console()
     console.print()
     for line in [*job.about, f"root {store.root}"]:

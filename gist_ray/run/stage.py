@@ -45,6 +45,9 @@ class Stage:
     num_rows: int | None = None
     """Rows it will make, where that is known beforehand; for the plan."""
 
+    where: str = ""
+    """The place where it works ("warm worker", "Ray Data"), "" for the driver; for the plan."""
+
     @cached_property
     def fingerprint(self) -> str:
         return fingerprint(self.kind, self.identity, self.input_fingerprints, version=self.version)

@@ -16,6 +16,10 @@ from gist_ray.run.warm_process import error_of, one_item, pickled, start_process
 
 MAX_DEATHS = 3
 
+SHARE_S = 5.0
+"""How long a call waits for the worker of another one before it has one started, which takes about
+10 CPU seconds (imports of torch and open_clip): small work is done sooner."""
+
 DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError)
 """What Ray raises when the process of a call, or the machine with its result, is gone."""
 
@@ -173,6 +177,9 @@ class _Pool:
     def take(self) -> Any:
         most = max_warm_workers()
         with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_closed or self._idle or not self._nodes, timeout=SHARE_S
+            )
             self._changed.wait_for(lambda: self._is_closed or self._idle or len(self._nodes) < most)
             self._check_open()
             # the one that was used last, whose memory and models are at hand
@@ -181,7 +188,7 @@ class _Pool:
     def give_back(self, actor: Any) -> None:
         with self._changed:
             self._idle.append(actor)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def replace(self, actor: Any) -> Any:
         """Returns a new worker in the place of a dead one."""
@@ -193,7 +200,7 @@ class _Pool:
     def drop(self, actor: Any) -> None:
         with self._changed:
             self._end(actor)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:
@@ -210,6 +217,10 @@ class _Pool:
         # No CPU of Ray's is held, for an idle worker would keep stages on Ray Data or Ray Train
         # waiting. So Ray would start it anywhere, even on a head without CPUs.
         nodes = [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        # This process's own is the first of equals: the leader of a trial has asked for the CPUs of
+        # its warm worker there.
+        own = ray.get_runtime_context().get_node_id()
+        nodes.sort(key=lambda node: node != own)
         taken = list(self._nodes.values())
         node = min(nodes, key=taken.count, default="")
         there = NodeAffinitySchedulingStrategy(node, soft=True) if node else "DEFAULT"

@@ -15,7 +15,7 @@ from gist_ray.demo.butterflies.collection import manifest_rows, picture_rows
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.notes import field_notes
 from gist_ray.demo.butterflies.species import Species, make_species
-from gist_ray.demo.stage import draw_pictures
+from gist_ray.demo.stage import draw_pictures, where_drawn
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.run.resources import Resources
@@ -76,6 +76,7 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         identity=content,
         run=keep,
         folders=folders,
+        num_rows=len(manifest),
     )
     return Data(f"{config.layout} {place.rsplit('/', 1)[-1]}", manifest, _read_notes(notes), stage)
 
@@ -91,6 +92,7 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
         run=lambda inputs, writer, progress: _draw(rows, species, writer, progress),
         resources=Resources(cpus=2),
         num_rows=len(rows),
+        where=where_drawn(len(rows)),
     )
     manifest = manifest_rows(rows, store.location(draw.kind, draw.fingerprint))
     keep = Stage(
@@ -98,6 +100,7 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
         kind="manifest",
         group="manifest",
         run=lambda inputs, writer, progress: writer.write(movable(manifest, store.root)),
+        num_rows=len(manifest),
         inputs={"pictures": draw},
     )
     return Data(f"butterflies {world.seed}", manifest, field_notes(species), keep)

@@ -107,7 +107,7 @@ def _begun_trials(task: Task) -> list[Trial]:
 
 def _capacity(need: Need) -> str:
     gpus = f" and {need.gpus:g} GPUs" if need.gpus else ""
-    return f"a trial trains on {need.num_workers * need.worker_cpus:g} CPUs{gpus}"
+    return f"a trial trains on {need.training_cpus:g} CPUs{gpus}"
 
 
 def print_sweep(plan: SweepPlan) -> None:

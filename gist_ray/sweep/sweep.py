@@ -103,7 +103,11 @@ def _run_trials(
         make_shared(task, plan.pending, progress, num_cpus=cpus, num_gpus=gpus, leases=heartbeat)
     )
     progress.say("sweep", f"{plan.num_left} trials, {at_once} at once")
-    share: Machine = (sum(cpu for cpu, _ in machines) / at_once, gpus / at_once)
+    # what is left for Ray Data beside the process that leads a trial and its warm worker
+    share: Machine = (
+        sum(cpu for cpu, _ in machines) / at_once - need.leader_cpus,
+        gpus / at_once,
+    )
     if task.sweep.search == "optuna":
         how = suggested(task.sweep, board.rows)
     else:
@@ -116,7 +120,15 @@ def _run_trials(
         board.ended(row)
 
     try:
-        return tune_trials(task, how, at_once, share, ended, tracker_callbacks(task))
+        return tune_trials(
+            task,
+            how,
+            at_once=at_once,
+            leader_cpus=need.leader_cpus,
+            share=share,
+            ended=ended,
+            trackers=tracker_callbacks(task),
+        )
     except Exception:
         heartbeat.check()  # Tune (2.60) makes a TuneError of what a callback raises
         raise

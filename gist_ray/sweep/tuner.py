@@ -6,7 +6,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import AbstractContextManager
+from functools import cache, partial
 from typing import Any
 
 import ray.data
@@ -14,8 +15,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from gist_ray.run.progress import StageProgress
+from gist_ray.run.warm import warm_workers
 from gist_ray.store import storage
-from gist_ray.sweep.capacity import LEADER_CPUS, Machine
+from gist_ray.sweep.capacity import Machine
 from gist_ray.sweep.perform import empty_row, perform
 from gist_ray.sweep.suggest import params_of
 from gist_ray.sweep.tables import Row, read_row, write_row
@@ -44,14 +46,18 @@ Ended = Callable[[Row], None]
 def tune_trials(
     task: Task,
     how: dict[str, Any],
+    *,
     at_once: int,
+    leader_cpus: float,
     share: Machine,
     ended: Ended,
     trackers: Sequence[tune.Callback],
 ) -> bool:
-    """Run trials, `at_once` at a time with `share` of the cluster each; tells of every row.
+    """Runs trials, `at_once` at a time; tells of every row.
 
     how: Tune's own arguments that say which trials, of `listed` or of `suggested`.
+    leader_cpus: what the process that leads a trial asks Ray for, with its warm worker.
+    share: what Ray Data may take besides, for each trial.
 
     Returns whether it came to an end before the time budget did.
     """
@@ -65,7 +71,7 @@ def tune_trials(
     lead = tune.with_parameters(_lead, task=task, share=share, address=address)
     try:
         tune.Tuner(
-            tune.with_resources(lead, {"CPU": LEADER_CPUS}),
+            tune.with_resources(lead, {"CPU": leader_cpus}),
             param_space=how.get("param_space"),
             tune_config=tune.TuneConfig(
                 search_alg=how.get("search_alg"),
@@ -105,6 +111,7 @@ def _trial_of(task: Task, config: dict[str, Any]) -> Trial:
 
 def _lead(config: dict[str, Any], task: Task, share: Machine, address: str) -> None:
     """What Tune starts for every trial, several after each other in one process."""
+    _open_workers()
     if address:  # by which a trial's plan knows of a cluster, whatever this machine has
         os.environ["RAY_ADDRESS"] = address
     options = ray.data.DataContext.get_current().execution_options
@@ -122,6 +129,14 @@ def _lead(config: dict[str, Any], task: Task, share: Machine, address: str) -> N
             _report(epoch, "")
     names = ("val_accuracy", "val_log_loss", "seconds")
     tune.report({name: row[name] for name in names if row.get(name) is not None})  # type: ignore[literal-required]
+
+
+@cache
+def _open_workers() -> AbstractContextManager[None]:
+    """Opens warm workers for all trials that this process leads; they end with the process."""
+    workers = warm_workers()
+    workers.__enter__()
+    return workers
 
 
 def _epoch_of(state: StageProgress) -> dict[str, Any]:

@@ -219,6 +219,7 @@ def _generate(source: TextSource) -> Stage:
         resources=resources_of(llm),
         folders=folders_of(llm),
         num_rows=len(requests),
+        where="Ray Data",
     )
 
 
@@ -274,6 +275,7 @@ def _shorten(source: TextSource, shortening: ShorteningConfig, texts: Stage) -> 
         inputs={"texts": texts},
         resources=resources_of(llm),
         folders=folders_of(llm),
+        where="Ray Data",
     )
     return Stage(
         name="join short texts",

@@ -1,5 +1,8 @@
 """A training of one worker without a GPU, in a warm worker that trains one model after another."""
 
+import gc
+import traceback
+
 from tenacity import Retrying, retry_if_not_exception_type, stop_after_attempt
 
 from gist_ray.errors import UserError
@@ -27,4 +30,13 @@ def _train(job: TrainJob) -> None:
     from gist_ray.train.loop import Worker
     from gist_ray.train.worker import train_worker
 
-    train_worker(job, Worker())
+    try:
+        train_worker(job, Worker())
+    except Exception as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
+    finally:
+        # A traceback that something has kept holds the frames it came through, and these the model
+        # and the processes that read pictures, until Python happens to collect them. Another
+        # training runs here next.
+        gc.collect()

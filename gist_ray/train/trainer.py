@@ -27,6 +27,11 @@ def fits_warm_worker(config: TrainConfig) -> bool:
     return config.num_workers == 1 and config.gpus_per_worker == 0
 
 
+def where_trained(config: TrainConfig) -> str:
+    """Returns the place where a training runs, for the plan."""
+    return "warm worker" if fits_warm_worker(config) else "Ray Train"
+
+
 def train(job: TrainJob, writer: ArtifactWriter, progress: Progress) -> list[Entry]:
     """Trains and leaves a model in the folder MODEL_FOLDER of the artifact; returns the history.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import embedding, finetuning, generation, prediction, startup
+from benchmarks import embedding, finetuning, generation, prediction, small_work, startup
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -42,6 +42,15 @@ def test_embedding(ray_local, line_of, capsys):
     assert "butterfly-clip" in capsys.readouterr().out
 
 
+def test_small_work(ray_local, line_of, capsys):
+    found = line_of(small_work.main, "--pictures=20", "--rounds=1")
+    assert found["pictures"] == 20
+    for name in (small_work.ON_RAY_DATA, small_work.COLD, small_work.WARM):
+        assert found[name]["seconds"][0] > 0
+    assert found[small_work.ON_RAY_DATA]["ratio"]["median"] == 1
+    assert "Ray Data's start" in capsys.readouterr().out
+
+
 def test_finetuning(ray_local, line_of):
     found = line_of(finetuning.main, "--steps=5", "--batch-size=4", "--pictures=16", "--pairs=1")
     for name in ("one worker, bare loop", "two workers, twice one", "two bare loops, twice one"):
@@ -64,7 +73,7 @@ def test_generation(ray_local, line_of):
 def test_startup_accounts_for_the_time_until_the_first_row(line_of):
     found = line_of(startup.main, "--cases", "embed images")["embed images"]
     begun = {span["what"]: span["start"] for span in found["spans"]}
-    assert begun["Ray starts"] < begun["encoder: works"] < found["first_row_s"]
+    assert begun["Ray starts"] < begun["warm worker: works"] < found["first_row_s"]
     explained = 0.0
     for span in sorted(found["spans"], key=lambda span: span["start"]):
         explained = max(explained, span["end"]) if span["start"] <= explained + 1 else explained

@@ -79,10 +79,10 @@ def finished(ray_local: None, in_world: list[str], tmp_path_factory: pytest.Temp
     config = configured(*in_world, f"root={root}")
     with pytest.MonkeyPatch.context() as patch:
 
-        def killed(*arguments: object) -> None:
+        def killed(*arguments: object, **settings: object) -> None:
             raise ConnectionError("the machine went away")
 
-        patch.setattr("gist_ray.study.training.train_clip", killed)
+        patch.setattr("gist_ray.finetune.stage.train_clip", killed)
         with pytest.raises(ConnectionError, match="the machine went away"):
             run(config)
     embedded = {path: path.stat().st_mtime_ns for path in Path(root).rglob("artifact.json")}

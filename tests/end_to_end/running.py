@@ -15,15 +15,17 @@ def configured(*overrides: str) -> RunConfig:
 
 
 def run(config: RunConfig, until: str | None = None) -> None:
-    from gist_ray.study.pipeline import run_pipeline
+    from gist_ray.run.run_job import run_job
+    from gist_ray.study.job import study_job
 
-    run_pipeline(config, plan_only=False, until=until)
+    run_job(study_job(config), until=until)
 
 
-def artifact(root: str, key: str, of_run: str = "*") -> Artifact:
-    """The artifact of a run, by default the only one that is kept in `root`, by its stage's key."""
+def artifact(root: str, name: str, of_run: str = "*") -> Artifact:
+    """The artifact of a run, by default the only one that is kept in `root`, by its stage's
+    name."""
     rows = storage.read_json(next(Path(root).glob(f"runs/{of_run}/stages.json")).as_posix())
-    row = next(row for row in rows if row["key"] == key)
-    found = ArtifactStore(root).find(row["stage"], row["fingerprint"])
+    row = next(row for row in rows if row["name"] == name)
+    found = ArtifactStore(root).find(row["kind"], row["fingerprint"])
     assert found is not None
     return found

@@ -21,7 +21,8 @@ def captions_by_image(config: RunConfig, texts_file: str) -> tuple[dict[str, lis
     """{image: its captions, other texts of the class than matching would choose} for half of the
     training images of each class, two of test and one that there is not; image ids of the half."""
     texts = json.loads(Path(texts_file).read_text())
-    images = read_data(config, ArtifactStore(config.root)).manifest.to_pylist()
+    store = ArtifactStore(config.root)
+    images = read_data(config.data, config.texts.notes, store).manifest.to_pylist()
     train = [image for image in images if image["split"] == "train"]
     paired = train[::2]
     by_image = {

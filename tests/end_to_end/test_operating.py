@@ -15,16 +15,16 @@ import pytest
 from gist_ray.demo.butterflies.collection import write_collection
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.operate.clean import find_garbage
-from gist_ray.operate.retry_run import read_config, retry_run
+from gist_ray.operate.retry_run import retry_run
 from gist_ray.operate.status import read_status
-from gist_ray.settings.check import build
-from gist_ray.settings.commandline import compose_values
 from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
-from gist_ray.study.config import RunConfig
+from gist_ray.study.stored import read_run
+from tests.end_to_end.running import configured, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 
+ZERO_SHOT = ("zero_shot_name", "zero_shot_texts", "zero_shot_best_texts")
 SIZES = {"train_per_species": 20, "val_per_species": 2, "test_per_species": 10}
 CLASSES = {"num_genera": 2, "species_per_genus": 2}
 
@@ -38,16 +38,9 @@ def status_job(root: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def run(words: list[str]) -> None:
-    from gist_ray.study.pipeline import run_pipeline
-
-    config: RunConfig = build(RunConfig, compose_values("config", words))
-    run_pipeline(config, plan_only=False, until=None)
-
-
 def metrics_of(root: str) -> list[dict[str, Any]]:
     table = storage.read_parquet(f"{root}/runs/own/metrics.parquet")
-    order = [(name, "ascending") for name in ("method", "split", "metric")]
+    order = [(name, "ascending") for name in ("features", "method", "split", "metric")]
     rows: list[dict[str, Any]] = table.sort_by(order).to_pylist()
     return rows
 
@@ -101,7 +94,7 @@ def test_killed_started_again_and_its_failed_rows_mended(
         "name=own",
     ]
     undisturbed = str(tmp_path / "undisturbed")
-    run([*words, f"root={undisturbed}"])
+    run(configured(*words, f"root={undisturbed}"))
 
     # Two pictures cannot be read for a while.
     whole = {file: file.read_bytes() for file in sorted(data.rglob("*.png"))[3:70:50]}
@@ -111,16 +104,16 @@ def test_killed_started_again_and_its_failed_rows_mended(
     dead = status_job(root)
     assert dead.returncode == 1
     assert json.loads(dead.stdout)["state"] == "dead"
-    states = {stage["key"]: stage["state"] for stage in json.loads(dead.stdout)["stages"]}
+    states = {stage["name"]: stage["state"] for stage in json.loads(dead.stdout)["stages"]}
     assert states["manifest"] == "stored"
     assert states["embed images frozen"] == "dead"
 
     # The same again goes on at once.
-    run([*words, f"root={root}"])
+    run(configured(*words, f"root={root}"))
     after = status_job(root)
     assert after.returncode == 0
     embedded = next(
-        stage for stage in json.loads(after.stdout)["stages"] if "images" in stage["key"]
+        stage for stage in json.loads(after.stdout)["stages"] if "images" in stage["name"]
     )
     assert (embedded["state"], embedded["failed"]) == ("stored", {"corrupt": 2})
     assert num_samples(root) != num_samples(undisturbed)
@@ -139,8 +132,15 @@ def test_killed_started_again_and_its_failed_rows_mended(
     assert finished.state == "finished"
     assert not any(stage.failed for stage in finished.stages)
     metrics = storage.read_json(f"{root}/runs/own/metrics.json")
-    made = {row["key"] for row in metrics["stages"] if row["state"] == "made"}
-    assert made == {"embed images frozen", "evaluate frozen 2-shot seed 1"}
+    made = {row["name"] for row in metrics["stages"] if row["state"] == "made"}
+    of_draw = ["linear_probe on frozen 2-shot seed 1"]
+    of_none = [f"{name} on frozen" for name in ZERO_SHOT]
+    assert made == {
+        "embed images frozen",
+        *(f"{verb} {named}" for verb in ("fit", "predict") for named in of_draw + of_none),
+        "measure frozen 2-shot seed 1",
+        "measure frozen",
+    }
     assert metrics["hardware"]["CPU"] >= 4
     assert find_garbage(root) == []
-    assert read_config(root, "own").root == root
+    assert read_run(root, "own").root == root

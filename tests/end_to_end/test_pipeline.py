@@ -13,6 +13,8 @@ from gist_ray.schema import METRICS
 from gist_ray.store import storage
 from tests.end_to_end.running import artifact, configured, run
 
+METHODS = ("linear_probe", "zero_shot_name", "zero_shot_texts", "zero_shot_best_texts")
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 
 
@@ -31,20 +33,19 @@ def test_a_run_leaves_metrics_and_a_report(finished: str) -> None:
     metrics = storage.read_parquet(str(folder / "metrics.parquet"))
     assert metrics.schema == METRICS
     values = {
-        row["method"]: row["value"]
+        (row["features"], row["method"]): row["value"]
         for row in metrics.to_pylist()
         if (row["split"], row["metric"]) == ("test", "top1")
     }
-    heads = ("linear_probe", "zero_shot_name", "zero_shot_texts", "zero_shot_best_texts")
-    assert values.keys() == {f"{name}/{head}" for name in ("frozen", "gist") for head in heads}
+    assert values.keys() == {(name, method) for name in ("frozen", "gist") for method in METHODS}
     assert all(0 <= value <= 1 for value in values.values())
     # chance is 0.25
-    assert values["frozen/linear_probe"] > 0.5
-    assert values["frozen/zero_shot_best_texts"] > 0.5
+    assert values["frozen", "linear_probe"] > 0.5
+    assert values["frozen", "zero_shot_best_texts"] > 0.5
     differences = json.loads((folder / "summary.json").read_text())["differences"]
-    assert [row["method_b"] for row in differences] == [
-        "frozen/linear_probe",
-        "frozen/zero_shot_best_texts",
+    assert [(row["features_b"], row["method_b"]) for row in differences] == [
+        ("frozen", "linear_probe"),
+        ("frozen", "zero_shot_best_texts"),
     ]
 
 
@@ -68,8 +69,8 @@ def test_a_second_run_computes_nothing(
     def never(*arguments: object) -> None:
         raise AssertionError("a stage ran again")
 
-    monkeypatch.setattr("gist_ray.run.flow.ArtifactStore.writer", never)
-    monkeypatch.setattr("gist_ray.study.pipeline.connect", never)
+    monkeypatch.setattr("gist_ray.run.stage.ArtifactStore.writer", never)
+    monkeypatch.setattr("gist_ray.run.run_job.connect", never)
     run(configured(*in_world, f"root={finished}", "name=again", "embed.batch_size=7"))
     assert (Path(finished) / "runs" / "again" / "report.html").exists()
     (Path(finished) / "runs" / "again" / "stages.json").unlink()
@@ -87,7 +88,7 @@ def test_a_second_round_trains_on_what_the_tuned_model_matches(
     sampled = artifact(finished, "sample 2-shot seed 1", "rounds").read().to_pylist()
     matches = artifact(finished, f"match {draw} round 2", "rounds").read().to_pylist()
     made_anew = {
-        row["key"] for row in storage.read_json(f"{folder}/stages.json") if not row["cached"]
+        row["name"] for row in storage.read_json(f"{folder}/stages.json") if not row["cached"]
     }
     (folder / "stages.json").unlink()
     assert {row["image_id"] for row in matches} == {
@@ -98,8 +99,10 @@ def test_a_second_round_trains_on_what_the_tuned_model_matches(
         f"match {draw} round 2",
         f"finetune {draw} round 2",
         f"embed images {draw} round 2",
-        f"embed texts {draw} round 2",
-        f"evaluate {draw}",
+        f"embed class texts {draw} round 2",
+        f"embed names texts {draw} round 2",
+        *(f"{verb} {method} on {draw}" for verb in ("fit", "predict") for method in METHODS),
+        f"measure {draw}",
         f"statistics of match {draw} round 2",
     }
     assert tuned.fingerprint != again.fingerprint

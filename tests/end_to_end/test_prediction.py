@@ -1,6 +1,7 @@
 """From a finished run to a classifier, and from there to predictions over a folder."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -23,23 +24,25 @@ SIZES = {"train_per_species": 12, "val_per_species": 6, "test_per_species": 6}
 
 @pytest.fixture(scope="module")
 def run_folder(texts_file: str, tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    from gist_ray.study.pipeline import run_pipeline
+    from gist_ray.run.run_job import run_job
+    from gist_ray.study.job import study_job
 
     root = tmp_path_factory.mktemp("root")
     world = {"seed": 401, "num_genera": 2, "species_per_genus": 2, **SIZES}
     words = [f"data.{name}={value}" for name, value in world.items()]
     words += [*tiny, "study.trainings=[]", f"texts.import_from={texts_file}", f"root={root}"]
     config: RunConfig = build(RunConfig, compose_values("config", [*words, "name=source"]))
-    run_pipeline(config, plan_only=False, until=None)
+    run_job(study_job(config))
     return f"{root}/runs/source"
 
 
 @pytest.fixture(scope="module")
 def classifier(run_folder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    from gist_ray.predict.export import export_classifier
+    from gist_ray.predict.export import export_job
+    from gist_ray.run.run_job import run_job
 
     out = str(tmp_path_factory.mktemp("classifier"))
-    export_classifier(ExportConfig(run=run_folder, out=out))
+    run_job(export_job(ExportConfig(run=run_folder, out=out)))
     return out
 
 
@@ -56,19 +59,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predicted(classifier: str, images: Path, out: Path, **more: object) -> pd.DataFrame:
-    from gist_ray.predict.stage import run_prediction
+    from gist_ray.predict.job import predict_job
+    from gist_ray.run.run_job import run_job
 
     settings = {"classifier": classifier, "images": str(images), "out": str(out), **more}
-    run_prediction(PredictConfig(max_failed_fraction=0.5, **settings))  # type: ignore[arg-type]
-    parts = sorted(out.glob("artifacts/predictions/*/parts/*.parquet"))
+    run_job(predict_job(PredictConfig(max_failed_fraction=0.5, **settings)))  # type: ignore[arg-type]
+    return stored(out)
+
+
+def stored(out: Path) -> pd.DataFrame:
+    parts = sorted(out.glob("artifacts/classified/*/parts/*.parquet"))
     return pd.concat([pd.read_parquet(part) for part in parts])
 
 
-def test_the_head_is_the_best_on_val_and_calibrated(classifier: str) -> None:
+def test_the_method_is_the_best_on_val_and_calibrated(classifier: str) -> None:
     about = load_classifier(classifier).about
     assert about["val"]["num_images"] > 0
     assert about["val"]["log_loss"] <= about["val"]["log_loss_uncalibrated"]
-    assert about["training"] == "frozen"
+    assert about["features"] == "frozen"
 
 
 def test_every_image_is_predicted_or_an_error(
@@ -113,7 +121,25 @@ def test_a_second_job_does_nothing_and_another_is_refused(
 
 
 def test_a_draw_that_the_run_does_not_have_is_said(run_folder: str, tmp_path: Path) -> None:
-    from gist_ray.predict.export import export_classifier
+    from gist_ray.predict.export import export_job
 
-    with pytest.raises(UserError, match="has no training=gist shots=2 seed=1"):
-        export_classifier(ExportConfig(run=run_folder, out=str(tmp_path), training="gist"))
+    with pytest.raises(UserError, match="has no features=gist shots=2 seed=1"):
+        export_job(ExportConfig(run=run_folder, out=str(tmp_path), features="gist"))
+
+
+def test_a_picture_that_was_mended_is_tried_again(
+    classifier: str, images: Path, tmp_path: Path
+) -> None:
+    from gist_ray.operate.retry_run import retry_run
+
+    out = tmp_path / "out"
+    pictures = Path(shutil.copytree(images, tmp_path / "pictures"))
+    before = predicted(classifier, pictures, out)
+    (failed,) = storage.read_parquet(f"{out}/errors.parquet").column("uri").to_pylist()
+    shutil.copyfile(next(p for p in pictures.rglob("*.png") if str(p) != failed), failed)
+    retry_run(str(out), "predict", {"throttled"}, plan_only=False)
+    assert len(stored(out)) == len(before)
+    retry_run(str(out), "predict", {"corrupt"}, plan_only=False)
+    assert set(stored(out).uri) - set(before.uri) == {failed}
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["rows_in"], summary["rows_ok"], summary["failed"]) == (24, 24, {})

@@ -33,14 +33,17 @@ def test_pandas_joins_texts_to_pictures(names: dict[str, Any]) -> None:
     assert len(best) == 48
     assert (best.class_name_x == best.class_name_y).all()
     assert best.similarity.between(-1, 1).all()
-    assert set(names["top1"].method) >= {"frozen/linear_probe", "gist/linear_probe"}
+    top1 = names["top1"]
+    of_probe = top1[top1.method == "linear_probe"]
+    assert set(of_probe.features) >= {"frozen", "gist"}
 
 
 def test_pandas_has_the_vectors_and_what_was_wrong(names: dict[str, Any]) -> None:
     assert names["matrix"].shape == (72, 128)
     assert (names["matrix"] ** 2).sum(axis=1) == pytest.approx(1, abs=1e-4)
     top1 = names["top1"]
-    of_gist = top1[top1.method == "gist/linear_probe"].value.item()
+    is_of_gist = (top1.features == "gist") & (top1.method == "linear_probe")
+    of_gist = top1[is_of_gist].value.item()
     assert len(names["wrong"]) == round((1 - of_gist) * len(names["predictions"]))
 
 

@@ -12,6 +12,12 @@ from gist_ray.schema import MANIFEST, SHOTS
 from tests.study.test_graph import graph
 
 
+@pytest.mark.parametrize(("num_workers", "where"), [(1, "warm worker"), (2, "Ray Train")])
+def test_the_plan_says_where_a_training_runs(num_workers: int, where: str) -> None:
+    stages = graph(f"finetune.num_workers={num_workers}").stages
+    assert {stage.where for stage in stages if stage.kind == "finetuned"} == {where}
+
+
 def test_a_training_reads_the_pictures_that_were_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
     monkeypatch.setattr(finetune, "train_clip", lambda *args, **options: told.update(options))

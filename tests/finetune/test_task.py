@@ -1,4 +1,5 @@
 import math
+import multiprocessing
 
 import pytest
 import torch
@@ -7,8 +8,12 @@ from safetensors.torch import load_file
 from gist_ray.encoders.clip import load_clip
 from gist_ray.errors import UserError
 from gist_ray.finetune import task as task_module
+from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.task import check_trainable
 from gist_ray.finetune.weights import interpolate
+from gist_ray.store import storage
+from gist_ray.train import single
+from gist_ray.train.job import STATE_FILE, TrainJob
 from gist_ray.train.loop import Epochs, Worker, start_training, train_epoch, train_step
 
 LABELS = torch.tensor([0, 1, 0, 2, -1, 1, 3, -1])
@@ -163,6 +168,23 @@ def test_what_is_exported_lies_between_the_weights_before_and_after(
     found = load_file(tmp_path / "model/open_clip_model.safetensors")
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+@pytest.mark.slow
+def test_reading_processes_end_with_the_training(tiny_config, recipe, make_job):
+    """As the process of a warm worker lives on."""
+    job = make_job(tiny_config, recipe(num_steps=2, loader_processes=1))
+    single._train(TrainJob(job.folder, job.make_task, job.config, seed=0))
+    assert multiprocessing.active_children() == []
+
+    pairs = storage.read_parquet(f"{job.folder}/{PAIRS_FILE}")
+    at = pairs.schema.get_field_index("uri")
+    broken = pairs.set_column(at, "uri", [["/none/a.png"] * len(pairs)])
+    storage.write_parquet(f"{job.folder}/{PAIRS_FILE}", broken)
+    storage.delete(f"{job.folder}/{STATE_FILE}")
+    with pytest.raises(UserError, match="a training image cannot be read"):
+        single._train(TrainJob(job.folder, job.make_task, job.config, seed=0))
+    assert multiprocessing.active_children() == []
 
 
 class FakeSigLip(torch.nn.Module):

@@ -1,8 +1,12 @@
+"""Whole fine-tunings, in a warm worker and on Ray Train."""
+
 import os
 import signal
-import threading
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +19,38 @@ from safetensors.torch import load_file
 from gist_ray.encoders.clip import load_clip
 from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.errors import UserError
+from gist_ray.finetune import trainer
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.finetune.job import FinetuneJob
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.finetune.weights import interpolate
 from gist_ray.run.progress import Progress
+from gist_ray.run.warm import warm_workers
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, ArtifactWriter
+from gist_ray.train import trainer as any_trainer
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SEED = 3
 
 Weights = dict[str, torch.Tensor]
+Left = tuple[Weights, list[Any]]
+"""The weights and the history that a training leaves."""
+
+# Epochs (of one step) are shorter than the steps between validations, so that workers that counted
+# these differently would wait for each other for ever.
+CONFIG = FinetuneConfig(
+    num_steps=12,
+    batch_size=12,
+    warmup_steps=1,
+    learning_rate=1e-3,
+    # large enough for the order of a sum not to decide which way a weight goes
+    eps=1e-2,
+    validate_every_steps=4,
+    select_by="probe",
+    wise_ft=0.5,
+)
 
 
 class Trainings:
@@ -38,11 +62,10 @@ class Trainings:
     def writer(self, name: str) -> ArtifactWriter:
         return self.store.writer("tuned", name, {"name": name}, inputs={})
 
-    def run(self, name: str, config: FinetuneConfig) -> Weights:
-        """-> the weights that it leaves; the history is kept in `self.history`."""
+    def run(self, name: str, config: FinetuneConfig) -> Left:
         writer = self.writer(name)
         train, val = self.pairs.slice(0, 12), self.pairs.slice(12)
-        self.history = train_clip(
+        history = train_clip(
             train,
             val,
             clip=self.clip,
@@ -52,7 +75,7 @@ class Trainings:
             progress=Progress(),
             limits=ImageLimits(),
         )
-        return load_file(writer.file("model") + "/open_clip_model.safetensors")
+        return load_file(writer.file("model") + "/open_clip_model.safetensors"), history
 
 
 @pytest.fixture(scope="module")
@@ -61,30 +84,22 @@ def trainings(
     tmp_path_factory: pytest.TempPathFactory,
     pairs: pa.Table,
     tiny_config: ClipConfig,
-) -> Trainings:
-    return Trainings(tmp_path_factory.mktemp("trainings"), pairs, tiny_config)
+) -> Iterator[Trainings]:
+    from ray import cloudpickle
+
+    # workers cannot import the code of this file, which travels to them
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with warm_workers():
+        yield Trainings(tmp_path_factory.mktemp("trainings"), pairs, tiny_config)
 
 
 @pytest.fixture(scope="module")
-def unbroken(trainings: Trainings) -> tuple[FinetuneConfig, Weights, list[Any]]:
-    """A training on one worker: its config, weights and history.
-
-    Epochs (of one step) are shorter than the steps between validations, so that workers that
-    counted these differently would wait for each other for ever.
-    """
-    config = FinetuneConfig(
-        num_steps=12,
-        batch_size=12,
-        warmup_steps=1,
-        learning_rate=1e-3,
-        # large enough for the order of a sum not to decide which way a weight goes
-        eps=1e-2,
-        validate_every_steps=4,
-        select_by="probe",
-        wise_ft=0.5,
-    )
-    weights = trainings.run("unbroken", config)
-    return config, weights, trainings.history
+def unbroken(trainings: Trainings) -> dict[int, Left]:
+    """Of one worker, which is a warm one, and of two, on Ray Train."""
+    return {
+        number: trainings.run(f"unbroken {number}", replace(CONFIG, num_workers=number))
+        for number in (1, 2)
+    }
 
 
 def assert_same(first: Weights, second: Weights) -> None:
@@ -92,63 +107,70 @@ def assert_same(first: Weights, second: Weights) -> None:
     assert [n for n in first if not torch.equal(first[n], second[n])] == []
 
 
-def test_two_workers_end_where_one_does_and_validate_in_step(trainings, unbroken):
-    config, weights, history = unbroken
+def test_two_workers_end_where_one_does_and_validate_in_step(unbroken):
+    (one, history), (two, history_of_two) = unbroken[1], unbroken[2]
     assert [entry["step"] for entry in history] == [4, 8, 12]
-    two = trainings.run("two", replace(config, num_workers=2))
-    for entry, wanted in zip(trainings.history, history, strict=True):
+    for entry, wanted in zip(history_of_two, history, strict=True):
         assert entry["step"] == wanted["step"]
         assert entry["score"] == pytest.approx(wanted["score"], rel=1e-2)
-    for name, value in weights.items():
+    for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
-def test_a_killed_training_ends_as_an_unbroken_one(trainings, unbroken):
-    config, weights, history = unbroken
-    folder = trainings.writer("killed").uri
-    killed: list[int] = []
+def test_on_ray_train_one_worker_ends_as_a_warm_one(trainings, unbroken, monkeypatch):
+    monkeypatch.setattr(any_trainer, "fits_warm_worker", lambda config: False)
+    weights, history = trainings.run("on Ray Train", CONFIG)
+    assert_same(weights, unbroken[1][0])
+    assert history == unbroken[1][1]
 
-    def kill_once_a_state_is_stored() -> None:
-        while not done.wait(0.01):
-            if storage.exists(f"{folder}/state.pt"):
-                killed.extend(workers_of(os.getpid()))
-                for pid in killed:
-                    os.kill(pid, signal.SIGKILL)
-                return
 
-    done = threading.Event()
-    killer = threading.Thread(target=kill_once_a_state_is_stored)
-    killer.start()
-    try:
-        after = trainings.run("killed", config)
-    finally:
-        done.set()
-        killer.join()
-    assert killed
-    assert_same(after, weights)
-    assert trainings.history == history
+@dataclass(frozen=True)
+class DyingJob(FinetuneJob):
+    """Its first worker notes each epoch as it begins, and kills itself in the sixth, once."""
+
+    log: str
+
+    def make_task(self) -> Any:
+        task: Any = FinetuneJob.make_task(self)
+        batches = task.batches
+
+        def dying(epoch: int, rank: int, world_size: int) -> Iterator[Any]:
+            if rank == 0:
+                with open(self.log, "a") as log:
+                    log.write(f"{epoch}\n")
+                if Path(self.log).read_text().splitlines() == [*"012345"]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            yield from batches(epoch, rank, world_size)
+
+        task.batches = dying
+        return task
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_killed_training_goes_on_from_its_state_and_ends_as_an_unbroken_one(
+    trainings, unbroken, num_workers, tmp_path, monkeypatch
+):
+    log = tmp_path / "log"
+    monkeypatch.setattr(trainer, "FinetuneJob", partial(DyingJob, log=str(log)))
+    name = f"killed {num_workers}"
+    weights, history = trainings.run(name, replace(CONFIG, num_workers=num_workers))
+    assert [int(epoch) for epoch in log.read_text().split()] == [*range(6), *range(4, 12)]
+    wanted, wanted_history = unbroken[num_workers]
+    assert_same(weights, wanted)
+    assert history == wanted_history
     # what only served to go on is gone
+    folder = trainings.writer(name).uri
     assert not storage.exists(f"{folder}/state.pt")
     assert not storage.exists(f"{folder}/ray_train")
     assert storage.read_json(f"{folder}/history.json") == history
-
-
-def workers_of(root_pid: int) -> list[int]:
-    """Processes of Ray Train workers below this one (the Ray of this test session)."""
-    import psutil
-
-    below = psutil.Process(root_pid).children(recursive=True)
-    return [p.pid for p in below if "RayTrainWorker" in " ".join(p.cmdline())]
 
 
 def test_two_trainings_at_once_and_what_they_leave(trainings, recipe, tiny_config):
     """Every option that ends in another model: WiSE-FT, the best epoch, the last one."""
     last = recipe(num_steps=3)
     with ThreadPoolExecutor(2) as threads:
-        tuned, mixed = threads.map(
-            lambda name, config: trainings.run(name, config),
-            ("tuned", "mixed"),
-            (last, recipe(num_steps=3, wise_ft=0.25)),
+        (tuned, _), (mixed, _) = threads.map(
+            trainings.run, ("tuned", "mixed"), (last, recipe(num_steps=3, wise_ft=0.25))
         )
     before = load_clip(tiny_config).model.state_dict()
     assert any(not torch.equal(tuned[name], before[name]) for name in before)
@@ -160,20 +182,9 @@ def test_two_trainings_at_once_and_what_they_leave(trainings, recipe, tiny_confi
     open_clip.get_tokenizer(name)(["a red butterfly"])
 
 
-def test_what_a_worker_finds_wrong_is_said_as_it_is_and_not_tried_again(
-    trainings, recipe, pairs, monkeypatch
-):
+def test_what_a_worker_finds_wrong_is_said_as_it_is(trainings, recipe, pairs, monkeypatch):
     at = pairs.schema.get_field_index("uri")
     broken = pairs.set_column(at, "uri", [["/none/a.png"] * 16])
     monkeypatch.setattr(trainings, "pairs", broken)
-    before = num_workers_ever()
     with pytest.raises(UserError, match=r"^/none/a\.png: a training image cannot be read"):
-        trainings.run("broken", recipe(max_failures=3))
-    assert num_workers_ever() == before + 1
-
-
-def num_workers_ever() -> int:
-    """Ray Train workers that this Ray has started, dead ones too."""
-    from ray._private.state import actors
-
-    return sum(actor["ActorClassName"].startswith("RayTrainWorker") for actor in actors().values())
+        trainings.run("broken", recipe())

@@ -17,7 +17,7 @@ from gist_ray.run.flow import run_flow
 from gist_ray.run.progress import Progress
 from gist_ray.run.record import recorded
 from gist_ray.run.stage import Stage
-from gist_ray.schema import embeddings
+from gist_ray.schema import embeddings, usable_texts
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
@@ -63,7 +63,7 @@ def finish_run(config: RunConfig) -> str:
 
 def _without_pictures(stage: Stage) -> Stage:
     """The same artifact to all who ask by its fingerprint."""
-    made = {"pictures": _nothing, "image_embeddings": _vectors}
+    made = {"pictures": _nothing, "image_embeddings": _images, "text_embeddings": _texts}
     return replace(stage, run=made.get(stage.kind, stage.run))
 
 
@@ -71,15 +71,27 @@ def _nothing(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: P
     pass
 
 
-def _vectors(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+def _images(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
     """A direction for each class, and noise."""
-    clip = load_clip(ClipConfig())
-    rows, rng = inputs["manifest"].read(["image_id", "label"]), np.random.default_rng(0)
-    directions = rng.normal(size=(4, clip.model.visual.output_dim))
-    labels = rows.column("label").to_numpy()
-    noise = rng.normal(size=(len(labels), directions.shape[1]))
-    vectors = scaled(directions[labels] + 2 * noise, 1.0).astype(np.float32)
-    writer.extra["logit_scale"] = clip.logit_scale
-    schema = embeddings("image_id", vectors.shape[1])
+    rows = inputs["manifest"].read(["image_id", "label"])
+    directions = np.random.default_rng(0).normal(size=(4, _dim()))
+    _write(directions[rows.column("label").to_numpy()], rows.column("image_id"), writer)
+
+
+def _texts(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
+    """Noise alone: no text has to do with the images."""
+    ids = usable_texts(inputs["texts"].read()).column("text_id")
+    _write(np.zeros((len(ids), _dim())), ids, writer)
+
+
+def _dim() -> int:
+    return int(load_clip(ClipConfig()).model.visual.output_dim)
+
+
+def _write(directions: np.ndarray, ids: pa.ChunkedArray, writer: ArtifactWriter) -> None:
+    noise = np.random.default_rng(1).normal(size=directions.shape)
+    vectors = scaled(directions + 2 * noise, 1.0).astype(np.float32)
+    writer.extra["logit_scale"] = load_clip(ClipConfig()).logit_scale
+    of_set = "image_id" if writer.kind == "image_embeddings" else "text_id"
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-    writer.write(pa.table([rows.column("image_id"), flat], schema=schema))
+    writer.write(pa.table([ids, flat], schema=embeddings(of_set, vectors.shape[1])))

@@ -6,21 +6,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.config import ClipConfig, ImageLimits
 from gist_ray.methods.base.linear_classifier import by_cosine
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import save_classifier
 from gist_ray.predict.job import predict_job
+from gist_ray.run.part_writer import PartWriter
 from gist_ray.run.progress import Progress
-from gist_ray.run.rows import run_rows
 from gist_ray.run.run_job import run_job
 from gist_ray.schema import CLASSIFIED
 from gist_ray.store.artifacts import ArtifactWriter
+from gist_ray.store.stored_rows import collect, finished_ids
 
 NAMES = ["red one", "green one", "blue one"]
 
@@ -36,6 +38,7 @@ def write_classifier(folder: object) -> str:
         class_texts=texts,
         temperature=1.0,
         threshold=0.5,
+        limits=ImageLimits(),
         about={},
     )
     save_classifier(made, open_clip_name(ClipConfig()), str(folder))
@@ -87,17 +90,12 @@ def classify_rows(
         }
         return pa.table(columns)
 
-    run_rows(
-        images,
-        id_column="image_id",
-        transform=lambda rows: rows,
-        schema=CLASSIFIED,
-        writer=writer,
-        rows_per_part=2,
-        unit="images",
-        progress=progress,
-        here=classified,
-    )
+    done = finished_ids(writer, "image_id")
+    todo = images.filter(pc.invert(pc.is_in(images.column("image_id"), value_set=done)))
+    store = PartWriter(uri=writer.uri, stage=writer.stage, id_column="image_id", schema=CLASSIFIED)
+    for at in range(0, len(todo), 2):
+        store(classified(todo.slice(at, 2)))
+    collect(writer, images, "image_id")
 
 
 def predict(classifier: str, images: object, out: object, **more: Any) -> None:

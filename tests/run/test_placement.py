@@ -15,8 +15,8 @@ def test_one_block_is_never_worth_a_start(num_rows: int) -> None:
 
 @pytest.mark.parametrize("num_rows", [None, 513])
 def test_more_is_decided_by_what_a_block_costs(num_rows: int | None) -> None:
-    assert place(ONE, num_rows) == "warm worker at first"
-    assert place(Spread(rows_per_part=512), num_rows) == "warm worker at first"
+    assert place(ONE, num_rows) == "by its cost"
+    assert place(Spread(rows_per_part=512), num_rows) == "by its cost"
 
 
 def test_the_rest_moves_once_the_processes_save_more_than_they_take_to_start() -> None:

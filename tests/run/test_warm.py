@@ -73,6 +73,7 @@ def test_side_by_side_calls_have_a_process_each_up_to_the_cpus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(warm, "max_warm_workers", lambda: 2)
+    monkeypatch.setattr(warm, "SHARE_S", 0)
     with warm_worker() as one, ExitStack() as until_then, ThreadPoolExecutor() as threads:
         two = until_then.enter_context(warm_worker())
         taken = two.call(pid)
@@ -81,6 +82,17 @@ def test_side_by_side_calls_have_a_process_each_up_to_the_cpus(
         assert one.call(pid) != taken
         assert not waiting.done()
         until_then.close()
+        assert waiting.result() == taken
+
+
+def test_a_call_rather_waits_for_a_worker_than_starts_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "_pool", None)
+    monkeypatch.setattr(warm, "_num_blocks", 0)
+    monkeypatch.setattr(warm, "SHARE_S", 600)
+    with warm_workers(), ThreadPoolExecutor() as threads:
+        with warm_worker() as one:
+            waiting = threads.submit(call_warm, pid)
+            taken = one.call(pid)
         assert waiting.result() == taken
 
 

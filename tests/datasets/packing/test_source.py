@@ -35,7 +35,7 @@ def folder(root: str, files: list[str], **values: object) -> DataConfig:
 
 
 def artifact_of(config: DataConfig, work: str) -> Artifact:
-    writer = ArtifactWriter(work, "packing_rows", "read rows", {}, {})
+    writer = ArtifactWriter(work, "packing_rows", "read rows", identity={}, inputs={})
     write_rows(PackConfig(out="nowhere", data=config, images_per_shard=7), writer, Progress())
     return writer.publish(0)
 
