@@ -1,4 +1,4 @@
-"""The one exception that is meant for people to read, and how to find one behind others."""
+"""The error that is shown to users, and searches in the causes of an error."""
 
 import errno
 import os
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 
 def printable(text: str) -> str:
-    """`text` with everything escaped that a terminal would obey or could not show: names of files
-    and classes come from anywhere."""
+    """Returns `text` with control and unprintable characters escaped. Names of files and classes
+    may hold such characters, which a terminal would obey."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
@@ -31,7 +31,7 @@ class LeaseLostError(UserError):
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and all that lies behind it, in Ray's wrappings of what a worker raised too."""
+    """Yields `error` and its causes, including the worker's errors that Ray wraps."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -47,7 +47,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def full_disk(error: BaseException) -> UserError | None:
-    """What its owner is told if a full disk, of whatever machine, is behind `error`."""
+    """Returns the message to the user if a full disk on any machine caused `error`, else None."""
     for one in causes(error):
         if isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT):
             name = one.filename if isinstance(one.filename, str) else ""

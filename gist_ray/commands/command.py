@@ -1,4 +1,4 @@
-"""One command of `gist-ray`: how its words are parsed, what its --help shows, how it is run."""
+"""A command of `gist-ray`: its arguments, its --help and its execution."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from gist_ray.commands.exits import exit_codes
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing."""
+    """Adds no arguments."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Command:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Shows the examples first, then the options, then the settings."""
+    """A parser whose --help shows the examples first, then the options, then the settings."""
 
     def __init__(self, command: Command) -> None:
         super().__init__(prog=f"gist-ray {command.name}", description=command.summary)
@@ -66,7 +66,7 @@ def _examples(lines: str) -> str:
 
 
 def run_command(command: Command, words: Sequence[str]) -> None:
-    """Parse the words after the command's name, run it, and exit with its code if it fails."""
+    """Parses the words after the command's name and runs it; exits with its code if it fails."""
     arguments = CommandParser(command).parse_intermixed_args(words)
     with exit_codes():
         command.run(arguments)

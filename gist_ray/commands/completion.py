@@ -68,7 +68,7 @@ gist-ray completion zsh > ~/.zfunc/_gist-ray          # a folder of fpath
 
 
 def script(commands: Sequence[Command], shell: str) -> str:
-    """The completion script for `shell` (bash or zsh)."""
+    """Returns the completion script for `shell` (bash or zsh)."""
     import shtab
 
     from gist_ray.settings.commandline import group_choices

@@ -11,7 +11,7 @@ from gist_ray.commands.command import Command, no_arguments
 
 @dataclass(frozen=True)
 class Work:
-    """What a configured command does with which settings."""
+    """The config and the function of a configured command."""
 
     config_name: str
     """The file in configs/ that Hydra starts from, without its suffix."""

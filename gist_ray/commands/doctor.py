@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def findings() -> "Iterator[Finding]":
-    """All findings, each as soon as it is known."""
+    """Yields all findings, each as soon as it is known."""
     from gist_ray.operate.checkup import machine, services, software
     from gist_ray.store import storage
 
@@ -35,7 +35,8 @@ def findings() -> "Iterator[Finding]":
 
 
 def _unless_broken(subject: str, check: "Callable[[], Finding]") -> "Finding":
-    """A torch that does not import has its own line already, and must not end the list."""
+    """Returns the finding of `check`, or of its failure. A torch that does not import has a line of
+    its own and must not end the list."""
     from gist_ray.operate.checkup.finding import Finding
 
     try:

@@ -1,4 +1,4 @@
-"""The exit codes of all commands, and what is printed with them."""
+"""The exit codes of all commands, and the messages printed with them."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ EXIT_INTERRUPTED = 130
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turn an exception of the block into an exit code and a message.
+    """Turns an exception of the block into an exit code and a message.
 
     1: too many rows failed, or a crash (with its stack trace); 2: a UserError or a full disk;
     130: Ctrl-C.
@@ -43,7 +43,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def _exit_at_once(code: int) -> NoReturn:
-    """Unlike sys.exit, which waits for the threads of the stages that were running."""
+    """Exits without waiting for the threads of running stages, for which sys.exit waits."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

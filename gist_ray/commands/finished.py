@@ -1,4 +1,4 @@
-"""A finished run, as Python code reads it."""
+"""A finished run, for Python code."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ REPORT = "report.html"
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run left."""
+    """The results of a finished run."""
 
     root: str
     """Folder or s3://bucket/prefix where artifacts and runs are kept."""
@@ -25,15 +25,15 @@ class FinishedRun:
 
     @property
     def folder(self) -> str:
-        """Folder of the run's results: absolute path or URI."""
+        """Returns the folder of the run's results: absolute path or URI."""
         return run_folder(self.root, self.name)
 
     @property
     def report(self) -> str:
-        """The HTML report: absolute path or URI."""
+        """Returns the place of the HTML report: absolute path or URI."""
         return storage.join(self.folder, REPORT)
 
     @property
     def metrics(self) -> "pd.DataFrame":
-        """metrics.parquet (docs/tables.md); it is read at every access."""
+        """Returns metrics.parquet (docs/tables.md) as a data frame; it is read at every access."""
         return storage.read_parquet(storage.join(self.folder, METRICS)).to_pandas()

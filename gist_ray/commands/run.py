@@ -29,7 +29,8 @@ def run_config() -> "type[RunConfig]":
 
 
 def run_study(config: "RunConfig", *, plan_only: bool = False, until: str | None = None) -> None:
-    """Plan, run and report. Raises UserError before any work, or TooManyFailedRowsError."""
+    """Plans, runs and reports a study. Raises UserError before any work, or
+    TooManyFailedRowsError."""
     from gist_ray.run.run_job import run_job
     from gist_ray.study.job import study_job
 
@@ -39,7 +40,7 @@ def run_study(config: "RunConfig", *, plan_only: bool = False, until: str | None
 def run_from_python(
     overrides: Sequence[str] = (), config_dir: str | PathLike[str] | None = None
 ) -> "FinishedRun":
-    """See `gist_ray.run`."""
+    """Runs a study and returns the finished run; see `gist_ray.run`."""
     from gist_ray.commands.finished import FinishedRun
     from gist_ray.settings.check import build
     from gist_ray.settings.commandline import compose_values

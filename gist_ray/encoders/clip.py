@@ -1,4 +1,4 @@
-"""Loads a CLIP model with its preprocessing and tokenizer, and embeds images and texts."""
+"""A CLIP model with its preprocessing and tokenizer, and embeddings of images and texts."""
 
 import hashlib
 import os
@@ -35,7 +35,7 @@ class Clip:
 
     @property
     def logit_scale(self) -> float:
-        """The learned inverse temperature, about 100 for CLIP."""
+        """Returns the learned inverse temperature, about 100 for CLIP."""
         return self.model.logit_scale.detach().exp().item()
 
 

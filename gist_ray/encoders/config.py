@@ -1,4 +1,4 @@
-"""Which CLIP, and how it is run."""
+"""Settings of the CLIP and of embedding with it."""
 
 from typing import Annotated, Literal
 
@@ -16,8 +16,8 @@ Rgb = tuple[float, float, float]
 @settings
 class ClipConfig:
     model: str = "butterfly-clip"
-    """What to load: `butterfly-clip` (shipped with the package), an open_clip architecture such as
-    `ViT-B-32`, `hf-hub:org/name`, or `local-dir:FOLDER` (local or s3://) with an
+    """The model to load: `butterfly-clip` (shipped with the package), an open_clip architecture
+    such as `ViT-B-32`, `hf-hub:org/name`, or `local-dir:FOLDER` (local or s3://) with an
     open_clip_config.json and weights, such as a fine-tuned checkpoint."""
 
     pretrained: str = ""
@@ -34,7 +34,7 @@ class ClipConfig:
 
 @settings
 class ImageLimits:
-    """Which pictures are read at all, by whatever part of a run reads them."""
+    """Limits of the pictures that any part of a run reads."""
 
     max_image_mib: Annotated[float, Field(gt=0)] = 64
     """Largest image file in MiB."""
@@ -44,7 +44,7 @@ class ImageLimits:
 
     @property
     def max_bytes(self) -> int:
-        """`max_image_mib` in bytes."""
+        """Returns `max_image_mib` in bytes."""
         return int(self.max_image_mib * 2**20)
 
 
@@ -81,12 +81,12 @@ class EmbedConfig:
 
     @property
     def limits(self) -> ImageLimits:
-        """The two limits as one value."""
+        """Returns the two limits as one value."""
         return ImageLimits(max_image_mib=self.max_image_mib, max_image_pixels=self.max_image_pixels)
 
 
 def resources_of(embed: EmbedConfig) -> Resources:
-    """Returns what an embedding stage keeps busy."""
+    """Returns the CPUs and GPUs that an embedding stage uses."""
     return Resources(
         embed.cpus_per_worker,
         embed.gpus_per_worker,

@@ -1,4 +1,5 @@
-"""The step before the encoder: fetches and decodes pictures to pixels of a model's size."""
+"""The step before the encoder, which fetches pictures and decodes them to pixels of a model's
+size."""
 
 import time
 from collections.abc import Callable
@@ -58,6 +59,6 @@ def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
 
 
 def size_of(preprocess: Any) -> tuple[int, int]:
-    """Returns height and width of the pixels that a model takes."""
+    """Returns the height and width in pixels of a model's input."""
     size = preprocess.size
     return (size, size) if isinstance(size, int) else (size[0], size[1])

@@ -28,7 +28,7 @@ Inputs = Mapping[str, Artifact]
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A CLIP that embeds: as it came (`clip`), or as the stage `tuned` will leave it."""
+    """A CLIP that embeds: loaded from `clip`, or the result of the stage `tuned`."""
 
     name: str
     """Such as "frozen", or "gist 5-shot seed 1"."""
@@ -36,7 +36,8 @@ class Model:
     clip: ClipConfig | None = None
     tuned: Stage | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
-    """What a fingerprint has to know of it; empty where the stage `tuned` is an input."""
+    """Values that identify the model in a fingerprint; empty where the stage `tuned` is an
+    input."""
 
     setting: str = "clip"
     """The section of the config that names it."""
@@ -47,7 +48,7 @@ class Model:
 
     @property
     def folders(self) -> dict[str, str]:
-        """Its folder, where every node has to see one."""
+        """Returns {setting: its folder}, if the model is a folder that every node has to see."""
         if self.clip is None or not self.clip.model.startswith(LOCAL_MODEL):
             return {}
         return {f"{self.setting}.model": self.clip.model.removeprefix(LOCAL_MODEL)}
@@ -58,14 +59,14 @@ class Model:
 
 
 def clip_identity(clip: ClipConfig) -> dict[str, Any]:
-    """Returns the model's config and the content of its weights; reads all of them."""
+    """Returns the model's config and the hash of its weights, all of which it reads."""
     return {**identity_of(clip), "weights": fingerprint_of_weights(clip)}
 
 
 @dataclass(frozen=True)
 class Part:
-    """The images that the evaluation of one draw needs: of its sample, and test's; as far as the
-    model as it came could read them."""
+    """The images for the evaluation of one draw: those of its sample and of test that the model as
+    loaded could read."""
 
     shots: Stage
     readable: Stage
@@ -74,7 +75,7 @@ class Part:
 
 
 def images_stage(
-    model: Model, embed: EmbedConfig, manifest: Stage, part: Part | None = None
+    model: Model, embed: EmbedConfig, manifest: Stage, *, part: Part | None = None
 ) -> Stage:
     """Returns the stage that embeds the images of a manifest, or a part of them."""
 
@@ -102,7 +103,7 @@ def images_stage(
     )
 
 
-def texts_stage(model: Model, embed: EmbedConfig, texts: Stage, text_set: str) -> Stage:
+def texts_stage(model: Model, embed: EmbedConfig, texts: Stage, *, text_set: str) -> Stage:
     """Returns the stage that embeds the texts of a set that no check rejected."""
 
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:

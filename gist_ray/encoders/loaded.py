@@ -1,4 +1,4 @@
-"""Models that stay loaded in a process for the stages after the one that loaded them."""
+"""Models that stay loaded in a process for later stages."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.decoding import size_of
 
 MODELS_KEPT = 2
-"""A stage of another model may come between two stages of one."""
+"""Models kept at once: a stage of another model may come between two stages of one."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Source:
 
     @classmethod
     def of(cls, clip: ClipConfig) -> "Source":
-        """Reads all weights of a model in a folder."""
+        """Returns the source of a model; reads all weights of a model in a folder."""
         return cls(clip, fingerprint_of_weights(clip))
 
 
@@ -51,7 +51,7 @@ def loaded_clip(source: Source, device: str, precision: str) -> Clip:
 
 @lru_cache(maxsize=64)
 def facts_of(source: Source) -> Facts:
-    """Returns facts of a model, for which it is loaded once and let go. Raises UserError as
+    """Returns facts of a model, which is loaded for this and not kept. Raises UserError as
     `load_clip` does."""
     clip = load_clip(source.clip)
     pixels = np.zeros((1, *size_of(clip.preprocess), 3), np.uint8)

@@ -1,4 +1,4 @@
-"""The embedding stages: decode, encode, store in parts."""
+"""The embedding stages: decode, encode and store in parts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -81,7 +81,7 @@ def encoding(encoder: Callable[..., Any], loads: tuple[Any, ...], config: EmbedC
 
 
 class ImageEncoder:
-    """Holds the image tower."""
+    """The encoder of images, which loads the model once per process."""
 
     def __init__(self, source: Source, config: EmbedConfig) -> None:
         self.clip = _load(source, config)
@@ -99,7 +99,7 @@ class ImageEncoder:
 
 
 class TextEncoder:
-    """Holds the text tower."""
+    """The encoder of texts, which loads the model once per process."""
 
     def __init__(self, source: Source, config: EmbedConfig) -> None:
         self.clip = _load(source, config)
@@ -127,7 +127,7 @@ def vector_errors(embedding: np.ndarray) -> tuple[list[str], list[str]]:
 
 
 def first_of(earlier: Sequence[str], later: Sequence[str]) -> list[str]:
-    """Returns for every row the earlier word, or the later one where that is empty."""
+    """Returns for every row the string of `earlier`, or that of `later` where it is empty."""
     return [one or other for one, other in zip(earlier, later, strict=True)]
 
 

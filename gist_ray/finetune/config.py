@@ -81,5 +81,5 @@ class FinetuneConfig(TrainConfig):
 
 
 def resources_of(config: FinetuneConfig) -> Resources:
-    """Returns what a fine-tuning keeps busy."""
+    """Returns the CPUs and GPUs that a fine-tuning uses."""
     return training.resources_of(config, "finetune")

@@ -16,7 +16,7 @@ from gist_ray.train.task import Backward
 
 @dataclass(frozen=True)
 class Contrast:
-    """How a batch is encoded and contrasted."""
+    """Settings of encoding and contrasting a batch."""
 
     loss: Loss
     precision: str = "fp32"
@@ -36,8 +36,8 @@ def contrast(model: Any, batch: Batch, backward: Backward, *, how: Contrast) -> 
 
 
 def _in_micro_batches(model: Any, batch: Batch, backward: Backward, *, how: Contrast) -> Tensor:
-    """Makes the gradient of the whole batch's loss with the activations of one part in memory at a
-    time (open_clip's --accum-freq, src/open_clip_train/train.py).
+    """Computes the gradient of the whole batch's loss with the activations of one part in memory at
+    a time (open_clip's --accum-freq, src/open_clip_train/train.py); returns the loss.
 
     First all features without gradient; then each part again with gradient, put in its place
     among the others. The logit_scale takes part in one of the passes only, where open_clip counts

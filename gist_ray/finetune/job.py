@@ -1,4 +1,4 @@
-"""A fine-tuning, as its driver and its workers agree on it; imports nothing slow to load."""
+"""The description of a fine-tuning for its driver and its workers; imports nothing slow."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,10 +20,11 @@ VAL_FILE = "val.parquet"
 
 @dataclass(frozen=True)
 class FinetuneJob:
-    """What a worker is told of a fine-tuning; plain values, so that it travels to any machine."""
+    """Description of a fine-tuning for a worker, in plain values that can be pickled to any
+    machine."""
 
     folder: str
-    """Where the pairs lie: PAIRS_FILE and VAL_FILE."""
+    """Folder of the pairs: PAIRS_FILE and VAL_FILE."""
     clip: ClipConfig
     config: FinetuneConfig
     seed: int
@@ -39,7 +40,8 @@ class FinetuneJob:
 
 
 def seen_from_anywhere(clip: ClipConfig) -> ClipConfig:
-    """Returns the same model by its full path: Ray Train's workers run in a folder of their own."""
+    """Returns the same model by its full path, because Ray Train's workers run in a folder of their
+    own."""
     if not clip.model.startswith(LOCAL_MODEL):
         return clip
     return replace(clip, model=LOCAL_MODEL + storage.absolute(clip.model.removeprefix(LOCAL_MODEL)))

@@ -31,7 +31,7 @@ def train_clip(
     random_weights: bool = False,
     half: bool = False,
 ) -> list[Entry]:
-    """Trains, and leaves an open_clip model folder in MODEL_FOLDER of the artifact.
+    """Trains, and writes an open_clip model folder in MODEL_FOLDER of the artifact.
 
     Args:
         pairs, val: PAIRS tables; for select_by="probe" the labels of both are used, for

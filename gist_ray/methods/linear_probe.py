@@ -56,7 +56,7 @@ class LinearProbeConfig:
 def fit(problem: Problem, config: LinearProbeConfig) -> LinearClassifier:
     """Returns the probe fitted on train with the C that is best on val.
 
-    Without val images C is 1. There is no chance in it. Raises UserError without training images.
+    Without val images C is 1. The fit is deterministic. Raises UserError without training images.
     """
     # not for the help of its settings: scikit-learn brings pandas
     from sklearn.exceptions import ConvergenceWarning
@@ -115,7 +115,7 @@ def fit(problem: Problem, config: LinearProbeConfig) -> LinearClassifier:
 
 
 def _mean_tolerance(tol: float, num_rows: int, c: float) -> float:
-    """scikit-learn's `tol` for `LinearProbeConfig.tol`.
+    """Returns scikit-learn's `tol` for `LinearProbeConfig.tol`.
 
     Since version 1.4 (scikit-learn#26721, of 2023) scikit-learn bounds the gradient of
     mean loss + |weights|^2 / (2 C num_rows); before, that of num_rows times as much. It also ends a

@@ -1,4 +1,4 @@
-"""The two stages of a method on one draw: its classifier, and what that says of the test images."""
+"""The two stages of a method on one draw: its fit, and its predictions of the test images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,9 +28,9 @@ Inputs = Mapping[str, Artifact]
 
 
 def fit_stage(
-    name: str, method: Method, config: Any, inputs: Mapping[str, Stage], *, seed: int | None
+    name: str, method: Method, config: Any, *, inputs: Mapping[str, Stage], seed: int | None
 ) -> Stage:
-    """Returns the stage that leaves a classifier, and PREDICTIONS of the draw's val images.
+    """Returns the stage that stores a classifier, and PREDICTIONS of the draw's val images.
 
     inputs: manifest; shots and image_embeddings where the method learns from images or is measured
     on val; `texts NAME` and `text_embeddings NAME` of each set that it reads. seed: of the draw,
@@ -70,7 +70,7 @@ def fit_stage(
 
 
 def predict_stage(name: str, method: Method, inputs: Mapping[str, Stage]) -> Stage:
-    """Returns the stage that leaves PREDICTIONS of each test set, as test.parquet,
+    """Returns the stage that stores PREDICTIONS of each test set, as test.parquet,
     test/NAME.parquet.
 
     inputs: manifest, classifier (a fit_stage), image_embeddings; with the texts and embeddings of

@@ -1,4 +1,4 @@
-"""What lies in a store for nobody: artifacts that no run refers to, and what the dead left."""
+"""Unused files of a store: artifacts that no run refers to, and remains of processes that died."""
 
 import re
 from collections.abc import Collection
@@ -26,7 +26,7 @@ FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class Garbage:
-    """Something that can go: an artifact's folder, or a file in one that stays."""
+    """An unused artifact's folder, or an unused file in a used one."""
 
     uri: str
     why: str
@@ -36,7 +36,7 @@ class Garbage:
 
 
 def find_garbage(root: str, forget: str | None = None) -> list[Garbage]:
-    """What below <root>/artifacts nobody refers to and nobody alive is making.
+    """Returns what no run refers to and no living process is making below <root>/artifacts.
 
     forget: a run that is to count for none.
 
@@ -96,7 +96,8 @@ def _referred_by(root: str, name: str) -> set[str]:
 
 
 def _config_of(root: str, name: str) -> str:
-    """A config may name an artifact's folder, as clip.model=local-dir:... does."""
+    """Returns the config of a run as text. A config may name an artifact's folder, as
+    clip.model=local-dir:... does."""
     uri = storage.join(run_folder(root, name), CONFIG_FILE)
     return storage.read_text(uri) if storage.exists(uri) else ""
 

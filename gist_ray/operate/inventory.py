@@ -1,4 +1,4 @@
-"""What lies below <root>/artifacts, finished or not, and what is made from what."""
+"""The artifacts below <root>/artifacts, finished or not, and their inputs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ Place = tuple[str, str]
 
 
 def places(root: str) -> list[Place]:
-    """Every folder of an artifact."""
+    """Returns every folder of an artifact."""
     top = storage.join(storage.absolute(root), "artifacts")
     return [
         (kind, name)
@@ -26,7 +26,8 @@ def places(root: str) -> list[Place]:
 
 
 def made_from(root: str, fingerprints: Iterable[str]) -> list[Place]:
-    """Everything in the store that is made from artifacts of these fingerprints, directly or not.
+    """Returns all artifacts in the store that are made from artifacts of these fingerprints,
+    directly or not.
 
     What is finished says itself what it is made from; of what is not, the plans of the runs say.
     Each comes after one that it is made from.
@@ -57,7 +58,7 @@ def _note(children: dict[str, set[str]], name: str, inputs: Mapping[str, str]) -
 
 
 def _info(root: str, place: Place) -> dict[str, Any]:
-    """The artifact.json of a place, {} where it is unfinished."""
+    """Returns the artifact.json of a place, {} if it is unfinished."""
     uri = storage.join(storage.absolute(root), "artifacts", *place, ARTIFACT_FILE)
     try:
         info: dict[str, Any] = storage.read_json(uri)

@@ -1,4 +1,4 @@
-"""The commands whose runs can be made again from their record."""
+"""The commands whose jobs can be made again from their record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from gist_ray.study.job import study_job
 
 @dataclass(frozen=True)
 class Command:
-    """How a command makes its job. root_setting, name_setting: the settings that are its root and
-    its name; "" for a job whose name is none of its settings."""
+    """The settings class of a command, and the function that makes its job from a config.
+    root_setting, name_setting: the settings of the root and the name; "" for a job whose name is
+    none of its settings."""
 
     config: type
     job: Callable[[Any], Job]
@@ -32,7 +33,7 @@ COMMANDS = {
     "predict": Command(PredictConfig, predict_job, root_setting="out", name_setting=""),
     "pack": Command(PackConfig, pack_job, root_setting="out", name_setting=""),
 }
-"""Those whose rows may fail and come well later: neither a pretraining's nor an export's do."""
+"""The commands whose failed rows may succeed later. Those of a pretraining or an export do not."""
 
 
 def read_job(root: str, name: str) -> Job:

@@ -1,4 +1,4 @@
-"""The failed rows of a run once more: of kinds that may be gone at the next attempt.
+"""Retries of the failed rows of a run whose kinds of error may not recur.
 
 Artifacts are immutable to their readers, and the fingerprint of what is made from one does not know
 how many of its rows failed. So a stage is completed beside its published artifact; only if that
@@ -32,7 +32,7 @@ from gist_ray.store.stored_rows import FAILED, forget_failed
 
 @dataclass(frozen=True)
 class Candidate:
-    """A stage of which failed rows can be tried again."""
+    """A stage with failed rows that can be tried again."""
 
     stage: Stage
     artifact: Artifact
@@ -40,13 +40,13 @@ class Candidate:
     kinds: Mapping[str, int]
     """Kind -> rows to try again."""
     made_from_it: Sequence[Place]
-    """What has to be made anew if one of them comes well."""
+    """The artifacts to make anew if one of these rows succeeds."""
 
 
 def candidates(
     stages: Sequence[Stage], store: ArtifactStore, kinds: Collection[str] | None
 ) -> list[Candidate]:
-    """The stages that are stored with failed rows of these kinds (None: of any kind), in order.
+    """Returns the stored stages with failed rows of these kinds (None: of any kind), in order.
 
     A stage that is not over rows, such as a broken manifest's, has nothing that could be tried
     again by itself.
@@ -69,9 +69,9 @@ def candidates(
 
 
 def retry(
-    candidate: Candidate, store: ArtifactStore, progress: Progress, heartbeat: Heartbeat
+    candidate: Candidate, store: ArtifactStore, progress: Progress, *, heartbeat: Heartbeat
 ) -> int:
-    """Try the rows of a stage again; returns how many came well.
+    """Tries the failed rows of a stage again; returns how many succeeded.
 
     Raises UserError if another process that is alive works with what would have to be deleted.
     """
@@ -112,8 +112,8 @@ def retry(
 
 
 def refuse_if_in_use(root: str, wanted: Collection[Place]) -> None:
-    """Raise UserError if a run that is alive, other than this process's own, has planned any of
-    these artifacts."""
+    """Raises UserError if a living run, other than this process's own, has planned any of these
+    artifacts."""
     names = {name for _, name in wanted}
     for run in run_names(root):
         lease = read_lease(storage.join(run_folder(root, run), LEASE_FILE))

@@ -1,4 +1,4 @@
-"""A run's failed rows once more, and then the run to its end."""
+"""Retries of a run's failed rows, after which the run is completed."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -21,7 +21,8 @@ from gist_ray.store.artifacts import ArtifactStore
 
 @warm_workers()
 def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only: bool) -> None:
-    """Try rows that failed by these kinds (None: any) again, in all stages of a run.
+    """Tries the rows that failed by these kinds (None: any) again in all stages of a run, then
+    makes the missing stages and the results.
 
     Raises UserError before any work, or TooManyFailedRowsError as a run does.
     """
@@ -42,13 +43,13 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
         for candidate in found:
             # It may have been made from what came well just now, and be gone.
             if candidate.stage.find(store):
-                retry(candidate, store, progress, heartbeat)
-        make(job, job.stages, progress, heartbeat)
+                retry(candidate, store, progress, heartbeat=heartbeat)
+        make(job, job.stages, progress, leases=heartbeat)
 
 
 def say_what_changed(root: str, name: str, stages: Sequence[Stage]) -> None:
-    """Stages that are others than the run planned, because the data, a model or this program is
-    another now: their failed rows are not found, for they are made anew as a whole."""
+    """Prints the stages that differ from the run's plan because the data, a model or this program
+    has changed. Their failed rows are not found, because these stages are made anew as a whole."""
     planned = read_plan(root, name)
     before = {stage["name"]: stage["fingerprint"] for stage in planned["stages"]} if planned else {}
     changed = [s.name for s in stages if before.get(s.name, s.fingerprint) != s.fingerprint]

@@ -17,7 +17,7 @@ FINE = ("finished", "running")
 
 
 def list_runs(root: str, *, as_json: bool) -> None:
-    """Print all runs below `root`, the oldest first. Raises UserError if there is none."""
+    """Prints all runs below `root`, the oldest first. Raises UserError if there is none."""
     check_root(root)
     found = (read_status(root, name, with_stages=False) for name in run_names(root))
     runs = [run for run in found if run is not None]
@@ -30,7 +30,7 @@ def list_runs(root: str, *, as_json: bool) -> None:
 
 
 def show_run(root: str, name: str, *, as_json: bool, watch: bool) -> bool:
-    """Print one run; returns whether it has finished or is running.
+    """Prints one run; returns whether it has finished or is running.
 
     watch: print it anew until it ends; not together with `as_json`.
 

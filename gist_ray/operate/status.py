@@ -1,4 +1,4 @@
-"""How far a run is, from the store alone: whoever made what lies there may be dead."""
+"""Progress of a run, read from the store alone: the process that wrote it may be dead."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ StageState = Literal[
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of a run. Seconds throughout; None is what is not known."""
+    """Status of one stage of a run. All times are in seconds; None is unknown."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class StageStatus:
     silent_s: float | None = None
     """Since its last heartbeat."""
     seconds: float | None = None
-    """What a stored one took."""
+    """Seconds that a stored stage took."""
     values: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -59,18 +59,18 @@ class RunStatus:
     state: RunState
     message: str
     started: float | None
-    """Seconds since 1970, as all times of a day."""
+    """Seconds since 1970, as are all points in time here."""
     ended: float | None
     silent_s: float | None
     stages: list[StageStatus] = field(default_factory=list)
     eta_s: float | None = None
-    """Without what is unforeseen."""
+    """Seconds until the run ends, without the groups in `unforeseen`."""
     unforeseen: list[str] = field(default_factory=list)
-    """Groups of stages of which none has run yet, so that nobody knows what they will take."""
+    """Groups of stages of which none has run yet, so that their duration is unknown."""
 
 
 def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus | None:
-    """What the store says of a run; None where it knows none of that name.
+    """Returns the status of a run from the store; None if there is no run of that name.
 
     with_stages=False costs three reads whatever the run's size. Raises UserError for the stages of
     a run that an older version recorded.
@@ -84,7 +84,7 @@ def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus 
         metrics = None  # of an earlier start
     lease = read_lease(storage.join(run_folder(root, name), LEASE_FILE)) or plan["process"]
     state = _run_state(metrics, lease)
-    stages = _stages(store, plan, metrics, state) if with_stages else []
+    stages = _stages(store, plan, metrics, run=state) if with_stages else []
     eta_s, unforeseen = _eta(stages) if state == "running" else (None, [])
     return RunStatus(
         name=name,
@@ -100,7 +100,8 @@ def read_status(root: str, name: str, *, with_stages: bool = True) -> RunStatus 
 
 
 def _of_before_plans(root: str, name: str) -> RunStatus | None:
-    """A run of versions that kept no plan: their stages had a key, and named their kind stage."""
+    """Returns the status of a run of a version without plans, whose stages had a key and named
+    their kind `stage`; None if there is no such run."""
     rows = read_stages(root, name)
     if rows is None:
         return None
@@ -127,7 +128,7 @@ def _run_state(metrics: RunMetrics | None, lease: Lease) -> RunState:
 
 
 def _stages(
-    store: ArtifactStore, plan: Plan, metrics: RunMetrics | None, run: RunState
+    store: ArtifactStore, plan: Plan, metrics: RunMetrics | None, *, run: RunState
 ) -> list[StageStatus]:
     planned = plan["stages"]
     if any("name" not in stage for stage in planned):
@@ -147,7 +148,7 @@ def _stages(
         leases = list(threads.map(lease_of, planned, artifacts))
     ended = {row["name"]: row for row in metrics["stages"]} if metrics else {}
     return [
-        _stored(stage, artifact) if artifact else _unfinished(stage, lease, ended, run)
+        _stored(stage, artifact) if artifact else _unfinished(stage, lease, ended, run=run)
         for stage, artifact, lease in zip(planned, artifacts, leases, strict=True)
     ]
 
@@ -167,7 +168,7 @@ def _stored(stage: PlannedStage, artifact: Artifact) -> StageStatus:
 
 
 def _unfinished(
-    stage: PlannedStage, lease: Lease | None, ended: Mapping[str, StageMetrics], run: RunState
+    stage: PlannedStage, lease: Lease | None, ended: Mapping[str, StageMetrics], *, run: RunState
 ) -> StageStatus:
     name, kind, group = stage["name"], stage["kind"], stage["group"]
     last = ended.get(name)
@@ -210,8 +211,9 @@ def _unfinished(
 
 
 def _eta(stages: Sequence[StageStatus]) -> tuple[float | None, list[str]]:
-    """Seconds until the run ends, if each stage that waits takes what its like took and as many
-    run side by side as now; and the groups of which nothing is known, which come on top."""
+    """Returns the seconds until the run ends, and the groups of unknown duration, which come on
+    top. Assumes that each waiting stage takes as long as those of its group, and that as many run
+    in parallel as now."""
     took: dict[str, list[float]] = {}
     for stage in stages:
         whole = stage.seconds

@@ -1,4 +1,4 @@
-"""What `status` shows to a person."""
+"""The tables and lines that `status` prints."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ COLOURS = {
 
 
 def run_table(run: RunStatus) -> RenderableType:
-    """One run: a line per group of stages, and one for each stage of it that is under way."""
+    """Returns the table of one run: a line per group of stages, and one for each running stage."""
     table = Table()
     for column in ("stage", "state", "done", "failed", "a second", "left"):
         table.add_column(column, justify="left" if column in ("stage", "state") else "right")
@@ -40,7 +40,7 @@ def run_table(run: RunStatus) -> RenderableType:
 
 
 def headline(run: RunStatus) -> str:
-    """Such as "leaves: running for 3 min 20 s, about 12 min 3 s left"."""
+    """Returns a line such as "leaves: running for 3 min 20 s, about 12 min 3 s left"."""
     words = f"{run.name}: {run.state}"
     if run.state == "running" and run.started is not None and run.silent_s is not None:
         lasts = datetime.now().timestamp() - run.started
@@ -61,7 +61,7 @@ def headline(run: RunStatus) -> str:
 
 
 def runs_table(runs: Sequence[RunStatus]) -> Table:
-    """All runs of a root, one line each."""
+    """Returns the table of all runs of a root, one line each."""
     table = Table()
     for column in ("run", "state", "started", "took"):
         table.add_column(column)
@@ -94,7 +94,7 @@ def _coloured(state: str) -> Text:
 
 
 def _states(stages: Sequence[StageStatus]) -> Text:
-    """ "12 stored, 2 running, 22 waiting"."""
+    """Returns the counts of states: "12 stored, 2 running, 22 waiting"."""
     text = Text()
     for state in dict.fromkeys(stage.state for stage in stages):
         if text:
@@ -105,7 +105,7 @@ def _states(stages: Sequence[StageStatus]) -> Text:
 
 
 def _rows(stages: Sequence[StageStatus]) -> str:
-    """Rows done of all; steps of a training that runs are not rows."""
+    """Returns the rows done of all rows. Steps of a running training are not rows."""
     if len(stages) > 1:
         stages = [stage for stage in stages if stage.unit != "steps"]
     done = sum(stage.done for stage in stages)

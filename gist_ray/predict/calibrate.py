@@ -67,6 +67,7 @@ def calibrate(fitted: Classifier, val: Split, target_accuracy: float) -> Calibra
 
 
 def _log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    """Mean over the images; a class that cannot be predicted costs -log of the least float."""
+    """Returns the mean over the images; an image of a class that cannot be predicted costs -log of
+    the smallest float."""
     chances = softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(chances, np.finfo(np.float64).tiny)).mean())

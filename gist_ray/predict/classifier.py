@@ -1,4 +1,4 @@
-"""A classifier that stands by itself, and what it says of images.
+"""A classifier that needs no run, and its predictions of images.
 
 from gist_ray.predict.folder import load_classifier
 
@@ -29,7 +29,7 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one image."""
+    """The prediction of one image."""
 
     class_name: str
     label: int
@@ -62,7 +62,7 @@ class Classifier:
     about: dict[str, Any]
 
     def predict(self, image: str | Path | Image.Image) -> Prediction:
-        """Classify one image: a path, an s3:// URI or an opened picture.
+        """Returns the prediction of one image: a path, an s3:// URI or an opened picture.
 
         Raises ImageError where there are no pixels.
         """
@@ -76,8 +76,8 @@ class Classifier:
 
 
 def predict_features(classifier: Classifier, features: np.ndarray) -> list[Prediction]:
-    """One prediction per row of `features` (num_images, dim), L2-normalised, of the classifier's
-    own image tower."""
+    """Returns one prediction per row of `features` (num_images, dim), L2-normalised, of the
+    classifier's own image tower."""
     names = classifier.class_names
     probabilities = probabilities_of(classifier.fitted, features, classifier.temperature)
     ranked = top_k(probabilities, TOP)
@@ -99,8 +99,8 @@ def predict_features(classifier: Classifier, features: np.ndarray) -> list[Predi
 def _explanations(
     texts: TextSet | None, features: np.ndarray, predicted: np.ndarray
 ) -> list[tuple[str | None, float | None]]:
-    """(text, similarity) of the text of each image's predicted class that fits it best; nothing
-    where the class has no text."""
+    """Returns (text, similarity) of the text of each image's predicted class that is most similar
+    to it; (None, None) where the class has no text."""
     found: list[tuple[str | None, float | None]] = [(None, None)] * len(predicted)
     if texts is None:
         return found

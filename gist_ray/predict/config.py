@@ -11,7 +11,7 @@ from gist_ray.study.config import Shots
 
 @settings
 class ExportConfig:
-    """From a finished run to a classifier that stands by itself."""
+    """Settings of the export of a classifier from a finished run."""
 
     run: Annotated[str, Field(min_length=1)]
     """Folder of the run: <root>/runs/<name>, local or s3://."""
@@ -40,14 +40,14 @@ class ExportConfig:
 
 @settings
 class PredictConfig:
-    """A classifier over many images."""
+    """Settings of the prediction of many images with a classifier."""
 
     classifier: Annotated[str, Field(min_length=1)]
     """Folder of the classifier, as `gist-ray export` wrote it; local or s3://."""
 
     images: Annotated[str, Field(min_length=1)]
-    """What to classify: a folder or s3:// prefix (every picture below it), a packed set, or a table
-    (.csv, .parquet, .jsonl) with a column of paths or URIs."""
+    """The images to classify: a folder or s3:// prefix (every picture below it), a packed set, or a
+    table (.csv, .parquet, .jsonl) with a column of paths or URIs."""
 
     out: Annotated[str, Field(min_length=1), Runtime]
     """Folder of the predictions, local or s3://: new, or of a prediction to go on with."""

@@ -129,7 +129,7 @@ def _source(config: ExportConfig, run: RunConfig, graph: StudyGraph) -> Source:
             f"method={config.method}: is none of the run's, which are {', '.join(run.methods)}."
         )
     methods = list(run.methods) if config.method == "best" else [config.method]
-    results = {method: graph.result(name, method, asked, seed) for method in methods}
+    results = {method: graph.result(name, method, shots=asked, seed=seed) for method in methods}
     first = results[methods[0]]
     # Methods that no draw changes have the first draw of the run.
     draws = [r.draw for key, r in graph.results.items() if (key.shots, key.seed) == (asked, seed)]
@@ -151,12 +151,12 @@ def _source(config: ExportConfig, run: RunConfig, graph: StudyGraph) -> Source:
 
 
 def _fit(method: str) -> str:
-    """The name of a method's fit among the inputs."""
+    """Returns the name of a method's fit among the inputs."""
     return f"fit {method}"
 
 
 def _record_name(out: str) -> str:
-    """Folders of one name in two places have a record each."""
+    """Returns the name of the record. Folders of one name in two places have a record each."""
     place = storage.absolute(out)
     return f"{COMMAND}-{place.rsplit('/', 1)[-1]}-{stable_id(place)[:6]}"
 

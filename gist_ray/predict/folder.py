@@ -61,7 +61,8 @@ class Description:
 
 
 def save_classifier(classifier: Classifier, model_name: str, folder: str) -> None:
-    """Writes all of it; model_name: open_clip's name of the model it was loaded from.
+    """Writes the folder of a classifier. model_name: open_clip's name of the model it was loaded
+    from.
 
     Until all is written the folder is no classifier, also where it was another one before.
     """
@@ -148,7 +149,7 @@ def model_of(uri: str) -> ClipConfig:
 
 
 def read_description(uri: str) -> Description:
-    """Raises UserError where there is no valid classifier.json."""
+    """Returns the contents of classifier.json. Raises UserError if there is no valid one."""
     file = storage.join(uri, DESCRIPTION_FILE)
     try:
         found: Description = TypeAdapter(Description).validate_python(storage.read_json(file))

@@ -96,7 +96,8 @@ def predict_job(config: PredictConfig) -> Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What all pages share. folders: those that every node has to see."""
+    """The settings and the claim that all pages share. folders: those that every node has to
+    see."""
 
     config: PredictConfig
     threshold: float
@@ -106,7 +107,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A page of images that wait on the local disk. num_rows: without the errors."""
+    """A page of images kept on the local disk. num_rows: without the errors."""
 
     number: int
     content: Mapping[str, str]
@@ -116,7 +117,7 @@ class Page:
 
 
 def _prediction(config: PredictConfig) -> Prediction:
-    """Reads what the classifier is; its files and the images count by their content."""
+    """Returns what all pages share. Its claim has the hashes of the classifier's files."""
     folder = config.classifier
     chosen = read_description(folder).threshold
     threshold = chosen if config.threshold is None else config.threshold

@@ -1,4 +1,4 @@
-"""Tables that wait on the local disk until they are read again."""
+"""Tables kept in a temporary file on the local disk until they are read again."""
 
 import os
 import tempfile
@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 
 class Spool:
-    """A temporary file of this machine that holds tables.
+    """A temporary file of this machine that holds tables. It has no name, so nothing of it remains
+    after the process, however that ends.
 
     It has no name, so that nothing is left of it, however the process ends.
     """
@@ -20,7 +21,7 @@ class Spool:
         weakref.finalize(self, self._file.close)
 
     def keep(self, table: pa.Table) -> Callable[[], pa.Table]:
-        """Stores a table behind the others; returns a function that reads it, in any thread."""
+        """Appends a table; returns a function that reads it in any thread."""
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         start, num_bytes = self._file.tell(), sink.tell()

@@ -1,4 +1,4 @@
-"""The results of a prediction as a whole, beside its pages.
+"""The files with the results of all pages of a prediction.
 
 <out>/errors.parquet   ERRORS of all images that gave no prediction
 <out>/summary.json     counts of the whole; written last
@@ -29,7 +29,7 @@ class Summary:
     classes: dict[str, int]
     """Class name -> images for which it was predicted."""
     seconds: float
-    """That the pages took, one after another."""
+    """Sum of the seconds of the pages."""
 
 
 def write_summary(out: str, pages: Collection[Artifact]) -> Summary:

@@ -1,4 +1,4 @@
-"""A table of pictures with captions: what a pretraining reads instead of drawing."""
+"""A table of pictures with captions, from which a pretraining takes its pairs."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,8 @@ class CaptionTable:
 
 
 def read_captions(uri: str) -> CaptionTable:
-    """Read a Parquet table of CAPTIONS. A row that stands there twice is visited twice an epoch.
+    """Returns the pairs of a Parquet table of CAPTIONS. A row that stands there twice is visited
+    twice an epoch.
 
     Raises UserError for a file that is none, missing columns, rows without image or caption, and
     splits without rows.

@@ -1,4 +1,4 @@
-"""What a pretraining is told."""
+"""Settings of a pretraining."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from gist_ray.settings.declare import Runtime, settings
 
 @settings
 class PretrainConfig:
-    """One pretraining, on the drawn corpus or on pictures with captions."""
+    """Settings of one pretraining, on the drawn corpus or on pictures with captions."""
 
     root: Annotated[str, Runtime] = "results"
     """Where artifacts are kept: a local folder or s3://bucket/prefix."""

@@ -1,4 +1,4 @@
-"""A pretraining from its pictures to its figures: the trainer, from random weights."""
+"""A pretraining as a job: it makes the pairs, trains from random weights and measures the model."""
 
 import json
 import tempfile
@@ -38,21 +38,21 @@ Inputs = Mapping[str, Artifact]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the pairs of a pretraining come from."""
+    """Source of a pretraining's pairs and figures."""
 
     stages: Mapping[str, Stage]
-    """What is made first, by what `pairs` and `quality` call it."""
+    """Stages that `pairs` and `quality` read, by the input names that these use."""
 
     pairs: Callable[[Inputs], tuple[pa.Table, pa.Table]]
-    """PAIRS to train on, and PAIRS that choose the epoch."""
+    """Returns PAIRS to train on, and PAIRS that choose the epoch."""
 
     quality: Callable[[Clip, Inputs], dict[str, float]]
-    """Figures of the trained model on further pictures."""
+    """Returns figures of the trained model on further pictures, by name."""
 
 
 def pretraining_job(config: PretrainConfig) -> Job:
-    """Returns the job that draws or reads, trains, measures, and says where the model folder
-    lies."""
+    """Returns the job that draws or reads the pictures, trains, measures, and prints where the
+    model folder is."""
     given = {"root": config.root, "captions": config.captions, "out": config.out}
     places = {what: uri for what, uri in given.items() if uri}
     if problems := relative_in_job(places):
@@ -72,7 +72,9 @@ def pretraining_job(config: PretrainConfig) -> Job:
         kind="pretrained",
         group="pretrain",
         identity=trains,
-        run=lambda inputs, writer, progress: _pretrain(config, source, inputs, writer, progress),
+        run=lambda inputs, writer, progress: _pretrain(
+            config, source, inputs, writer=writer, progress=progress
+        ),
         inputs=source.stages,
         resources=resources_of(config.finetune),
         where=where_trained(config.finetune),
@@ -93,7 +95,8 @@ def pretraining_job(config: PretrainConfig) -> Job:
 
 
 def _finish(config: PretrainConfig, source: Source, done: Mapping[str, Done]) -> Sequence[str]:
-    """Measures the model, copies it where it is wanted, and returns the line that says where."""
+    """Measures the model, copies it to `out` if that is set, and returns the line that says where
+    it is."""
     artifact = done["pretrain"].artifact
     model = artifact.file(MODEL_FOLDER)
     inputs = {name: done[stage.name].artifact for name, stage in source.stages.items()}
@@ -111,7 +114,7 @@ def _finish(config: PretrainConfig, source: Source, done: Mapping[str, Done]) ->
 
 
 def _corpus(config: PretrainConfig) -> Source:
-    """The drawn butterflies."""
+    """Returns the source of the drawn butterflies."""
     num_held_out = config.num_held_out + config.num_val
     held_out = corpus_rows(num_held_out, config.corpus_seed, "held_out")
     measured = held_out.slice(0, config.num_held_out)
@@ -137,7 +140,7 @@ def _corpus(config: PretrainConfig) -> Source:
 
 
 def _captions(config: PretrainConfig) -> Source:
-    """A table of the user's."""
+    """Returns the source of the user's table of captions."""
     given = read_captions(config.captions)
 
     def keep(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
@@ -180,6 +183,7 @@ def _pretrain(
     config: PretrainConfig,
     source: Source,
     inputs: Inputs,
+    *,
     writer: ArtifactWriter,
     progress: Progress,
 ) -> None:
@@ -212,7 +216,7 @@ def _copied(model: str, out: str) -> str:
 
 
 def write_architecture(config: PretrainConfig, folder: Path) -> None:
-    """An open_clip folder with config and tokenizer, and no weights."""
+    """Writes an open_clip folder with config and tokenizer, without weights."""
     num_rows = save_tokenizer(folder, config.num_merges)
     model_cfg = json.loads(json.dumps(config.model_cfg))
     model_cfg["text_cfg"] |= {"vocab_size": num_rows, "hf_tokenizer_name": "tokenizer.json"}

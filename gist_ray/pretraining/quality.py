@@ -1,4 +1,4 @@
-"""What a pretrained CLIP has learnt, on pictures it has not seen."""
+"""Figures of a pretrained CLIP on pictures that it was not trained on."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,8 @@ from gist_ray.finetune.selection import BATCH_SIZE, embed_uris
 
 
 def retrieval(images: np.ndarray, texts: np.ndarray, own: np.ndarray) -> tuple[float, float]:
-    """R@1 and R@5: share of images whose own text is the nearest, or among the five nearest.
+    """Returns R@1 and R@5: share of images whose own text is the nearest, or among the five
+    nearest.
 
     images: (num_images, dim), texts: (num_texts, dim), own: (num_images,) row of the own text.
     """
@@ -23,8 +24,8 @@ def retrieval(images: np.ndarray, texts: np.ndarray, own: np.ndarray) -> tuple[f
 
 
 def caption_quality(clip: Clip, test: pa.Table, groups: Sequence[str]) -> dict[str, float]:
-    """R@1 and R@5 of each group of test pictures (a PAIRS table), every picture's first caption
-    among all different ones of its group."""
+    """Returns R@1 and R@5 of each group of test pictures (a PAIRS table): every picture's first
+    caption among all different ones of its group."""
     images = embed_uris(clip, test.column("uri").to_pylist(), ImageLimits())
     captions = [captions[0] for captions in test.column("captions").to_pylist()]
     quality: dict[str, float] = {}
@@ -42,8 +43,8 @@ def caption_quality(clip: Clip, test: pa.Table, groups: Sequence[str]) -> dict[s
 
 
 def butterfly_quality(clip: Clip, rows: pa.Table, uris: list[str]) -> dict[str, float]:
-    """Retrieval of each picture's full description among all (R@1, R@5), and zero-shot accuracy on
-    single attributes, which were never labels.
+    """Returns R@1 and R@5 of each picture's full description among all, and the zero-shot accuracy
+    on single attributes, which were never labels.
 
     rows: CORPUS_ROWS of the pictures; uris: where they lie, in the same order.
     """

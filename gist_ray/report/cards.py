@@ -1,5 +1,5 @@
-"""Which images are worth a card, and what stands on it: the image's matched texts, and the best
-that another class would have offered."""
+"""Cards of single images: which images get one, with their matched texts and the best text of
+another class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from gist_ray.report.text_use import short_texts, texts_by_id
 
 @dataclass(frozen=True)
 class CardText:
-    """A text and its similarity to the card's image. `short_text` is what training used in its
-    place; None where training used the text itself."""
+    """A text and its similarity to the card's image. `short_text` is the text that training used
+    instead; None where training used `text`."""
 
     text: str
     similarity: float
@@ -47,11 +47,11 @@ class ChosenImages:
 def choose_images(
     image_statistics: pa.Table, num_typical: int = 6, num_hardest: int = 6
 ) -> ChosenImages:
-    """Choose images spread over the classes, each at most once.
+    """Returns images spread over the classes, each at most once.
 
-    Hardest: the smallest margins, a class's second image only after every class had its first.
+    Hardest: the smallest margins; a class gets a second image only after every class has one.
     Typical: the image with its class's median margin, from classes evenly spaced in their order.
-    Ties go by image_id, so the choice does not depend on the order of the rows.
+    Equal margins are ordered by image_id, so the order of the rows does not matter.
     """
     rows = image_statistics.select(["image_id", "label", "margin"])
     order = [("margin", "ascending"), ("image_id", "ascending")]
@@ -69,12 +69,13 @@ def choose_images(
 
 def make_cards(
     image_ids: Sequence[str],
+    *,
     image_statistics: pa.Table,
     manifest: pa.Table,
     matches: pa.Table,
     texts: pa.Table,
 ) -> list[Card]:
-    """The cards of these images, in their order; an image without a match or uri has none."""
+    """Returns the cards of `image_ids` in their order, without images that have no match or uri."""
     wanted = pa.array(image_ids, pa.string())
     statistics = _by_id(image_statistics, wanted)
     images = _by_id(manifest, wanted)
@@ -117,10 +118,10 @@ def make_cards(
 
 
 def similarity_range(cards: Sequence[Card]) -> tuple[float, float]:
-    """Where the bars of these cards begin and end.
+    """Returns (low, high): the similarities at which the bars of these cards begin and end.
 
-    CLIP's similarities lie close together, so bars from zero would all look alike: they begin
-    somewhat below the smallest value shown (our choice), and the page says where.
+    CLIP's similarities lie close together, so bars from zero would all look alike. `low` is
+    therefore somewhat below the smallest value shown (our choice), and the page states it.
     """
     shown = [text for card in cards for text in [*card.matched, card.other] if text is not None]
     if not shown:

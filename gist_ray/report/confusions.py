@@ -1,4 +1,4 @@
-"""The pairs of classes that are mistaken for each other most often, with pictures of both."""
+"""The pairs of classes that are confused most often, with images of both."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Example:
-    """One test image; `predicted` is what it was taken for."""
+    """One test image; `predicted` is the name of the predicted class."""
 
     uri: str
     predicted: str
@@ -39,12 +39,13 @@ class Confusions:
 
 
 def most_confused(
-    predictions: pa.Table, manifest: pa.Table, num_pairs: int = 8, num_examples: int = 2
+    predictions: pa.Table, manifest: pa.Table, *, num_pairs: int = 8, num_examples: int = 2
 ) -> Confusions:
-    """Unordered pairs of classes by the number of mistakes both ways, most first.
+    """Returns the pairs of classes with the most mistakes, counted both ways, most first.
 
-    Each class is shown by images of it taken for the other one, the surest mistakes first, and
-    where there are too few by images that were recognised. Images without a label do not count.
+    Each class is shown by images of it that were predicted as the other one, the most probable
+    mistakes first, and, if there are too few, by images that were recognised. Images without a
+    label do not count.
     """
     labelled = predictions.filter(pc.is_valid(predictions.column("label")))
     answers = labelled.select(["label", "predicted"]).to_pandas()
@@ -66,8 +67,8 @@ def most_confused(
     uris = _uris(manifest, set(shown["image_id"]))
     sides = [
         (
-            _side(shown, low, high, names, uris, num_examples),
-            _side(shown, high, low, names, uris, num_examples),
+            _side(shown, low, high, names=names, uris=uris, num_examples=num_examples),
+            _side(shown, high, low, names=names, uris=uris, num_examples=num_examples),
         )
         for low, high in top
     ]
@@ -78,6 +79,7 @@ def _side(
     frame: pd.DataFrame,
     label: int,
     other: int,
+    *,
     names: dict[int, str],
     uris: dict[str, str],
     num_examples: int,

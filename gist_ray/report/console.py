@@ -24,9 +24,10 @@ def results_table(
     split: str = "test",
     confidence: float = 0.95,
 ) -> Table:
-    """One row per method, grouped by head, and one column per number of shots, on one test set.
+    """Returns a table with one row per method, grouped by head, and one column per number of shots,
+    on one test set.
 
-    Values in per cent with their interval; the best of each head and column is bold.
+    Values are in per cent with their interval; the best of each head and column is bold.
     """
     grid = result_grid(summary, metric, split)
     # a head measured without shots only holds at all of them and asks for no column of its own

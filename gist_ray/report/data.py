@@ -1,5 +1,5 @@
-"""What a report is made of: tables of the run and rows worked out beforehand, nothing that reads
-an artifact or a model."""
+"""Input of a report: tables of the run and rows computed from them. Nothing here reads an artifact
+or a model."""
 
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
@@ -75,14 +75,14 @@ def sides(row: DifferenceRow) -> tuple[Pair, Pair]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """Everything `render` needs. Tables follow `gist_ray.schema`; no string need be trusted."""
+    """Everything `render` needs. Tables follow `gist_ray.schema`; strings may be untrusted."""
 
     name: str
     """Name of the run."""
     created: str
     """When the run ended, as it should be printed, such as "2025-03-01 14:05 UTC"."""
     environment: dict[str, str]
-    """What it ran on: hardware, commit, versions; printed in this order."""
+    """Hardware, commit and versions of the run, printed in this order."""
     config_yaml: str
     """The resolved configuration."""
     metrics: pa.Table
@@ -94,15 +94,15 @@ class ReportData:
     manifest: pa.Table
     """MANIFEST."""
     stages: list[StageRow]
-    """The steps in the order of the pipeline."""
+    """The stages in the order of the pipeline."""
     split: str = "test"
     """The test set that the page shows."""
     confidence: float = 0.95
-    """Of all intervals."""
+    """Confidence level of all intervals, 0 to 1."""
     differences_over_shots: list[DifferenceRow] = field(default_factory=list)
     """The same pairs over the draws of all numbers of shots together."""
     headline: tuple[Pair, Pair] = (("gist", "linear_probe"), ("frozen", "linear_probe"))
-    """The two that the first sentence compares."""
+    """The pairs that the first sentence compares."""
     headline_metric: str = "top1"
     """The metric of the first sentence, of the plot and of the table shown open."""
     texts: pa.Table = field(default_factory=TEXTS.empty_table)

@@ -26,9 +26,10 @@ class Difference:
 
 
 def difference_table(
-    rows: Sequence[DifferenceRow], metric: str, headline: tuple[Pair, Pair], limit: int
+    rows: Sequence[DifferenceRow], metric: str, *, headline: tuple[Pair, Pair], limit: int
 ) -> list[Difference]:
-    """The rows of `metric`, pair by pair with shots rising, the headline's pair first."""
+    """Returns at most `limit` rows of `metric`: the headline's pair first, shots rising in each
+    pair."""
     chosen = [row for row in rows if row["metric"] == metric]
     pairs = list(dict.fromkeys(sides(row) for row in chosen))
     pairs.sort(key=lambda pair: pair != headline)

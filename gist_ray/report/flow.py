@@ -1,4 +1,4 @@
-"""The stages of a run as a diagram: those of a group share a box, lines show what reads what."""
+"""The stages of a run as a diagram: one box per group of stages, one line per input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ NUM_LANES = 3
 
 @dataclass(frozen=True)
 class Box:
-    """All stages of one group at the same place of the flow."""
+    """All stages of one group at the same place of the diagram."""
 
     # the words that the names of its stages begin with
     name: str
@@ -40,11 +40,12 @@ Key = tuple[str, frozenset[str]]
 
 
 def flow(stages: Sequence[StageRow]) -> Flow:
-    """Lay the stages out from top to bottom.
+    """Returns the stages laid out from top to bottom.
 
-    Stages of a group share a box unless one box comes, over others, from the other: embedding with
-    the untrained model is one box, embedding with all tuned models another. A box stands below
-    all that it reads, in the lane of one of them. A line that others imply is left out.
+    Stages of a group share a box unless one depends on the other through other groups: embedding
+    with the untrained model is one box, embedding with all tuned models another. A box stands below
+    all of its inputs, in the lane of one of them. An input that is also reached through another
+    input gets no line.
     """
     inputs_of = _inputs_of_steps(stages)
     groups = _grouped(stages, inputs_of)
@@ -54,7 +55,13 @@ def flow(stages: Sequence[StageRow]) -> Flow:
     boxes = {key: _box(groups[key], *places[key]) for key in inputs}
     taken = set(places.values())
     edges = [
-        _edge(boxes[source], boxes[target], places[source], places[target], taken)
+        _edge(
+            boxes[source],
+            boxes[target],
+            start=places[source],
+            end=places[target],
+            taken=taken,
+        )
         for target, sources in drawn.items()
         for source in sources
     ]
@@ -64,7 +71,7 @@ def flow(stages: Sequence[StageRow]) -> Flow:
 
 
 def _inputs_of_steps(stages: Sequence[StageRow]) -> dict[str, list[str]]:
-    """Names of the earlier stages that each one reads; a chain if none names any."""
+    """Returns {stage: names of the earlier stages it reads}; a chain if no stage names any."""
     inputs: dict[str, list[str]] = {}
     if any(step.get("inputs") for step in stages):
         for step in stages:
@@ -97,9 +104,9 @@ def _grouped(
 def _inputs_of_groups(
     groups: dict[Key, list[StageRow]], inputs_of: dict[str, list[str]]
 ) -> dict[Key, list[Key]]:
-    """What each group reads; the groups come in the order in which their last steps do.
+    """Returns {group: groups it reads}, ordered by the last stage of each group.
 
-    Only what comes before in this order counts, so that there is no circle.
+    Only earlier groups in this order count, so there is no cycle.
     """
     position = {key: place for place, key in enumerate(inputs_of)}
     order = sorted(groups, key=lambda key: max(position[step["name"]] for step in groups[key]))
@@ -112,7 +119,7 @@ def _inputs_of_groups(
 
 
 def _above(inputs: dict[Key, list[Key]]) -> dict[Key, set[Key]]:
-    """All that each group comes from, over whatever others."""
+    """Returns {group: all groups it depends on, directly or not}."""
     above: dict[Key, set[Key]] = {}
     for key, sources in inputs.items():
         above[key] = set(sources).union(*(above[source] for source in sources))
@@ -120,7 +127,7 @@ def _above(inputs: dict[Key, list[Key]]) -> dict[Key, set[Key]]:
 
 
 def _without_implied(inputs: dict[Key, list[Key]]) -> dict[Key, list[Key]]:
-    """Only the direct inputs that cannot be reached over another one."""
+    """Returns {group: its inputs}, less those that are also reached through another input."""
     above = _above(inputs)
     return {
         key: [source for source in sources if not any(source in above[o] for o in sources)]
@@ -129,7 +136,7 @@ def _without_implied(inputs: dict[Key, list[Key]]) -> dict[Key, list[Key]]:
 
 
 def _places(inputs: dict[Key, list[Key]]) -> dict[Key, tuple[int, int]]:
-    """(row, lane) of each group; a depth of many groups takes several rows."""
+    """Returns the (row, lane) of each group; many groups of one depth take several rows."""
     depths: dict[Key, int] = {}
     for key, sources in inputs.items():
         depths[key] = max((depths[source] for source in sources), default=-1) + 1
@@ -153,7 +160,7 @@ def _places(inputs: dict[Key, list[Key]]) -> dict[Key, tuple[int, int]]:
 
 
 def _lane_above(sources: list[Key], places: dict[Key, tuple[int, int]]) -> int:
-    """The lane of the nearest input, the left one of several."""
+    """Returns the lane of the nearest input, the leftmost of several; 0 without inputs."""
     above = [places[key] for key in sources]
     return min(above, key=lambda place: (-place[0], place[1]))[1] if above else 0
 
@@ -184,16 +191,17 @@ def _common_words(names: Sequence[str]) -> str:
 def _edge(
     source: Box,
     target: Box,
+    *,
     start: tuple[int, int],
     end: tuple[int, int],
     taken: set[tuple[int, int]],
 ) -> str:
-    """A line from box to box that passes beside the boxes between them."""
+    """Returns the SVG path of a line from box to box that avoids the boxes between them."""
     start_x, start_y = source.x + BOX_WIDTH / 2, source.y + BOX_HEIGHT
     end_x, end_y = target.x + BOX_WIDTH / 2, target.y
     between = range(start[0] + 1, end[0])
     if not between:
-        return _curve(start_x, start_y, end_x, end_y)
+        return _curve((start_x, start_y), (end_x, end_y))
     if not any((row, start[1]) in taken for row in between):
         way_x = start_x
     elif not any((row, end[1]) in taken for row in between):
@@ -204,12 +212,13 @@ def _edge(
         way_x = left if left > 0 else source.x + BOX_WIDTH + gutter / 2
     down, up = start_y + ROW_GAP, end_y - ROW_GAP
     return (
-        f"{_curve(start_x, start_y, way_x, down)} L{way_x:.0f},{up:.0f} "
-        f"{_curve(way_x, up, end_x, end_y, move=False)}"
+        f"{_curve((start_x, start_y), (way_x, down))} L{way_x:.0f},{up:.0f} "
+        f"{_curve((way_x, up), (end_x, end_y), move=False)}"
     )
 
 
-def _curve(x0: float, y0: float, x1: float, y1: float, move: bool = True) -> str:
+def _curve(begin: tuple[float, float], end: tuple[float, float], *, move: bool = True) -> str:
+    (x0, y0), (x1, y1) = begin, end
     middle = (y0 + y1) / 2
     start = f"M{x0:.0f},{y0:.0f} " if move else ""
     return f"{start}C{x0:.0f},{middle:.0f} {x1:.0f},{middle:.0f} {x1:.0f},{y1:.0f}"

@@ -1,4 +1,4 @@
-"""The result in one sentence, and what its interval allows to say."""
+"""The result in one sentence, and whether its interval shows a difference."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,8 @@ class Headline:
 
 
 def verdict(row: DifferenceRow) -> Verdict:
-    """Whether the interval of A minus B lies on one side of zero."""
+    """Returns "better" or "worse" (A than B) if the interval of A minus B excludes zero,
+    "undecided" if it includes zero, "no interval" if there is none."""
     low, high = row["ci_low"], row["ci_high"]
     if low is None or high is None:
         return "no interval"
@@ -36,7 +37,7 @@ def verdict(row: DifferenceRow) -> Verdict:
 
 
 def headline(data: ReportData) -> Headline | None:
-    """The headline pair at its largest number of shots; None if it was not compared."""
+    """Returns the headline pair at its largest number of shots; None if it was not compared."""
     rows = [
         row
         for row in data.differences

@@ -28,13 +28,13 @@ Seeds = Mapping[tuple[str, str, int | None], Sequence[float]]
 
 
 def results_plot(
-    grid: ResultGrid, seeds: Seeds, focus: str, reference: str, chance: float | None
+    grid: ResultGrid, seeds: Seeds, *, focus: str, reference: str, chance: float | None
 ) -> Markup:
-    """Inline SVG of a grid.
+    """Returns inline SVG of a grid.
 
     Args:
         seeds: (training, head, shots) -> the value of each seed, drawn as small dots.
-        focus: the training that stands out.
+        focus: the training that is highlighted.
         reference: the training whose mean is continued as a line through the panel.
         chance: the level of guessing, drawn where it is in a panel's range.
     """
@@ -54,7 +54,7 @@ def results_plot(
         figure = Figure(figsize=(WIDTH_IN, sum(heights)))
         top = sum(heights)
         for (head, all_shots), height in zip(heads.items(), heights, strict=True):
-            span = max(_extent(grid, head, shots, seeds)[1] for shots in all_shots)
+            span = max(_extent(grid, seeds, head=head, shots=shots)[1] for shots in all_shots)
             free = WIDTH_IN - LEFT_IN - 0.1 - PANEL_GAP_IN * (len(all_shots) - 1)
             width = min(free / len(all_shots), 3.6)
             title_y = (top - TITLE_IN + 0.09) / sum(heights)
@@ -67,8 +67,17 @@ def results_plot(
                     (box[0] / WIDTH_IN, box[1] / sum(heights), box[2] / WIDTH_IN,
                      box[3] / sum(heights))
                 )  # fmt: skip
-                _panel(axes, grid, head, shots, trainings[head], seeds, focus, reference)
-                middle, _ = _extent(grid, head, shots, seeds)
+                _panel(
+                    axes,
+                    grid,
+                    seeds,
+                    head=head,
+                    shots=shots,
+                    trainings=trainings[head],
+                    focus=focus,
+                    reference=reference,
+                )
+                middle, _ = _extent(grid, seeds, head=head, shots=shots)
                 limits = middle - 0.54 * span, middle + 0.54 * span
                 axes.set_xlim(limits)
                 axes.set_title(shots_label(shots), fontsize=8.5, pad=5)
@@ -84,10 +93,11 @@ def results_plot(
 def _panel(
     axes: Axes,
     grid: ResultGrid,
+    seeds: Seeds,
+    *,
     head: str,
     shots: int | None,
     trainings: Sequence[str],
-    seeds: Seeds,
     focus: str,
     reference: str,
 ) -> None:
@@ -116,8 +126,8 @@ def _panel(
     plain_axes(axes)
 
 
-def _extent(grid: ResultGrid, head: str, shots: int | None, seeds: Seeds) -> tuple[float, float]:
-    """Middle and width of what a panel shows, in percent."""
+def _extent(grid: ResultGrid, seeds: Seeds, *, head: str, shots: int | None) -> tuple[float, float]:
+    """Returns (middle, width) of the values that a panel shows, in per cent."""
     values: list[float] = []
     for key, row in grid.cells.items():
         if key[1:] == (head, shots):

@@ -1,5 +1,5 @@
-"""One self-contained HTML page from a run's tables: no request leaves it, nothing in it is
-trusted."""
+"""One self-contained HTML page from a run's tables that sends no request and escapes everything it
+shows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ def render(data: ReportData) -> str:
     }
     filters = {name: getattr(wording, name) for name in NAMES}
     sections = [section(data) for section in SECTIONS]
-    return document(FOLDER, "report.html", values, filters, sections)
+    return document(FOLDER, "report.html", values, filters=filters, sections=sections)
 
 
 def _flow(data: ReportData) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _errors(data: ReportData) -> dict[str, Any]:
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
-    """The size of the run in a few numbers."""
+    """Returns (label, value) pairs that give the size of the run."""
     splits = {
         row["values"]: row["counts"]
         for row in data.manifest.column("split").value_counts().to_pylist()
@@ -130,7 +130,13 @@ def _results(data: ReportData) -> dict[str, Any]:
     if grids:
         (focus, _), (reference, _) = data.headline
         chance = chances[metrics[0]]
-        plot = results_plot(grids[0], _seeds(data, metrics[0]), focus, reference, chance)
+        plot = results_plot(
+            grids[0],
+            _seeds(data, metrics[0]),
+            focus=focus,
+            reference=reference,
+            chance=chance,
+        )
     differences, over_shots = (
         [row for row in rows if row["split"] == data.split]
         for rows in (data.differences, data.differences_over_shots)
@@ -141,11 +147,13 @@ def _results(data: ReportData) -> dict[str, Any]:
         "plot": plot,
         "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
         "differences": {
-            metric: difference_table(differences, metric, data.headline, LIMITS["differences"])
+            metric: difference_table(
+                differences, metric, headline=data.headline, limit=LIMITS["differences"]
+            )
             for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
         },
         "over_shots": difference_table(
-            over_shots, data.headline_metric, data.headline, LIMITS["differences"]
+            over_shots, data.headline_metric, headline=data.headline, limit=LIMITS["differences"]
         ),
         "num_differences": Counter(row["metric"] for row in differences),
         "drawing_width": DRAWING_WIDTH,
@@ -167,7 +175,7 @@ def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], l
 
 
 def _blocks(grid: ResultGrid) -> list[list[str]]:
-    """The heads in groups whose columns fit beside each other on a page."""
+    """Returns the heads in groups whose columns fit beside each other on a page."""
     blocks: list[list[str]] = []
     width = MAX_TABLE_COLUMNS
     for head, shots in grid.columns.items():
@@ -182,7 +190,13 @@ def _blocks(grid: ResultGrid) -> list[list[str]]:
 def _cards(data: ReportData) -> dict[str, Any]:
     chosen = choose_images(data.image_statistics)
     typical, hardest = (
-        make_cards(image_ids, data.image_statistics, data.manifest, data.matches, data.texts)
+        make_cards(
+            image_ids,
+            image_statistics=data.image_statistics,
+            manifest=data.manifest,
+            matches=data.matches,
+            texts=data.texts,
+        )
         for image_ids in (chosen.typical, chosen.hardest)
     )
     low, high = similarity_range([*typical, *hardest])

@@ -9,8 +9,8 @@ from gist_ray.report.wording import LOWER_IS_BETTER, TRAININGS
 
 @dataclass(frozen=True)
 class ResultGrid:
-    """One metric of all methods. A training that a head was measured for without shots only stands
-    in every column of that head."""
+    """One metric of all methods. A training that a head measured without shots only is in every
+    column of that head."""
 
     metric: str
     trainings: list[str]
@@ -23,8 +23,8 @@ class ResultGrid:
 
 
 def result_grid(summary: Sequence[SummaryRow], metric: str, split: str = "test") -> ResultGrid:
-    """Arranges the rows of `metric` on one test set. Known features come in their usual order,
-    others after them; methods in the order in which they first stand."""
+    """Returns the rows of `metric` on one test set as a grid. Known features come in their usual
+    order, others after them; methods in the order of their first row."""
     given = {}
     for row in summary:
         if row["metric"] == metric and row["split"] == split:
@@ -53,7 +53,7 @@ def result_grid(summary: Sequence[SummaryRow], metric: str, split: str = "test")
 
 
 def chance_level(metric: str, num_classes: int) -> float | None:
-    """What guessing reaches on balanced classes, or None where that has no simple value."""
+    """Returns the accuracy of guessing on balanced classes; None where it has no simple value."""
     if num_classes < 1:
         return None
     guesses = {"top1": 1, "mean_per_class": 1, "top3": 3, "top5": 5}.get(metric)
@@ -61,7 +61,8 @@ def chance_level(metric: str, num_classes: int) -> float | None:
 
 
 def _columns(measured: set[tuple[str, int | None]]) -> list[int | None]:
-    """The shots of a head, rising; None, all images, last if a training has it beside others."""
+    """Returns the shots of a head, rising; None (all images) is last if a training has it besides
+    others."""
     with_shots = {training for training, shots in measured if shots is not None}
     full = any(shots is None and training in with_shots for training, shots in measured)
     rising = sorted({shots for _, shots in measured if shots is not None})

@@ -1,4 +1,4 @@
-"""Which texts were rejected and why, and how the kept ones were used by the matching."""
+"""Which texts were rejected and why, and how often the matching used the others."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class RejectedBy:
-    """The texts that fell to one check."""
+    """The texts that one check rejected."""
 
     check: str
     num_texts: int
@@ -19,9 +19,9 @@ class RejectedBy:
 
 
 def rejected_by_check(texts: pa.Table, num_examples: int = 3) -> list[RejectedBy]:
-    """Counts and first examples per check, the most frequent first.
+    """Returns counts and first examples per check, the most frequent check first.
 
-    The example is the model's raw answer where tidying left nothing of it.
+    An example is the model's raw answer where tidying left an empty text.
     """
     rejected = texts.filter(pc.is_valid(texts.column("rejected")))
     frame = rejected.select(["rejected", "class_name", "text", "raw"]).to_pandas()
@@ -35,20 +35,20 @@ def rejected_by_check(texts: pa.Table, num_examples: int = 3) -> list[RejectedBy
 
 
 def texts_by_id(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
-    """text_id -> the text that was embedded, which every similarity is of."""
+    """Returns {text_id: the embedded text}, which every similarity refers to."""
     return _column_by_id(texts, text_ids, "text")
 
 
 def short_texts(texts: pa.Table, text_ids: Collection[str]) -> dict[str, str]:
-    """text_id -> the short text that training uses in place of the embedded one; only those whose
-    short text differs."""
+    """Returns {text_id: the short text that training uses instead of the embedded one}, only where
+    the two differ."""
     differs = pc.not_equal(texts.column("short_text"), texts.column("text"))
     return _column_by_id(texts.filter(differs), text_ids, "short_text")
 
 
 def most_used(text_statistics: pa.Table, texts: pa.Table, limit: int) -> list[dict[str, Any]]:
-    """TEXT_STATISTICS rows, those matched to most images first, each with its `text` and the
-    `short_text` that training used in its place (None where it used the text)."""
+    """Returns at most `limit` TEXT_STATISTICS rows, those matched to most images first, each with
+    its `text` and the `short_text` that training used instead (None where it used the text)."""
     used = text_statistics.filter(pc.greater(text_statistics.column("num_used"), 0))
     order = [("num_used", "descending"), ("num_best", "descending"), ("text_id", "ascending")]
     return _with_text(used.sort_by(order).slice(0, limit), texts)
@@ -57,8 +57,8 @@ def most_used(text_statistics: pa.Table, texts: pa.Table, limit: int) -> list[di
 def not_label_preserving(
     text_statistics: pa.Table, texts: pa.Table, limit: int
 ) -> list[dict[str, Any]]:
-    """TEXT_STATISTICS rows of texts that fit another class better, the worst first; with `text`
-    and `short_text` as in `most_used`."""
+    """Returns at most `limit` TEXT_STATISTICS rows of texts that fit another class better, the
+    worst first, with `text` and `short_text` as in `most_used`."""
     flagged = text_statistics.filter(pc.invert(text_statistics.column("label_preserving")))
     excess = pc.subtract(flagged.column("other_similarity"), flagged.column("own_similarity"))
     ordered = flagged.append_column("excess", excess).sort_by([("excess", "descending")])
@@ -66,7 +66,8 @@ def not_label_preserving(
 
 
 def fewest_texts(class_statistics: pa.Table, limit: int) -> list[dict[str, Any]]:
-    """CLASS_STATISTICS rows whose images lean on the smallest share of the class's texts."""
+    """Returns at most `limit` CLASS_STATISTICS rows, those whose images use the smallest share of
+    the class's texts first."""
     known = class_statistics.filter(pc.is_valid(class_statistics.column("effective_num_texts")))
     share = pc.divide(known.column("effective_num_texts"), known.column("num_texts"))
     ordered = known.append_column("share", share).sort_by(

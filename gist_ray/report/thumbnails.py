@@ -1,4 +1,4 @@
-"""Pictures small enough to stand inside the page, made anew from pixels."""
+"""Small pictures inside the page, encoded anew from pixels."""
 
 import base64
 import io
@@ -13,10 +13,10 @@ MAX_BYTES = 2**30
 
 
 def thumbnail(uri: str, max_px: int = 160) -> str | None:
-    """The picture as a PNG or JPEG data URI of at most `max_px` on a side, never enlarged.
+    """Returns the picture as a PNG or JPEG data URI, at most `max_px` pixels on a side and never
+    enlarged; None if it cannot be read.
 
-    Only pixels pass: metadata, profiles and comments of the file stay behind. None if it cannot
-    be read.
+    Metadata, profiles and comments of the file are dropped.
     """
     try:
         image = _read(uri, max_px)

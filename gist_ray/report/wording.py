@@ -1,4 +1,4 @@
-"""What methods and metrics are called, in the page and in the terminal."""
+"""Names of methods and metrics, for the page and the terminal."""
 
 from gist_ray.methods import METHODS
 from gist_ray.report.data import Pair
@@ -36,7 +36,8 @@ def training_label(training: str) -> str:
 
 
 def training_meanings(*, pairs_imported: bool) -> dict[str, str]:
-    """{training: what it is}. pairs_imported: `gist` trained on the pairs of an imported file."""
+    """Returns {training: its explanation}. pairs_imported: `gist` trained on the pairs of an
+    imported file."""
     return {**TRAINING_MEANINGS, **({"gist": IMPORTED_PAIRS} if pairs_imported else {})}
 
 
@@ -45,13 +46,13 @@ def head_label(method: str) -> str:
 
 
 def pair_label(pair: Pair) -> str:
-    """Such as "GIST + linear probe"."""
+    """Returns a name such as "GIST + linear probe"."""
     features, method = pair
     return f"{training_label(features)} + {head_label(method)}"
 
 
 def split_label(split: str) -> str:
-    """Returns what the images of a test set are called."""
+    """Returns the name of a test set's images."""
     return "the test images" if split == "test" else f"the images of {split}"
 
 

@@ -68,20 +68,20 @@ class Held:
 
 
 class Attempt:
-    """Attempts to acquire one lease, and what they saw of its holder."""
+    """Attempts to acquire one lease, with the observations of its holder."""
 
     def __init__(self, uri: str, **more: Any) -> None:
-        """more: what is written into the lease."""
+        """more: further entries of the lease."""
         self.uri = uri
         self.other: Lease | None = None
-        """The lease that stood in the way at the last attempt."""
+        """The lease of another process that the last attempt found."""
         self._more = more
         self._changed: float | None = None
         self._first_seen = 0.0
 
     def once(self) -> Held | None:
-        """The lease if it is free or its holder is dead and no other process is quicker; None if
-        another process holds it."""
+        """Returns the lease if it is free, or its holder is dead and no other process takes it
+        first; None if another process holds it."""
         generations = generations_of(self.uri)
         found = read_file(file_of(self.uri, generations[-1])) if generations else None
         if generations and found is None:
@@ -89,12 +89,12 @@ class Attempt:
         if found is not None and not self._looks_dead(found):
             return None
         self.other = None
-        return _take(self.uri, generations, found, self._more)
+        return _take(self.uri, generations, replaced=found, more=self._more)
 
     @property
     def is_held_by_living(self) -> bool:
-        """Whether the holder is alive for certain: it runs on this machine, or has renewed its
-        lease while this object looked on."""
+        """Returns whether the holder is certainly alive: it runs on this machine, or has renewed
+        its lease since this object first read it."""
         if not self.other:
             return False
         is_renewed = self._changed is not None and time.monotonic() - self._changed < 3 * BEAT_S
@@ -116,7 +116,7 @@ class Attempt:
 def acquire(
     uri: str, say: Callable[[str], None], *, patience_s: float = math.inf, **more: Any
 ) -> Held:
-    """Acquire the lease at `uri`; waits while another living process holds it.
+    """Acquires the lease at `uri` and returns it; waits while another living process holds it.
 
     Args:
         say: told once of the process that is waited for.
@@ -151,7 +151,7 @@ def acquire(
 
 
 def renew(held: Held, **more: Any) -> None:
-    """Write a heartbeat into a lease. Raises LeaseLostError if it is not this process's any more.
+    """Writes a heartbeat into a lease. Raises LeaseLostError if this process no longer holds it.
 
     more: what is written into the lease.
     """
@@ -171,12 +171,12 @@ def renew(held: Held, **more: Any) -> None:
 
 
 def disown(held: Held) -> None:
-    """Give a lease up as far as this process is concerned; `release` deletes its file."""
+    """Drops a lease from the leases of this process; `release` deletes its file."""
     tokens_held.discard(held.token)
 
 
 def release(held: Held) -> None:
-    """Delete the lease, and the dead generations before it."""
+    """Deletes the lease and the dead generations before it."""
     disown(held)
     found = read_file(held.file)
     if not found or found.get("token") != held.token:
@@ -188,8 +188,11 @@ def release(held: Held) -> None:
     storage.delete(held.file)
 
 
-def _take(uri: str, generations: Sequence[int], replaced: Lease | None, more: Lease) -> Held | None:
-    """Make the generation after `generations`, the last of which is the dead `replaced`."""
+def _take(
+    uri: str, generations: Sequence[int], *, replaced: Lease | None, more: Lease
+) -> Held | None:
+    """Writes the generation after `generations`; returns it, or None if another process wrote it.
+    replaced: the lease of the last of `generations`, which is dead."""
     newest = generations[-1] if generations else 0
     held = Held(uri, newest + 1, uuid.uuid4().hex, replaced)
     tokens_held.add(held.token)
@@ -221,7 +224,8 @@ def _is_same(found: Lease | None, seen: Lease | None) -> bool:
 
 
 def taken_by(attempt: Attempt) -> LeaseLostError:
-    """The error of a process that worked without a lease and finds it held by a living one."""
+    """Returns the error of a process that worked without a lease and finds it held by a living
+    one."""
     return LeaseLostError(
         f"{attempt.uri}: {who(attempt.other or {})} is at the same work. This process had begun it "
         "while the store could not be reached, and stops, so that two do not write the same files. "

@@ -13,7 +13,7 @@ from gist_ray.store.artifacts import ARTIFACT_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The settings that a folder of results holds the results of, and the file that says so."""
+    """The settings whose results a folder holds, and the file that stores them."""
 
     folder: str
     file: str
@@ -23,7 +23,7 @@ class Claim:
     """The name of the job, whose record may lie in the folder before the file does."""
 
     kept: str
-    """The results in a word, for messages: "prediction"."""
+    """A noun for the results, for messages: "prediction"."""
 
     settings: Mapping[str, Any]
     """Plain values that decide the results."""
@@ -60,14 +60,14 @@ def check_claim(claim: Claim) -> None:
 
 
 def make_claim(claim: Claim) -> None:
-    """Writes the claim down. Raises UserError as `check_claim` does."""
+    """Writes the claim to its file. Raises UserError as `check_claim` does."""
     check_claim(claim)
     storage.write_json(claim.uri, claim.settings)
 
 
 def _refuse_foreign(claim: Claim) -> None:
-    """Raises UserError if a packed set or runs of other jobs are kept in the folder: the files of
-    two jobs would get mixed, and to delete the folder for one would delete both."""
+    """Raises UserError if the folder holds a packed set or runs of other jobs. Their files would
+    get mixed, and deleting the folder for one job would delete both."""
     folder = storage.absolute(claim.folder)
     others = [name for name in run_names(folder) if name != claim.job]
     if storage.exists(storage.join(folder, ARTIFACT_FILE)):

@@ -1,4 +1,4 @@
-"""Connects to Ray: to a cluster where one is named, else to one of our own on this machine."""
+"""Connections to Ray: to a named cluster, else to a local one."""
 
 import logging
 import math
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
-    """Join the cluster of RAY_ADDRESS or start a local one; returns its number of CPUs.
+    """Joins the cluster of RAY_ADDRESS or starts a local one; returns its number of CPUs.
 
     A local one says of itself that it has at least `min_cpus`, and has a dashboard if asked for.
     """
@@ -56,7 +56,8 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
 
 
 def no_capacity(what: str) -> UserError:
-    """What its owner is told when `what` has waited PATIENCE_S for machines that are not there."""
+    """Returns the message to the user when `what` has waited PATIENCE_S for resources that the
+    cluster lacks."""
     has = ray.cluster_resources()
     return UserError(
         f"{what}: nothing went forward for {duration(PATIENCE_S)}. The cluster now has "
@@ -67,7 +68,7 @@ def no_capacity(what: str) -> UserError:
 
 
 def cluster_resources() -> dict[str, float]:
-    """CPUs, GPUs and nodes of the cluster; nothing where none was needed."""
+    """Returns the numbers of CPUs, GPUs and nodes of the cluster; {} if none is connected."""
     if not ray.is_initialized():
         return {}
     found = {name: ray.cluster_resources().get(name, 0.0) for name in ("CPU", "GPU")}
@@ -75,7 +76,8 @@ def cluster_resources() -> dict[str, float]:
 
 
 def on_every_node(work: Callable[[], Result]) -> list[tuple[str, Result]]:
-    """(node, what `work` returns there) for the nodes that are up now. It takes no node's CPU."""
+    """Returns (node, result of `work` on it) for each node that is up now. It takes no node's
+    CPU."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     if len(nodes) == 1:
         return [(nodes[0]["NodeName"], work())]
@@ -86,7 +88,7 @@ def on_every_node(work: Callable[[], Result]) -> list[tuple[str, Result]]:
 
 
 def require_shared(folders: Mapping[str, str]) -> None:
-    """Raise UserError for a local folder ({setting: folder}) that some node does not see."""
+    """Raises UserError for a local folder ({setting: folder}) that some node cannot see."""
     local = {what: storage.absolute(uri) for what, uri in folders.items() if storage.is_local(uri)}
     if not local or sum(node["Alive"] for node in ray.nodes()) < 2:
         return
@@ -105,7 +107,7 @@ def require_shared(folders: Mapping[str, str]) -> None:
 
 
 def relative_in_job(folders: Mapping[str, str]) -> list[str]:
-    """Problems of relative folders ({setting: folder}) in a submitted job."""
+    """Returns the problems of relative folders ({setting: folder}) in a submitted job."""
     if RAY_JOB_CONFIG_JSON_ENV_VAR not in os.environ:
         return []
     return [
@@ -118,19 +120,19 @@ def relative_in_job(folders: Mapping[str, str]) -> list[str]:
 
 
 def cpus_without_connecting() -> float:
-    """CPUs of this machine, as far as this process may use them."""
+    """Returns the number of CPUs of this machine that this process may use."""
     return float(len(os.sched_getaffinity(0)))
 
 
 def gpus_without_connecting() -> int:
-    """CUDA devices of this machine, as far as this process may use them."""
+    """Returns the number of CUDA devices of this machine that this process may use."""
     import torch  # costs seconds, and few callers ask
 
     return torch.cuda.device_count()
 
 
 def is_local() -> bool:
-    """Whether jobs run on a Ray of their own on this machine."""
+    """Returns whether jobs run on a local Ray on this machine."""
     return not os.environ.get("RAY_ADDRESS")
 
 

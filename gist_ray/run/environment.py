@@ -1,4 +1,4 @@
-"""Hardware, commit and versions, for all that is written down beside numbers."""
+"""Hardware, commit and versions, which are stored with all measured numbers."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from gist_ray.store.artifacts import package_versions
 
 
 def environment() -> dict[str, str]:
-    """What this process runs on and with."""
+    """Returns the hardware, the commit and the versions of this process, by name."""
     found = {
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPUs",
         "system": platform.platform(terse=True),
@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The repository's commit, where the package runs from a checkout."""
+    """Returns the repository's commit if the package runs from a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
     here = Path(__file__).parent
     try:

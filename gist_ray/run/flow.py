@@ -1,5 +1,5 @@
-"""Runs a graph of stages: what is stored is not made again, and what does not wait for another runs
-side by side as far as the CPUs reach."""
+"""Runs a graph of stages. Stored artifacts are not made again; stages that do not depend on each
+other run in parallel, as far as the CPUs suffice."""
 
 import threading
 import time
@@ -16,22 +16,22 @@ from gist_ray.run.warm import warm_workers
 from gist_ray.store.artifacts import Artifact, ArtifactStore, ArtifactWriter
 
 SAID_AFTER_S = 1.0
-"""A shorter stage gets no line: a study has hundreds of them."""
+"""Seconds after which a running stage is printed; a study has hundreds of shorter ones."""
 
 
 class Leases(Protocol):
-    """Keep two processes from making the same artifact at once."""
+    """Leases that keep two processes from making the same artifact at once."""
 
     lost: "Future[None]"
     """Raises once this process has lost the lease of what it works on."""
 
     def hold(self, name: str, uri: str) -> AbstractContextManager[None]:
-        """Entered with a stage's name and the folder of its artifact while it is made; waits where
-        another process makes the same."""
+        """Returns a context in which this process alone makes the stage `name`, whose artifact is
+        in the folder `uri`. Entering it waits while another process makes the same artifact."""
 
 
 class NoLeases:
-    """For a store that no other process writes to."""
+    """Leases of a store that no other process writes to: they hold nothing."""
 
     def __init__(self) -> None:
         self.lost: Future[None] = Future()
@@ -65,8 +65,8 @@ def run_flow(
     num_gpus: float = 0,
     leases: Leases | None = None,
 ) -> dict[str, Done]:
-    """Run what is not stored, inputs first; returns what was made or found, by stage name. The
-    stages share warm workers.
+    """Runs the stages that are not stored, inputs first; returns all of them by name. The stages
+    share warm workers.
 
     num_cpus, num_gpus: what stages share. Without a GPU nobody waits for one.
     leases: held while a stage is made.
@@ -89,11 +89,14 @@ def run_flow(
         while order.is_active():
             ready += [by_name[name] for name in order.get_ready()]
             for stage in list(ready):
-                if not _may_start(stage, running.values(), num_cpus, num_gpus):
+                if not _may_start(stage, running.values(), num_cpus=num_cpus, num_gpus=num_gpus):
                     continue
                 ready.remove(stage)
                 inputs = {name: done[source.name].artifact for name, source in stage.inputs.items()}
-                running[threads.submit(_obtain, stage, inputs, store, progress, leases)] = stage
+                made = threads.submit(
+                    _obtain, stage, inputs, store, progress=progress, leases=leases
+                )
+                running[made] = stage
             awaited: list[Future[Any]] = [*running, leases.lost]
             wait(awaited, return_when=FIRST_COMPLETED)
             if leases.lost.done():
@@ -116,9 +119,11 @@ def run_flow(
     return {name: done[name] for name in by_name}
 
 
-def _may_start(stage: Stage, running: Collection[Stage], num_cpus: float, num_gpus: float) -> bool:
-    """Whether there are CPUs and GPUs, and nobody else is making the same artifact: stages of two
-    names can come to the same.
+def _may_start(
+    stage: Stage, running: Collection[Stage], *, num_cpus: float, num_gpus: float
+) -> bool:
+    """Returns whether a stage may start: its CPUs and GPUs are free, or nothing runs, and no
+    running stage makes the same artifact. Stages of two names may have the same fingerprint.
 
     Ray would let a stage wait too, but not for as long as a training takes: a wait that long looks
     like machines that do not come back.
@@ -137,6 +142,7 @@ def _obtain(
     stage: Stage,
     inputs: Mapping[str, Artifact],
     store: ArtifactStore,
+    *,
     progress: Progress,
     leases: Leases,
 ) -> Done:
@@ -146,13 +152,14 @@ def _obtain(
     with leases.hold(stage.name, writer.uri):
         if stored := stage.find(store):  # by another process meanwhile
             return Done(stage, stored, was_stored=True)
-        return _make(stage, inputs, writer, store, progress)
+        return _make(stage, inputs, writer, store=store, progress=progress)
 
 
 def _make(
     stage: Stage,
     inputs: Mapping[str, Artifact],
     writer: ArtifactWriter,
+    *,
     store: ArtifactStore,
     progress: Progress,
 ) -> Done:

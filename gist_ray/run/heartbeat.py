@@ -1,4 +1,5 @@
-"""Heartbeats: every few seconds a running job tells the store that it lives, and how far it is."""
+"""Heartbeats: a running job renews its leases and writes its progress to the store every few
+seconds."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +34,9 @@ Listener = Callable[[Sequence[StageProgress]], None]
 class Heartbeat:
     """Renews the leases of a run and of its running stages from a thread of its own.
 
-    A store that cannot be reached is said once and tried again at the next heartbeat; it never
-    stops the work, which goes on without a lease if it has to. A lease that another process holds
-    does stop it, through `lost`.
+    If the store cannot be reached, this prints one message and tries again at the next heartbeat;
+    the work goes on, without a lease if need be. If another process holds a lease, `lost` stops the
+    work.
     """
 
     def __init__(
@@ -56,7 +57,8 @@ class Heartbeat:
         self._interval_s = interval_s
         self._held: dict[str, Held] = {}
         self._attempts: dict[str, Attempt] = {}
-        """For the leases of stages that work without, as the store could not be reached."""
+        """The attempts to acquire leases of stages that run without one because the store could not
+        be reached."""
         self._released: list[Held] = []
         self._lock = threading.Lock()
         self._complained = False
@@ -75,7 +77,8 @@ class Heartbeat:
 
     @contextmanager
     def hold(self, name: str, uri: str) -> Iterator[None]:
-        """While a stage makes its artifact at `uri`. Waits while another process does."""
+        """Holds the lease of the stage `name`, which makes its artifact at `uri`, inside the block.
+        Waits while another process does."""
         lease = storage.join(uri, PROGRESS_FILE)
         try:
             held = acquire(lease, lambda message: self._progress.say(name, message), name=name)
@@ -93,7 +96,7 @@ class Heartbeat:
                     self._released.append(ended)
 
     def check(self) -> None:
-        """Raise LeaseLostError if the run or a stage has lost its lease."""
+        """Raises LeaseLostError if the run or a stage has lost its lease."""
         if self.lost.done():
             self.lost.result()
 

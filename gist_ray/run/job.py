@@ -1,4 +1,5 @@
-"""A job: a config, a graph of stages and an end. Every command that does work is one."""
+"""A job: a config, a graph of stages and a function that writes the results. Every command that
+does work is a job."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,10 @@ Finish = Callable[[ArtifactStore, Mapping[str, Done]], Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a command does, before it is done."""
+    """A command's work before it starts: config, stages and the function that ends it."""
 
     command: str
-    """The command that makes it of its config: "run", "predict"."""
+    """The command that makes the job from its config: "run", "predict"."""
 
     name: str
     """Its folder below root/runs."""
@@ -48,14 +49,14 @@ class Job:
     """Largest share of a stage's rows that may fail."""
 
     about: Sequence[str] = field(default_factory=tuple)
-    """Lines above the plan: what was understood of the data."""
+    """Lines that are printed above the plan: facts about the data."""
 
     root_setting: str = "root"
     """The setting that names the root, for messages."""
 
 
 def folders_of(job: Job) -> dict[str, str]:
-    """{setting: folder or URI} that every node of a cluster has to see."""
+    """Returns {setting: folder or URI} that every node of a cluster has to see."""
     found = {job.root_setting: job.root}
     for stage in job.stages:
         found |= stage.folders
@@ -63,7 +64,7 @@ def folders_of(job: Job) -> dict[str, str]:
 
 
 def problems_of(job: Job) -> list[str]:
-    """Everything that is wrong with a job, as far as it can be seen before any work."""
+    """Returns all problems of a job that can be found before any work."""
     problems = []
     if why := why_no_root(job.root) or why_unwritable(job.root):
         problems.append(f"{job.root_setting}={job.root}: {why}.")
@@ -78,7 +79,7 @@ def problems_of(job: Job) -> list[str]:
 
 
 def _command_of_record(job: Job) -> str:
-    """The other command that left the record of the job's name; "" if none did."""
+    """Returns the other command that left a record of this job's name; "" if none did."""
     try:
         plan = read_plan(job.root, job.name)
     except UserError:
@@ -95,8 +96,8 @@ def why_no_root(root: str) -> str:
 
 
 def resource_problems(wants: Sequence[Resources]) -> list[str]:
-    """What this machine cannot give. On a cluster (RAY_ADDRESS) nodes may still join, so nothing
-    is refused there."""
+    """Returns the resources that this machine lacks, as problems. On a cluster (RAY_ADDRESS) the
+    list is empty, because nodes may still join."""
     if not is_local():
         return []
     num_cpus, num_gpus = cpus_without_connecting(), gpus_without_connecting()

@@ -35,12 +35,12 @@ tokens_held = set[str]()
 
 
 def process_lease(**more: Any) -> Lease:
-    """The content of a lease of this process, as of now."""
+    """Returns the content of a lease of this process with the current time."""
     return {**_process(), "updated": time.time(), **more}
 
 
 def read_lease(uri: str) -> Lease | None:
-    """The lease in force at `uri`, {} if its file is not whole; None where there is none."""
+    """Returns the lease in force at `uri`, {} if its file is incomplete, None if there is none."""
     while generations := generations_of(uri):
         found = read_file(file_of(uri, generations[-1]))
         if found is not None:
@@ -50,13 +50,13 @@ def read_lease(uri: str) -> Lease | None:
 
 
 def silent_for(lease: Lease) -> float:
-    """Seconds since a lease was last renewed, by the clocks of both machines."""
+    """Returns the seconds since a lease was last renewed, by the clocks of both machines."""
     return max(0.0, time.time() - float(lease.get("updated", 0)))
 
 
 def is_dead(lease: Lease) -> bool:
-    """Whether the holder of a lease has ended: for certain where it ran on this machine, else
-    because it is silent."""
+    """Returns whether the holder of a lease has ended. This is certain if it ran on this machine;
+    else it is inferred from missing heartbeats."""
     if is_own(lease):
         return "token" in lease and lease["token"] not in tokens_held
     if not is_on_this_machine(lease):
@@ -87,7 +87,7 @@ def file_of(uri: str, generation: int) -> str:
 
 
 def generations_of(uri: str, patience_s: float = storage.PATIENCE_S) -> list[int]:
-    """The generations of which there is a file, ascending."""
+    """Returns the generations that have a file, ascending."""
     stem, suffix = os.path.splitext(uri)
     name = re.escape(stem.rsplit("/", 1)[-1])
     pattern = re.compile(rf"{name}(?:\.(\d+))?{re.escape(suffix)}")
@@ -120,7 +120,8 @@ def _process() -> Lease:
 
 
 def _machine() -> str:
-    """Within which a process id means one process: a boot of a machine, and its container."""
+    """Returns the identity of a boot of this machine and of its container, within which a process
+    id is unique."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"

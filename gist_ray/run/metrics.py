@@ -1,4 +1,4 @@
-"""What the stages of a run came to, from the store and from what this process saw."""
+"""Metrics of the stages of a run, from the store and from the progress of this process."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,8 @@ THREADS = 16
 
 
 def find_all(store: ArtifactStore, stages: Sequence[PlannedStage]) -> list[Artifact | None]:
-    """The artifact of each stage; many at once, for on S3 each costs a request."""
+    """Returns the artifact of each stage, None where it is not stored. Requests run in parallel,
+    because each takes a round trip on S3."""
     with ThreadPoolExecutor(THREADS) as threads:
         return list(threads.map(lambda s: store.find(s["kind"], s["fingerprint"]), stages))
 
@@ -19,7 +20,7 @@ def find_all(store: ArtifactStore, stages: Sequence[PlannedStage]) -> list[Artif
 def stage_metrics(
     stages: Sequence[PlannedStage], store: ArtifactStore, seen: Sequence[StageProgress]
 ) -> list[StageMetrics]:
-    """One entry per planned stage; `seen` are those that this process worked on."""
+    """Returns one entry per planned stage. seen: the stages that this process worked on."""
     by_name = {state.name: state for state in seen}
     return [
         _of_stage(stage, artifact, by_name)
@@ -52,6 +53,7 @@ def _of_stage(
             metrics["seconds"] = work.seconds or 0.0
         if tokens := work.counts.get("tokens"):
             metrics["tokens"] = tokens
-            new = work.done - work.already
-            metrics["tokens_per_s"] = round(tokens * (work.rate or 0) / max(new, 1), 3)
+            if work.rate is not None:
+                new = work.done - work.already
+                metrics["tokens_per_s"] = round(tokens * work.rate / max(new, 1), 3)
     return metrics

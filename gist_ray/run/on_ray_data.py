@@ -53,7 +53,8 @@ def _with_step(dataset: ray.data.Dataset, step: Step, rows_per_part: int) -> ray
 def on_ray_data(
     blocks: Sequence[pa.Table], transform: Transform, store: PartWriter
 ) -> Iterator[pa.Table]:
-    """Yields STORED of each block once it is stored.
+    """Yields STORED of each block once it is stored. Raises UserError if no block is finished for
+    cluster.PATIENCE_S.
 
     Raises UserError if nothing went forward for cluster.PATIENCE_S.
     """

@@ -1,4 +1,4 @@
-"""Stores blocks of finished rows as part files, in whatever process the rows come out."""
+"""Stores blocks of finished rows as part files, in the process that made the rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ STORED = pa.schema(
         ("tokens", pa.int64()),
     ]
 )
-"""The files that a block was stored in, as the driver has to know them (`StoredFile`)."""
+"""Schema of the files that a block was stored in (`StoredFile`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartWriter:
-    """Where and as what the rows of a stage are stored. It is picklable."""
+    """The folder and the schema of a stage's stored rows. It is picklable."""
 
     uri: str
     """The folder of the artifact."""
@@ -73,7 +73,7 @@ def stored_files_of(stored: pa.Table) -> list[tuple[StoredFile, int]]:
 
 
 def _row_of(file: StoredFile, tokens: int) -> dict[str, Any]:
-    """A row of STORED."""
+    """Returns a row of STORED."""
     as_lists = {"ids": file.ids.to_pylist(), "errors": file.errors.to_pylist()}
     return {**vars(file), **as_lists, "tokens": tokens}
 

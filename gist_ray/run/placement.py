@@ -28,8 +28,8 @@ class Spread:
 def place(spread: Spread, num_rows: int | None, *, seconds_per_row: float | None = None) -> Place:
     """Returns where to work on the `num_rows` rows that are left (None: not known yet).
 
-    Work on GPUs, and work for which several processes are asked for, is Ray Data's. So is work that
-    its processes do faster by more than they take to start.
+    Ray Data does work on GPUs, and work with max_workers above 1. It also does work in which its
+    processes save more time than they take to start.
 
     seconds_per_row: what the rows before cost in a warm worker; None before the first block.
     """

@@ -1,5 +1,5 @@
-"""How far a run is: one line per stage every few seconds for a person, and the same figures kept
-for all who ask, from any thread."""
+"""Progress of a run: one printed line per stage every few seconds, and the same figures for readers
+in any thread."""
 
 import sys
 import threading
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 MIN_RATE_S = 1.0
-"""A rate over a shorter time is chance: a short training's steps come all at once."""
+"""Seconds below which no rate is computed, because the steps of a short training arrive
+together."""
 
 
 def duration(seconds: float) -> str:
-    """ "7 s", "3 min 20 s" or "2 h 5 min"."""
+    """Returns a duration as text: "7 s", "3 min 20 s" or "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -25,7 +26,7 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class StageProgress:
-    """How far one stage is; plain values, which are written down as they are."""
+    """Progress of one stage, as plain values that are stored unchanged."""
 
     name: str
     kind: str
@@ -40,24 +41,25 @@ class StageProgress:
     done: int = 0
     """Rows that are stored, well or failed; steps of a training."""
     already: int = 0
-    """What of `done` an earlier run did."""
+    """Rows or steps of `done` that an earlier run made."""
     failed: dict[str, int] = field(default_factory=dict)
-    """Rows that failed now, by kind."""
+    """Rows that failed in this run, by kind of error."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Further totals of now, such as tokens."""
+    """Further totals of this run, such as tokens."""
     rate: float | None = None
-    """Units a second, since the first were waited for."""
+    """Rows or steps per second in this run."""
     values: dict[str, float] = field(default_factory=dict)
-    """What was last measured, such as the loss."""
+    """The last measured values by name, such as the loss."""
 
     @property
     def lasts(self) -> float:
-        """Seconds that it took, or has been running."""
+        """Returns the seconds that the stage took, or has been running."""
         return time.time() - self.started if self.seconds is None else self.seconds
 
 
 class Progress:
-    """Prints lines of the run. Stages run side by side, so every line names its own.
+    """Prints the progress of a run. Stages run in parallel, so every line names its stage.
+    measured: called with a stage when values of it were measured, such as the loss of an epoch.
 
     measured: told of a stage whenever values of it were measured, such as the loss of an epoch.
     """
@@ -80,7 +82,7 @@ class Progress:
 
     @contextmanager
     def running(self, name: str, kind: str, uri: str) -> Iterator[None]:
-        """While the stage works. Whatever ends it, ends it here too."""
+        """Records the stage as running inside the block, and its outcome and seconds at the end."""
         start = time.monotonic()
         state = StageProgress(name, kind, uri)
         with self._lock:
@@ -93,12 +95,12 @@ class Progress:
             with self._lock:
                 state.outcome, state.seconds = outcome, time.monotonic() - start
 
-    def rows(self, stage: str, total: int, unit: str, already: int = 0) -> "RowProgress":
-        """A counter of `total` rows, of which an earlier run did `already`."""
-        return RowProgress(self, stage, total, unit, already)
+    def rows(self, stage: str, total: int, unit: str, *, already: int = 0) -> "RowProgress":
+        """Returns a counter of `total` rows, of which an earlier run did `already`."""
+        return RowProgress(self, stage, total, unit=unit, already=already)
 
     def stages(self) -> list[StageProgress]:
-        """All stages that ran or run, as they are now."""
+        """Returns the progress of all stages that ran or run."""
         with self._lock:
             return [
                 replace(
@@ -112,15 +114,17 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[StageProgress]:
-        """The stage's figures, to read and change while nobody else does."""
+        """Yields the stage's progress, locked against other threads."""
         with self._lock:
             yield self._stages.setdefault(name, StageProgress(name, "", ""))
 
 
 class RowProgress:
-    """Counts the rows (or steps) of one stage and says so every few seconds."""
+    """A counter of the rows or steps of one stage, which prints every few seconds."""
 
-    def __init__(self, progress: Progress, stage: str, total: int, unit: str, already: int) -> None:
+    def __init__(
+        self, progress: Progress, stage: str, total: int, *, unit: str, already: int
+    ) -> None:
         self._progress = progress
         self._stage = stage
         self._start = self._last = time.monotonic()
@@ -139,8 +143,8 @@ class RowProgress:
         values: Mapping[str, float] | None = None,
         **counts: int,
     ) -> None:
-        """Count `rows` more (of which `failed`, by kind), note values (the loss), and count
-        further totals such as tokens=812."""
+        """Adds `rows` (of which `failed`, by kind), sets values (the loss), and adds to further
+        totals such as tokens=812."""
         now = time.monotonic()
         seconds = max(now - self._start, 1e-6)
         with self._progress.stage(self._stage) as state:

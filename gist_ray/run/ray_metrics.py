@@ -1,4 +1,4 @@
-"""What the cluster's metrics tell of a run: our counters beside Ray's own, for Prometheus.
+"""Counters of a run beside Ray's own metrics, for Prometheus.
 
 Ray exports them from every node under the prefix `ray_`, counters with the suffix `_total`.
 """
@@ -26,12 +26,12 @@ OF_ALL = ("run", "stage")
 
 
 def exported_names() -> set[str]:
-    """The names under which Prometheus finds them."""
+    """Returns the names under which Prometheus finds the metrics."""
     return {f"ray_{name}_total" for name in COUNTERS} | {f"ray_{name}" for name in GAUGES}
 
 
 class RayMetrics:
-    """Tells Ray's metrics of a run's stages whenever it is called with them."""
+    """A listener that adds the progress of a run's stages to Ray's metrics."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -65,7 +65,7 @@ class RayMetrics:
 
 
 def _totals(stage: StageProgress) -> Iterator[tuple[str, dict[str, str], int]]:
-    """What this process did of a stage: metric, its tags, and the total."""
+    """Yields (metric, its tags, total) of what this process did in a stage."""
     new = stage.done - stage.already
     if stage.unit == "steps":
         yield "gist_ray_steps", {}, new

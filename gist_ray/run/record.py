@@ -1,5 +1,5 @@
-"""The record of a run, runs/<name>/: written when it starts, so that a dead run can be looked
-into and gone on with, and completed when it ends, however it ends."""
+"""The record of a run, runs/<name>/. It is written at the start, so that a killed run can be
+inspected and resumed, and completed at the end of any outcome."""
 
 import resource
 import time
@@ -42,7 +42,7 @@ def recorded(
     listeners: Sequence[Listener] = (),
     hardware: Callable[[], Mapping[str, float]] = dict,
 ) -> Iterator[Heartbeat]:
-    """While the job runs. Leaves its record, and heartbeats in its lease.
+    """Writes the record of a job and renews its lease while the block runs; yields the heartbeat.
 
     Args:
         wanted: names of the stages that it will make; None for all.
@@ -77,7 +77,9 @@ def recorded(
         finally:
             try:
                 if not heartbeat.has_lost_run:
-                    metrics = _metrics(plan, outcome, message, store, progress, hardware)
+                    metrics = _metrics(
+                        plan, outcome, message, store=store, progress=progress, hardware=hardware
+                    )
                     storage.write_json(storage.join(folder, METRICS_FILE), metrics)
             except Exception as error:
                 if outcome == "finished":
@@ -121,6 +123,7 @@ def _metrics(
     plan: Plan,
     outcome: Outcome,
     message: str,
+    *,
     store: ArtifactStore,
     progress: Progress,
     hardware: Callable[[], Mapping[str, float]],

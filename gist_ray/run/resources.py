@@ -1,4 +1,4 @@
-"""The CPUs and GPUs of a stage. It imports nothing that is slow to load, for settings name it."""
+"""The CPUs and GPUs of a stage. Settings import this module, so it imports nothing slow."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Runs a stage over the rows of a table so that a killed run loses only what was in flight.
+"""Runs a stage over the rows of a table; a killed run loses only the blocks in work.
 
 Every block of rows becomes one part file, written whole by the process that made it and named by
 the ids inside, so a block that is worked on again overwrites its own file. A later run reads which
@@ -63,7 +63,7 @@ def run_rows(
     done = finished_ids(writer, id_column)
     todo = rows.filter(pc.invert(pc.is_in(ids, value_set=done))) if len(done) else rows
     already = len(rows) - len(todo)
-    meter = progress.rows(writer.stage, len(rows), unit, already)
+    meter = progress.rows(writer.stage, len(rows), unit, already=already)
     if already:
         progress.say(writer.stage, f"{already:,} {unit} were already stored")
     store = PartWriter(
@@ -91,8 +91,8 @@ def run_rows(
 def _by_steps(
     blocks: Sequence[pa.Table], steps: Sequence[Step], *, rows_per_part: int, store: PartWriter
 ) -> Iterator[pa.Table]:
-    """Yields STORED of each block once it is stored: in a warm worker, and on Ray Data what is not
-    to be worked on there."""
+    """Yields STORED of each block once it is stored: from a warm worker, and from Ray Data for the
+    blocks that do not fit one."""
     spread = Spread(
         rows_per_part=rows_per_part,
         gpus=max(step.gpus for step in steps),

@@ -1,4 +1,4 @@
-"""Runs a job: plan, record, flow, end."""
+"""Runs a job: prints the plan, writes the record, makes the stages and writes the results."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from gist_ray.store.artifacts import ArtifactStore
 
 
 def run_job(job: Job, *, plan_only: bool = False, until: str | None = None) -> None:
-    """Prints the plan; then makes what is not stored, and finishes.
+    """Prints the plan, makes the stages that are not stored, and writes the results.
 
     until: stop after the stages whose name begins so, and all they need. Raises UserError before
     any work, or TooManyFailedRowsError.
@@ -45,13 +45,13 @@ def run_job(job: Job, *, plan_only: bool = False, until: str | None = None) -> N
         listeners=[RayMetrics(job.name)],
         hardware=cluster_resources,
     ) as heartbeat:
-        make(job, stages, progress, heartbeat)
+        make(job, stages, progress, leases=heartbeat)
 
 
-def make(job: Job, stages: Sequence[Stage], progress: Progress, leases: Leases) -> None:
-    """Makes what is missing of `stages`, and the results where these are all of the job."""
+def make(job: Job, stages: Sequence[Stage], progress: Progress, *, leases: Leases) -> None:
+    """Makes the missing ones of `stages`, and the results if these are all stages of the job."""
     store = ArtifactStore(job.root)
-    done = run_stages(job, stages, progress, leases)
+    done = run_stages(job, stages, progress, leases=leases)
     console = Console()
     if len(stages) == len(job.stages):
         lines = job.finish(store, done)
@@ -62,9 +62,9 @@ def make(job: Job, stages: Sequence[Stage], progress: Progress, leases: Leases) 
 
 
 def run_stages(
-    job: Job, stages: Sequence[Stage], progress: Progress, leases: Leases
+    job: Job, stages: Sequence[Stage], progress: Progress, *, leases: Leases
 ) -> dict[str, Done]:
-    """Makes what is missing of `stages`; returns all of them by name."""
+    """Makes the missing ones of `stages`; returns all of them by name."""
     store = ArtifactStore(job.root)
     needs_cluster = any(stage.resources.cpus for stage in stages if not stage.find(store))
     num_cpus = connect() if needs_cluster else cpus_without_connecting()
@@ -82,7 +82,7 @@ def run_stages(
 
 
 def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:
-    """Prints what was understood, which stages there are, and how many of them are stored."""
+    """Prints facts about the data, the stages, and how many of them are stored."""
     table = Table(title=f"Plan of {job.name}", title_justify="left")
     for column in ("stage", "how many", "stored", "rows each", "CPUs each", "where"):
         is_text = column in ("stage", "where")
@@ -108,7 +108,7 @@ def print_plan(job: Job, store: ArtifactStore, stages: Sequence[Stage]) -> None:
 
 
 def _up_to(stages: Sequence[Stage], until: str | None) -> list[Stage]:
-    """Stages whose name begins with `until`, and all that they need."""
+    """Returns the stages whose name begins with `until`, and their inputs."""
     if until is None:
         return list(stages)
     wanted = [stage for stage in stages if stage.name.startswith(until)]

@@ -1,4 +1,4 @@
-"""The records of runs, <root>/runs/<name>/: what is in them, and reading them."""
+"""The contents of the records of runs, <root>/runs/<name>/, and functions that read them."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -33,7 +33,7 @@ class PlannedStage(TypedDict):
 
 
 class Plan(TypedDict):
-    """plan.json: when a run was last started, and what it set out to make."""
+    """plan.json: when a run was last started, and the stages that it was to make."""
 
     name: str
     # the command that made it: "run", "predict" ...
@@ -48,7 +48,7 @@ class Plan(TypedDict):
 
 
 class StageMetrics(TypedDict):
-    """What one stage of a run came to."""
+    """Outcome, counts and seconds of one stage of a run."""
 
     name: str
     kind: str
@@ -73,7 +73,7 @@ class StageMetrics(TypedDict):
 
 
 class RunMetrics(TypedDict):
-    """metrics.json: how a run ended, and what it took."""
+    """metrics.json: outcome, seconds and stages of a run."""
 
     name: str
     outcome: Outcome
@@ -93,13 +93,13 @@ def run_folder(root: str, name: str) -> str:
 
 
 def check_root(root: str) -> None:
-    """Raise UserError if there is no such folder."""
+    """Raises UserError if there is no such folder."""
     if why := reachable.why_missing(root):
         raise UserError(f"{root}: {why}.")
 
 
 def run_names(root: str) -> list[str]:
-    """The runs that are recorded below a root."""
+    """Returns the names of the runs recorded below a root."""
     folder = storage.join(storage.absolute(root), RUNS)
     return folders.folders_in(folder)
 
@@ -123,7 +123,7 @@ def read_config(root: str, name: str) -> dict[str, Any]:
 
 
 def read_plan(root: str, name: str) -> Plan | None:
-    """What the run set out to make; None for one of before plans were kept."""
+    """Returns the plan of the run; None for a run of a version without plans."""
     plan: Plan | None = _read(storage.join(run_folder(root, name), PLAN_FILE))
     return plan
 
@@ -134,7 +134,7 @@ def read_metrics(root: str, name: str) -> RunMetrics | None:
 
 
 def read_stages(root: str, name: str) -> list[dict[str, Any]] | None:
-    """stages.json of the last time that the run finished."""
+    """Returns stages.json of the last time that the run finished; None if there is none."""
     stages: list[dict[str, Any]] | None = _read(storage.join(run_folder(root, name), STAGES_FILE))
     return stages
 

@@ -21,7 +21,8 @@ SHARE_S = 5.0
 10 CPU seconds (imports of torch and open_clip): small work is done sooner."""
 
 DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError)
-"""What Ray raises when the process of a call, or the machine with its result, is gone."""
+"""The errors that Ray raises when the process of a call, or the machine with its result, is
+gone."""
 
 Result = TypeVar("Result")
 

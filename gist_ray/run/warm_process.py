@@ -1,4 +1,4 @@
-"""The process of a warm worker, and how calls, results and exceptions travel to it and back."""
+"""The process of a warm worker, and the serialisation of calls, results and exceptions."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +14,8 @@ Result = TypeVar("Result")
 
 
 class WarmProcess:
-    """The actor: imports torch and open_clip, then runs one call after another, on CPUs.
+    """The actor of a warm worker: imports torch and open_clip, then runs one call after another, on
+    CPUs.
 
     Calls and results travel as bytes, so that an error names what cannot be pickled.
     """
@@ -72,7 +73,7 @@ def pickled(value: Any, name: str) -> bytes:
 
 
 def _traveling(error: BaseException) -> bytes:
-    """An exception pickled, or one that says the same where its own class cannot be."""
+    """Returns an exception pickled, or one with the same message if its own class cannot be."""
     try:
         data = bytes(cloudpickle.dumps(error))
         cloudpickle.loads(data)

@@ -1,4 +1,4 @@
-"""What the results of a run say together: metrics, means over seeds, paired differences."""
+"""Metrics of a run's results, their means over seeds, and paired differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ from gist_ray.study.graph import StudyGraph, shown_features
 HEADLINE = "top1"
 
 COMPARED = ("linear_probe", "zero_shot_best_texts")
-"""The methods that features are compared by, where the run has them; else its first method."""
+"""The methods by which features are compared, as far as the run has them; else its first method."""
 
 ANSWERS = ["image_id", "label", "predicted"]
-"""What a comparison reads of predictions."""
+"""The columns of PREDICTIONS that a comparison reads."""
 
 Artifacts = Mapping[str, Artifact]
 """{name of a stage: its artifact}"""
 
 
 class Difference(DifferenceRow):
-    """With the hierarchical bootstrap's interval as ci_low and ci_high, and the one over seeds."""
+    """A difference with two intervals: ci_low and ci_high of the hierarchical bootstrap, and the
+    interval over seeds."""
 
     seeds_ci_low: float | None
     seeds_ci_high: float | None
@@ -69,15 +70,15 @@ def compared_methods(config: RunConfig) -> list[str]:
 def compare_features(
     config: RunConfig, graph: StudyGraph, artifacts: Artifacts
 ) -> list[Difference]:
-    """Returns the features that the run is about less each other ones, on the same draws, at every
-    number of shots."""
+    """Returns the differences between the features that the run is about and each other ones, on
+    the same draws, at every number of shots."""
     return [
         difference
         for split in test_sets(graph.manifest) or ["test"]
         for method in compared_methods(config)
         for shots in num_shots(config)
         for difference in _differences(
-            config, graph, artifacts, _Comparison(method, split, [shots])
+            config, graph, artifacts, of=_Comparison(method, split, [shots])
         )
     ]
 
@@ -85,8 +86,8 @@ def compare_features(
 def compare_over_shots(
     config: RunConfig, graph: StudyGraph, artifacts: Artifacts
 ) -> list[Difference]:
-    """Returns the same over the draws of all numbers of shots together; nothing where there is
-    one."""
+    """Returns the same differences over the draws of all numbers of shots together; [] where the
+    study has one number of shots."""
     if len(config.study.shots) == 1:
         return []
     return [
@@ -94,7 +95,7 @@ def compare_over_shots(
         for split in test_sets(graph.manifest) or ["test"]
         for method in compared_methods(config)
         for difference in _differences(
-            config, graph, artifacts, _Comparison(method, split, num_shots(config))
+            config, graph, artifacts, of=_Comparison(method, split, num_shots(config))
         )
     ]
 
@@ -114,14 +115,14 @@ class _Comparison:
 
 
 def _differences(
-    config: RunConfig, graph: StudyGraph, artifacts: Artifacts, of: _Comparison
+    config: RunConfig, graph: StudyGraph, artifacts: Artifacts, *, of: _Comparison
 ) -> list[Difference]:
     shown = shown_features(config)
     others = [other for other in (FROZEN, *config.study.trainings) if other != shown]
     draws = [(shots, seed) for shots in of.shots for seed in config.study.seeds]
 
     def predictions(features: str, shots: int | None, seed: int) -> pa.Table:
-        stage = graph.result(features, of.method, shots, seed).predict
+        stage = graph.result(features, of.method, shots=shots, seed=seed).predict
         assert stage is not None
         return read_predictions(artifacts[stage.name], of.split, ANSWERS)
 
@@ -157,8 +158,9 @@ def _differences(
 def _on_common_images(
     of_features: Mapping[str, Mapping[int, pa.Table]],
 ) -> dict[str, dict[int, pa.Table]]:
-    """The predictions on the images that all of them are of: one that could not be read for one
-    model, within the share of failed rows that the run allows, counts for none."""
+    """Returns the predictions on the images that all features have predictions of. An image that
+    one model could not read, within the share of failed rows that the run allows, is left out for
+    all."""
     every = [table for tables in of_features.values() for table in tables.values()]
     common = every[0].column("image_id").combine_chunks()
     for table in every[1:]:

@@ -1,4 +1,4 @@
-"""RunConfig: everything that one run of the study is told, and how it is checked as a whole."""
+"""RunConfig: the settings of one run of the study, and the checks across them."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -31,8 +31,8 @@ def _default_shots() -> list[Shots]:
 
 @settings
 class StudyConfig:
-    """What is compared with what: every training at every number of shots with every seed, and
-    every method on the features of each."""
+    """The comparisons: every training at every number of shots with every seed, and every method on
+    the features of each."""
 
     trainings: list[Training] = Field(default_factory=_default_trainings)
     """Fine-tunings, each with its own captions: gist (the texts that `matching` chooses),
@@ -70,7 +70,7 @@ def _method_settings() -> dict[str, type]:
 
 @settings
 class RunConfig:
-    """One run of the study."""
+    """Settings of one run of the study."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), Runtime] = "butterflies"
     """Name of the run: its folder below root/runs. Letters, digits, dot, dash, underscore."""
@@ -90,7 +90,7 @@ class RunConfig:
     """The labelled images."""
 
     prompts: PromptSet
-    """What the language model is asked for."""
+    """The prompts for the language model."""
 
     llm: LlmConfig = Field(default_factory=LlmConfig)
     """The language model."""
@@ -124,7 +124,7 @@ class RunConfig:
     """How predictions are measured."""
 
     study: StudyConfig = Field(default_factory=StudyConfig)
-    """What is compared."""
+    """The comparisons."""
 
     @model_validator(mode="after")
     def _pairs_are_not_matched_anew(self) -> "RunConfig":

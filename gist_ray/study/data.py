@@ -28,7 +28,7 @@ from gist_ray.texts.prompting import Notes
 
 @dataclass(frozen=True)
 class Data:
-    """Everything that is known of the data set before any work."""
+    """The data set as known before any work."""
 
     name: str
     """Its name in the column `data`."""
@@ -40,16 +40,18 @@ class Data:
     """Notes on the classes, where there are any."""
 
     stage: Stage
-    """Stores the manifest, and stands for it in the fingerprints of what is made from it."""
+    """The stage that stores the manifest, and represents it in the fingerprints of artifacts made
+    from it."""
 
     @cached_property
     def classes(self) -> list[tuple[int, str]]:
-        """(label, class name) of every class, by label."""
+        """Returns (label, class name) of every class, by label."""
         return classes_of(self.manifest)
 
 
 def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore) -> Data:
-    """Reads the manifest; a drawn world's is known before its pictures are.
+    """Returns the data set with its manifest; the manifest of a drawn world is known before its
+    pictures are drawn.
 
     notes: the JSON file of the user's notes, "" for none. A data set counts by its manifest's
     content, so that a changed folder is a changed input; a world by its settings, so that its
@@ -89,7 +91,7 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
         kind="pictures",
         group="draw pictures",
         identity=identity_of(world),
-        run=lambda inputs, writer, progress: _draw(rows, species, writer, progress),
+        run=lambda inputs, writer, progress: _draw(rows, species, writer, progress=progress),
         resources=Resources(cpus=2),
         num_rows=len(rows),
         where=where_drawn(len(rows)),
@@ -107,15 +109,15 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
 
 
 def _draw(
-    rows: pa.Table, species: Sequence[Species], writer: ArtifactWriter, progress: Progress
+    rows: pa.Table, species: Sequence[Species], writer: ArtifactWriter, *, progress: Progress
 ) -> None:
-    """Draws the pictures of a world; its field notes lie beside them."""
+    """Draws the pictures of a world, and writes its field notes beside them."""
     storage.write_json(writer.file("notes.json"), field_notes(species))
     draw_pictures(rows, writer, progress)
 
 
 def _read_notes(uri: str) -> Notes | None:
-    """Notes on classes from the user's JSON file; None for ""."""
+    """Returns the notes on classes from the user's JSON file; None for ""."""
     if not uri:
         return None
     try:

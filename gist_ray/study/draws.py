@@ -1,4 +1,4 @@
-"""The draws of a study: so many training images per class, by one seed."""
+"""The draws of a study: a number of training images per class, chosen by a seed."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from gist_ray.study.config import StudyConfig
 
 @dataclass(frozen=True)
 class Draw:
-    """The labelled images that may be learned from. num_shots: None is all of them."""
+    """The labelled images of one number of shots and seed. num_shots: None for all images."""
 
     num_shots: int | None
     seed: int
     stage: Stage
-    """Leaves a SHOTS table."""
+    """The stage that makes the SHOTS table."""
 
     @property
     def name(self) -> str:
-        """Such as "5-shot seed 1"."""
+        """Returns a name such as "5-shot seed 1"."""
         num = f"{self.num_shots}-shot" if self.num_shots else "all images"
         return f"{num} seed {self.seed}"
 
 
 def draws_of(study: StudyConfig, manifest: Stage) -> list[Draw]:
-    """Returns every number of shots with every seed."""
+    """Returns the draws of every number of shots with every seed."""
     return [
         draw_of(study, None if shots == "full" else shots, seed, manifest=manifest)
         for shots in study.shots

@@ -1,4 +1,4 @@
-"""What a model makes of a draw: the stages that embed its images and its sets of texts."""
+"""The stages that embed the images and the sets of texts of a draw with one model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from gist_ray.run.stage import Stage
 from gist_ray.study.draws import Draw
 
 FROZEN = "frozen"
-"""The features of the model as it came."""
+"""The name of the features of the model before fine-tuning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The embeddings of one model. draw: the one that tuned it, None for the model as it came."""
+    """The embeddings of one model. draw: the draw that it is tuned on, None for the model as
+    loaded."""
 
     name: str
     """Its name in the column `features`."""
@@ -28,13 +29,14 @@ class Features:
     text_embeddings: Mapping[str, Stage]
 
     def inputs_of(self, sets: Sequence[str]) -> dict[str, Stage]:
-        """Returns the texts of some sets and their embeddings, as a method's stages call them."""
+        """Returns the texts of some sets and their embeddings, by the input names of a method's
+        stages."""
         texts = {f"texts {name}": self.texts[name] for name in sets}
         return texts | {f"text_embeddings {name}": self.text_embeddings[name] for name in sets}
 
     @property
     def matching_inputs(self) -> dict[str, Stage]:
-        """What matching reads of them, beside the manifest."""
+        """Returns the inputs of matching, apart from the manifest."""
         return {
             "texts": self.texts["class"],
             "image_embeddings": self.images,
@@ -57,10 +59,10 @@ def features_of(
         name=name,
         model=model,
         draw=draw,
-        images=images_stage(model, embed, manifest, part),
+        images=images_stage(model, embed, manifest, part=part),
         texts=texts,
         text_embeddings={
-            text_set: texts_stage(model, embed, stage, text_set)
+            text_set: texts_stage(model, embed, stage, text_set=text_set)
             for text_set, stage in texts.items()
         },
     )

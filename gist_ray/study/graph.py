@@ -1,4 +1,4 @@
-"""The graph of a study: features x methods x draws. Nothing here does work beyond reading the
+"""The graph of a study: features x methods x draws. Building it does no work beyond reading the
 manifest."""
 
 from collections.abc import Callable, Mapping
@@ -36,8 +36,8 @@ WITHOUT_K = (FROZEN, "class_name", "all")
 
 @dataclass(frozen=True)
 class Key:
-    """What a result is of. shots: None for all images; shots and seed are None together where
-    neither the features nor the method depend on a draw."""
+    """The features, method, shots and seed of a result. shots: None for all images; shots and seed
+    are both None where neither the features nor the method depend on a draw."""
 
     features: str
     method: str
@@ -52,7 +52,7 @@ class Result:
     key: Key
     features: Features
     draw: Draw
-    """The draw that it belongs to; the first of several that come to the same."""
+    """The draw of the result; the first one if several draws give the same."""
 
     fit: Stage
     predict: Stage | None
@@ -61,7 +61,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyGraph:
-    """The stages of a study, and what was read to know them."""
+    """The stages of a study, and the data that they are laid out from."""
 
     stages: list[Stage]
     """Every stage once, after what it is made from."""
@@ -69,7 +69,7 @@ class StudyGraph:
     data: Data
     results: dict[Key, Result]
     metrics: list[Stage]
-    """The stages that leave METRICS; none where only val is measured."""
+    """The stages that make METRICS; none where only val is measured."""
 
     statistics: Stage | None
     """The statistics of the match that the run is about, if it has one."""
@@ -78,7 +78,7 @@ class StudyGraph:
     def manifest(self) -> pa.Table:
         return self.data.manifest
 
-    def result(self, features: str, method: str, shots: int | None, seed: int) -> Result:
+    def result(self, features: str, method: str, *, shots: int | None, seed: int) -> Result:
         """Returns the result of a draw, also where it is the same for every draw."""
         key = Key(features, method, shots, seed)
         return self.results.get(key) or self.results[Key(features, method, None, None)]
@@ -87,10 +87,11 @@ class StudyGraph:
 def build_graph(
     config: RunConfig,
     store: ArtifactStore,
+    *,
     measure: Measure = "test",
     read: ReadData = read_data,
 ) -> StudyGraph:
-    """Reads the manifest and lays out all stages.
+    """Reads the manifest and returns all stages.
 
     Raises UserError for a broken data set, or prompts that cannot be made.
     """
@@ -128,7 +129,7 @@ def shown_features(config: RunConfig) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What all draws share."""
+    """The config, data, texts and models that all draws share."""
 
     config: RunConfig
     data: Data
@@ -184,16 +185,18 @@ class Study:
         if training != "gist":
             # A control has as many texts per image as what it is compared with.
             matching = MatchingConfig(variant=training, k=matching.k)  # type: ignore[arg-type]
-        match, features = self._round(training, draw, matching, self.matcher, "")
+        match, features = self._round(training, draw, matching, matcher=self.matcher, again="")
         for number in range(2, matching.rounds + 1):
-            match, features = self._round(training, draw, matching, features, f" round {number}")
+            again = f" round {number}"
+            match, features = self._round(training, draw, matching, matcher=features, again=again)
         return match, features
 
     def _round(
-        self, training: str, draw: Draw, matching: MatchingConfig, matcher: Features, again: str
+        self, training: str, draw: Draw, matching: MatchingConfig, *, matcher: Features, again: str
     ) -> tuple[Stage | None, Features]:
-        """again: "" in the first round, which matches all training images, so that it serves every
-        draw; a further one embeds no other training images than the draw's."""
+        """Returns the match and the features of one round. again: "" in the first round, which
+        matches all training images, so that it serves every draw; a further round embeds only the
+        training images of the draw."""
         config, manifest = self.config, self.data.stage
         captions: dict[str, Stage] = {}
         match = None
@@ -201,7 +204,7 @@ class Study:
             inputs = {"manifest": manifest, **matcher.matching_inputs}
             if again:
                 inputs["shots"] = draw.stage
-            named = _match_name(training, draw, matching, again)
+            named = _match_name(training, draw, matching, again=again)
             if training == "gist" and config.texts.use_pairs:
                 match = imported_match_stage(named, matching.k, inputs)
             else:
@@ -237,11 +240,11 @@ class Study:
     def results(self, features: Features, draw: Draw) -> list[Result]:
         """Returns the stages of every method on the features of a draw."""
         return [
-            self._result(features, name, config, draw)
+            self._result(features, name, config, draw=draw)
             for name, config in self.config.methods.items()
         ]
 
-    def _result(self, features: Features, name: str, config: Any, draw: Draw) -> Result:
+    def _result(self, features: Features, name: str, config: Any, *, draw: Draw) -> Result:
         method = METHODS[name]
         is_of_draw = features.draw is not None or bool(method.varies)
         key = Key(features.name, name, draw.num_shots, draw.seed)
@@ -262,7 +265,7 @@ class Study:
             f"fit {named}",
             method,
             config,
-            inputs,
+            inputs=inputs,
             seed=draw.seed if "seed" in method.varies else None,
         )
         predict = None
@@ -321,7 +324,7 @@ class Study:
         )
 
 
-def _match_name(training: str, draw: Draw, matching: MatchingConfig, again: str) -> str:
+def _match_name(training: str, draw: Draw, matching: MatchingConfig, *, again: str) -> str:
     if again:
         return f"match {training} {draw.name}{again}"
     seed = f" seed {draw.seed}" if matching.variant in DRAWN_VARIANTS else ""

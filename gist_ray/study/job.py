@@ -1,4 +1,4 @@
-"""The study as a job: what is wrong with it, its graph, and what it leaves."""
+"""The study as a job: its checks, its graph and its results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ def study_job(config: RunConfig) -> Job:
     graph = plan(config, ArtifactStore(config.root))
 
     def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
-        return write_results(config, store, graph, done)
+        return write_results(config, store, graph, done=done)
 
     return Job(
         command="run",
@@ -51,6 +51,7 @@ def study_job(config: RunConfig) -> Job:
 def plan(
     config: RunConfig,
     store: ArtifactStore,
+    *,
     measure: Measure = "test",
     read: ReadData = read_data,
 ) -> StudyGraph:
@@ -75,7 +76,9 @@ def plan(
     )
     graph: list[StudyGraph] = []
     if not missing:
-        problems += _problems_of(lambda: graph.append(build_graph(config, store, measure, read)))
+        problems += _problems_of(
+            lambda: graph.append(build_graph(config, store, measure=measure, read=read))
+        )
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return graph[0]
@@ -97,7 +100,7 @@ def folders_of(config: RunConfig) -> dict[str, str]:
 
 
 def about(graph: StudyGraph) -> list[str]:
-    """Returns what was understood of the data, in a line."""
+    """Returns a line with facts about the data."""
     rows = graph.manifest
     splits = rows.column("split").value_counts().to_pylist()
     sizes = ", ".join(f"{count['counts']:,} {count['values']}" for count in splits)
@@ -106,7 +109,7 @@ def about(graph: StudyGraph) -> list[str]:
 
 
 def _why_in_data(config: RunConfig) -> str:
-    """ "" if the root lies outside the data set, else what is wrong with it."""
+    """Returns "" if the root lies outside the data set, else the problem."""
     if isinstance(config.data, DataConfig):
         data = storage.absolute(config.data.path)
         if f"{storage.absolute(config.root)}/".startswith(f"{data}/"):

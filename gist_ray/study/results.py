@@ -1,4 +1,4 @@
-"""What a finished run leaves in runs/<name>/: stages, results, report."""
+"""The results of a finished run in runs/<name>/: stages, metrics, report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,9 +36,9 @@ Finished = Mapping[str, Done]
 
 
 def write_results(
-    config: RunConfig, store: ArtifactStore, graph: StudyGraph, done: Finished
+    config: RunConfig, store: ArtifactStore, graph: StudyGraph, *, done: Finished
 ) -> Sequence[str]:
-    """Collects, prints and writes the results; returns the line that says where."""
+    """Collects, prints and writes the results; returns the lines that say where they are."""
     folder = storage.join(store.root, "runs", config.name)
     confidence = config.evaluation.confidence
     artifacts = {name: entry.artifact for name, entry in done.items()}
@@ -70,7 +70,7 @@ def write_results(
         },
     )
     shown, method = shown_features(config), compared_methods(config)[0]
-    last = graph.result(shown, method, num_shots(config)[-1], config.study.seeds[0])
+    last = graph.result(shown, method, shots=num_shots(config)[-1], seed=config.study.seeds[0])
     assert last.predict is not None
     errors = [entry.artifact.read_errors() for entry in done.values()]
     data = ReportData(
@@ -99,8 +99,8 @@ def write_results(
 
 
 def difference_line(row: Difference, over: str = "") -> str:
-    """Such as "5-shot: gist linear_probe - frozen linear_probe = +3.1 points (+1.2 to +5.0); seeds
-    +3.0 +3.2"."""
+    """Returns a line such as "5-shot: gist linear_probe - frozen linear_probe = +3.1 points (+1.2
+    to +5.0); seeds +3.0 +3.2"."""
     a, b = (f"{row[f'features_{x}']} {row[f'method_{x}']}" for x in "ab")  # type: ignore[literal-required]
     where = "" if row["split"] == "test" else f" on {row['split']}"
     line = f"{over or shots_name(row['shots'])}{where}: {a} - {b} = {100 * row['mean']:+.1f} points"
@@ -116,7 +116,7 @@ def shots_name(shots: int | None) -> str:
 
 
 def _matching_tables(graph: StudyGraph, done: Finished) -> dict[str, pa.Table]:
-    """Texts, matches and their statistics; nothing where there is no match."""
+    """Returns the texts, the matches and their statistics; {} where the run has no match."""
     if graph.statistics is None:
         return {}
     stage = graph.statistics

@@ -1,4 +1,4 @@
-"""A finished run of the study, found again from its record."""
+"""The config and the artifacts of a finished run of the study, read from its record."""
 
 from gist_ray.errors import UserError
 from gist_ray.run.runs import RUNS, read_config

@@ -1,5 +1,5 @@
-"""The tables of a sweep while it goes on: written anew whenever a trial ends, so that what a dead
-sweep leaves can be looked at too."""
+"""The tables of a running sweep, written anew when trials end, so that an interrupted sweep can be
+read."""
 
 import threading
 import time
@@ -28,16 +28,17 @@ from gist_ray.sweep.trials import Task, Trial
 EVERY_S = 5.0
 
 SHARED = "shared"
-"""The row of what trials share, beside theirs."""
+"""trial_id of the row of artifacts that trials share."""
 
 
 class Board:
-    """Rows of all trials, those that have not run too, in the order of the sweep."""
+    """Rows of all trials in the order of the sweep, including those that have not run."""
 
     def __init__(
         self,
         task: Task,
         trials: Sequence[Trial],
+        *,
         num_trials: int,
         progress: Progress,
     ) -> None:
@@ -56,17 +57,18 @@ class Board:
         return list(self._rows.values())
 
     def note_shared(self, row: Row) -> None:
-        """What was made before the trials for several of them, besides what earlier starts made."""
+        """Adds what was made for several trials before they start, and writes it."""
         made = Counter(self._shared.get("made", {})) + Counter(row["made"])
         self._shared = {"trial_id": SHARED, "made": dict(made)}
         write_row(self._task.folder, self._shared)
 
     def put(self, row: Row) -> None:
-        """A trial's row that is known, from an earlier start or from its plan."""
+        """Sets the row of a trial, from an earlier start or from its plan."""
         self._rows[row["trial_id"]] = row
 
     def ended(self, row: Row) -> None:
-        """A trial has ended now: tell, and write the tables now and then."""
+        """Sets the row of a trial that has just ended, reports it, and writes the tables if the
+        last time was over EVERY_S seconds ago."""
         self.put(row)
         counts = by_status(self.rows)
         done = len(self._rows) - counts.get("not_run", 0)
@@ -119,7 +121,8 @@ class Board:
 
 
 def _read_earlier(task: Task) -> dict[str, Any]:
-    """The summary of an earlier start, whose time counts too."""
+    """Returns the summary of an earlier start, whose time counts too; {} if there is none for the
+    same space and measure."""
     try:
         found: dict[str, Any] = storage.read_json(storage.join(task.folder, SWEEP_FILE))
     except (FileNotFoundError, ValueError):

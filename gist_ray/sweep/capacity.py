@@ -1,5 +1,4 @@
-"""How many trials there is capacity for at once, such that none ever waits for what another holds
-while that one waits for it.
+"""The number of trials that can run at once without a deadlock.
 
 Each trial is counted with all that it may hold at a time: a process that leads it, with a warm
 worker on the same machine where trainings run in one; and then either its group of training workers
@@ -27,7 +26,7 @@ BESIDE_ENCODER_CPUS = 1.5
 
 @dataclass(frozen=True)
 class Need:
-    """What one trial may hold at a time."""
+    """The most that one trial may hold at a time, in CPUs and GPUs."""
 
     num_workers: int
     """Of a training on Ray Train; 0 where all trainings run in warm workers."""
@@ -78,7 +77,8 @@ def need_of(configs: Sequence[RunConfig]) -> Need:
 
 
 def side_by_side(config: RunConfig) -> Machine:
-    """What the stages of one trial may take together: one of the large at a time."""
+    """Returns the (CPUs, GPUs) that the stages of one trial may take together: enough for the
+    largest of them."""
     tune, embed = config.finetune, config.embed
     return (
         max(tune.num_workers * tune.cpus_per_worker, embed.cpus_per_worker),

@@ -1,4 +1,4 @@
-"""The choice among configurations, by val alone, and the experiment file that says it."""
+"""The choice among configurations, by val alone, and the experiment file that records it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,10 @@ HEADER = """\
 
 
 def choose(sweep: SweepConfig, rows: Sequence[Row]) -> tuple[Params, list[Row]] | None:
-    """(params, rows) of the configuration whose trials are best on average; of equals, the first.
+    """Returns (params, rows) of the configuration with the best mean score, the first of equals;
+    None if none can be chosen.
 
-    Only one whose trials all came out well, as many of them as others have, can be chosen.
+    Only configurations with the most trials, all of them ok, can be chosen.
     """
     groups = groups_of(rows)
     most = max((len(group) for group in groups), default=0)
@@ -45,7 +46,7 @@ def choose(sweep: SweepConfig, rows: Sequence[Row]) -> tuple[Params, list[Row]] 
 
 
 def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows of one configuration together, in the order of their first."""
+    """Returns the rows grouped by configuration, in the order of each group's first row."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         key = json.dumps(configuration(row["params"]), sort_keys=True)
@@ -60,7 +61,7 @@ def score_of(sweep: SweepConfig, row: Row) -> float:
 
 
 def with_replicates(values: Mapping[str, Any], sweep: SweepConfig) -> dict[str, Any]:
-    """A config that runs what was chosen with every swept seed and number of shots."""
+    """Returns the config values with every swept seed and number of shots."""
     study = {key.split(".")[1]: sweep.space[key] for key in REPLICATES if key in sweep.space}
     return {**values, "study": {**values["study"], **study}}
 
@@ -68,14 +69,16 @@ def with_replicates(values: Mapping[str, Any], sweep: SweepConfig) -> dict[str, 
 def experiment_file(
     config: RunConfig,
     sweep: SweepConfig,
+    *,
     name: str,
     file: str,
     choices: Mapping[str, str],
     best: Sequence[Row],
     num: int,
 ) -> str:
-    """A ready experiment: every setting of the chosen config, on the groups that it was composed
-    from. choices: {group: choice}, without the methods, which are those of the config."""
+    """Returns the text of an experiment file: every setting of the chosen config, on the groups it
+    was composed from. choices: {group: choice}, except the methods, which are those of the config.
+    num: how many configurations there were."""
     header = HEADER.format(
         name=name,
         num=f"{num} configuration{'s' * (num != 1)}",

@@ -1,4 +1,4 @@
-"""What a sweep varies, how it searches, and by what it chooses."""
+"""Settings of a sweep: what it varies, how it searches, and how it chooses."""
 
 from typing import Annotated, Any, Literal
 
@@ -36,7 +36,8 @@ class SweepConfig:
     one. test: every trial is measured on test and nothing is chosen (studies)."""
 
     metric: Literal["val_log_loss", "val_accuracy"] = "val_log_loss"
-    """What is chosen by, as the mean over the swept seeds and shots: of the method `method`."""
+    """The val measure of `method` that configurations are chosen by, as the mean over the swept
+    seeds and shots."""
 
     method: str = "linear_probe"
     """The method of the run by whose val measures configurations are chosen."""
@@ -45,20 +46,20 @@ class SweepConfig:
     """asha: trainings whose val score lags behind those of others at the same epoch are stopped."""
 
     grace_epochs: Annotated[int, Field(ge=1)] = 1
-    """Only for asha: no training is stopped earlier."""
+    """Only for asha: no training is stopped before this many epochs."""
 
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """Only for asha: one of so many goes on at every rung."""
+    """Only for asha: one of this many trainings continues at every rung."""
 
     max_concurrent_trials: Annotated[int, Field(ge=1)] | None = None
     """Trials at a time; null: as many as there is capacity for."""
 
     time_budget_minutes: Annotated[float, Field(gt=0)] | None = None
-    """No trial is begun, and those that run are stopped, after so long; the same command goes
-    on."""
+    """After this time no trial begins and running ones are stopped; the same command continues
+    the sweep."""
 
     trackers: list[Tracker] = Field(default_factory=list)
-    """Where trials are shown besides: tensorboard, mlflow, wandb. See docs/sweeps.md."""
+    """Trackers that also show the trials: tensorboard, mlflow, wandb. See docs/sweeps.md."""
 
     @field_validator("space")
     @classmethod
@@ -86,7 +87,7 @@ class SweepConfig:
 
 @settings
 class SweepRun(RunConfig):
-    """The config of a run, `name` being the sweep's, and what is varied in it."""
+    """The config of a run with a sweep of it; `name` is the sweep's."""
 
     sweep: SweepConfig
-    """What is varied, and how the best is found."""
+    """The axes, the search and the choice of the best."""

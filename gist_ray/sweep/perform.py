@@ -1,4 +1,4 @@
-"""One trial from its params to its row. Runs in a process of its own, on any machine."""
+"""One trial from its params to its row, in a process of its own on any machine."""
 
 import time
 from collections import Counter
@@ -19,14 +19,15 @@ from gist_ray.sweep.trials import Planned, Task, Trial, plan_trial
 from gist_ray.train.job import HISTORY_FILE, TrainingStoppedError
 
 Measured = Callable[[StageProgress], None]
-"""Told of a training whenever it has been validated."""
+"""Called with the progress of a training after each validation."""
 
 ENDED = ("ok", "stopped")
-"""What such a row says still holds when the sweep is started again."""
+"""Statuses of rows that stay valid when the sweep is started again."""
 
 
 def perform(task: Task, trial: Trial, measured: Measured) -> Row:
-    """Make what is missing of the trial and leave its row; what fails it is in the row too."""
+    """Makes the missing stages of the trial, writes its row and returns it. An error is in the row
+    and is not raised."""
     start = time.monotonic()
     row = empty_row(task, trial)
     progress = Progress(measured=measured)
@@ -52,14 +53,15 @@ def perform(task: Task, trial: Trial, measured: Measured) -> Row:
 
 
 def stored_row(task: Task, planned: Planned) -> Row | None:
-    """What an earlier start of the sweep found, if the trial has ended and is the same still."""
+    """Returns the row that an earlier start left, if the trial has ended and is unchanged; else
+    None."""
     row = read_row(task.folder, planned.trial.trial_id)
     is_same = row is not None and row.get("fingerprint") == planned.fingerprint
     return row if row is not None and is_same and row["status"] in ENDED else None
 
 
 def empty_row(task: Task, trial: Trial) -> Row:
-    """A row of a trial of which no more is known than its params."""
+    """Returns the row of a trial that has not run."""
     study = task.base["study"]
     shots = trial.params.get("study.shots", study["shots"][0])
     return {
@@ -120,7 +122,7 @@ def _of_results(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
 
 
 def _of_stopped(planned: Planned, task: Task) -> Row:
-    """Of the training that was stopped there stays its history; its weights go."""
+    """Returns the epochs of the stopped training, and deletes its weights."""
     [folder] = [
         task.store.location(stage.kind, stage.fingerprint)
         for stage in planned.stages
@@ -132,7 +134,7 @@ def _of_stopped(planned: Planned, task: Task) -> Row:
 
 
 def epochs_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """EPOCHS rows of a training's history."""
+    """Returns EPOCHS rows of a training's history, without trial_id."""
     return [
         {"epoch": entry["epoch"], "train_loss": entry["loss"], "val_score": entry["score"]}
         for entry in history
@@ -140,10 +142,11 @@ def epochs_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _of_val(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
-    """The val measures of the sweep's method on what was trained, or on the model as it came."""
+    """Returns the val measures of the sweep's method, on the fine-tuned model or else on the
+    frozen one. Raises UserError if the sweep measures val and has no labelled val images."""
     config = planned.config
     [shots], [seed] = num_shots(config), config.study.seeds
-    result = planned.graph.result(shown_features(config), task.sweep.method, shots, seed)
+    result = planned.graph.result(shown_features(config), task.sweep.method, shots=shots, seed=seed)
     found = done[result.fit.name].artifact.info.get("val", {})
     if not found and task.sweep.measure == "val":
         raise UserError(

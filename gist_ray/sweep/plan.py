@@ -1,4 +1,4 @@
-"""The plan of a sweep: its trials, which of them cannot be, and how many run at once."""
+"""The plan of a sweep: its trials, those that cannot run, and the resources that one needs."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,11 +31,11 @@ from gist_ray.sweep.trials import (
 class SweepPlan:
     task: Task
     trials: list[Trial]
-    """All that are known, in the order they begin; for Optuna those of earlier starts."""
+    """All known trials in the order they begin; for Optuna those of earlier starts."""
     planned: list[Planned]
-    """Those that passed every check, and for Optuna samples of what it may suggest."""
+    """Trials that passed every check; for Optuna also samples of its possible suggestions."""
     rows: dict[str, Row] = field(default_factory=dict)
-    """Of the others, and of those that an earlier start has ended."""
+    """trial_id -> row, of the trials that cannot run or that an earlier start has ended."""
 
     @property
     def pending(self) -> list[Planned]:
@@ -58,8 +58,9 @@ class SweepPlan:
 
 
 def plan_sweep(task: Task) -> SweepPlan:
-    """Check every trial. Raises UserError with all problems if none can run, if the machine has no
-    capacity for as many at once as the config wants, or if trackers are not to be had."""
+    """Checks every trial and returns the plan. Raises UserError with all problems if no trial can
+    run, if the machine lacks capacity for the wanted number at once, or if trackers or Optuna are
+    not available."""
     forget_data()
     is_optuna = task.sweep.search == "optuna"
     trials = _begun_trials(task) if is_optuna else known_trials(task.sweep)
@@ -99,7 +100,7 @@ def plan_sweep(task: Task) -> SweepPlan:
 
 
 def _begun_trials(task: Task) -> list[Trial]:
-    """What Optuna has suggested to earlier starts of the sweep."""
+    """Returns the trials that Optuna suggested to earlier starts of the sweep."""
     axes = task.sweep.space.keys()
     rows = [row for row in read_rows(task.folder) if row["params"].keys() == axes]
     return [make_trial(row["params"]) for row in rows]
@@ -111,7 +112,8 @@ def _capacity(need: Need) -> str:
 
 
 def print_sweep(plan: SweepPlan) -> None:
-    """How many trials and stages there are, what is shared and stored, and what cannot run."""
+    """Prints the numbers of trials and stages, what is shared and stored, and which trials cannot
+    run."""
     task, sweep = plan.task, plan.task.sweep
     counts = by_status(plan.rows.values())
     console = Console()

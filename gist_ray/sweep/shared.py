@@ -1,4 +1,4 @@
-"""What several trials need is made before they start, so that none waits for another."""
+"""Artifacts that several trials need, made first so that no trial waits for another."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ def place(stage: Stage) -> Place:
 
 
 def shared_places(planned: Sequence[Planned]) -> set[Place]:
-    """The artifacts that two trials or more need, but for trainings and what is made from them:
-    to make those is the trials' work."""
+    """Returns the artifacts that two or more trials need, except trainings and what is made from
+    them, which the trials make."""
     trained = {place(s) for p in planned for s in p.stages if _is_trained(s)}
     needed = Counter(one for p in planned for one in set(map(place, p.stages)))
     return {one for one, times in needed.items() if times > 1} - trained
@@ -38,9 +38,9 @@ def make_shared(
     num_gpus: float,
     leases: Leases,
 ) -> Row:
-    """Make what is missing; returns how many of what.
+    """Makes the missing shared artifacts; returns {"made": {group of stages: number}}.
 
-    What fails here fails each trial that needs it in its own row too.
+    A failure is reported here and fails each trial that needs the artifact, in its own row.
     """
     shared = shared_places(planned)
     seen: set[Place] = set()

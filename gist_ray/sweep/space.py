@@ -1,4 +1,4 @@
-"""The search space as data: what an axis is, which points it has, and a point put into a config.
+"""The search space as data: axes, their points, and a config with a point's values.
 
 matching.k: [1, 3, 5]                              a list of values
 finetune.learning_rate: {loguniform: [1e-5, 1e-3]} a range to draw from
@@ -17,14 +17,14 @@ Params = dict[str, Any]
 """{setting: value}"""
 
 REPLICATES = ("study.shots", "study.seeds")
-"""Axes that repeat a configuration and make no other: what is chosen by is the mean over them."""
+"""Axes that repeat a configuration; configurations are compared by their mean over them."""
 
 RANGES = ("uniform", "loguniform", "randint")
 MANY_DRAWS = 100
 
 
 def flat_axes(space: Mapping[str, Any], prefix: str = "") -> dict[str, Axis]:
-    """Axes by dotted key, whether the space is written with dotted or with nested keys."""
+    """Returns {dotted key: axis}, whether the space is written with dotted or with nested keys."""
     axes: dict[str, Axis] = {}
     for name, value in space.items():
         key = f"{prefix}{name}"
@@ -36,7 +36,7 @@ def flat_axes(space: Mapping[str, Any], prefix: str = "") -> dict[str, Axis]:
 
 
 def space_problems(axes: Mapping[str, Any]) -> list[str]:
-    """What is wrong with axes as such, whatever the settings they name."""
+    """Returns the problems of the axes themselves; the settings they name are not checked."""
     problems = [] if axes else ["there is no axis"]
     for key, axis in axes.items():
         if isinstance(axis, list):
@@ -70,7 +70,7 @@ def _range_problems(key: str, axis: Mapping[str, Any]) -> list[str]:
 
 
 def grid_points(axes: Mapping[str, Axis]) -> list[Params]:
-    """Every combination, the last axis fastest."""
+    """Returns every combination, the last axis fastest."""
     return [
         dict(zip(axes, values, strict=True))
         for values in itertools.product(*(list(axis) for axis in axes.values()))
@@ -78,7 +78,7 @@ def grid_points(axes: Mapping[str, Axis]) -> list[Params]:
 
 
 def random_points(axes: Mapping[str, Axis], number: int, seed: int) -> list[Params]:
-    """`number` draws, each another; fewer where the space has no more."""
+    """Returns `number` distinct draws; fewer if the space has no more."""
     rng = random.Random(seed)
     points: dict[str, Params] = {}
     for _ in range(MANY_DRAWS * number):
@@ -101,25 +101,25 @@ def _draw(axis: Axis, rng: random.Random) -> Any:
 
 
 def split_axes(axes: Mapping[str, Axis]) -> tuple[dict[str, Axis], dict[str, Axis]]:
-    """(axes that make configurations, axes that repeat them)."""
+    """Returns (axes that make configurations, axes that repeat them)."""
     searched = {key: axis for key, axis in axes.items() if key not in REPLICATES}
     repeated = {key: axes[key] for key in REPLICATES if key in axes}
     return searched, repeated
 
 
 def configuration(params: Params) -> Params:
-    """What of a trial's params its replicates have in common."""
+    """Returns the params that all replicates of a trial share."""
     return {key: value for key, value in params.items() if key not in REPLICATES}
 
 
 def with_params(
     values: Mapping[str, Any], params: Params, groups: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """A config's plain values with a trial's params in them.
+    """Returns a config's plain values changed by a trial's params.
 
-    groups: {group: {choice: its values}} of the axes that choose from a group. Where a setting is
-    a list (study.seeds), a single value becomes a list of one. Unknown keys are put in too, for
-    the check of the config to find.
+    groups: {group: {choice: its values}} of the axes that choose from a group. If a setting is a
+    list (study.seeds), a single value becomes a list of one. Unknown keys are kept, so that the
+    check of the config reports them.
     """
     changed = copy.deepcopy(dict(values))
     for key, value in sorted(params.items(), key=lambda entry: entry[0].count(".")):

@@ -1,4 +1,4 @@
-"""The search space in Tune's terms, and Optuna's suggestions."""
+"""The search space as Tune's arguments, and Optuna's suggestions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from gist_ray.sweep.space import Axis, Params, grid_points, split_axes
 from gist_ray.sweep.tables import Row
 
 AGAIN = "__trial_index__"
-"""Which of its replicates a trial is; Tune's Repeater counts them under this name."""
+"""The key under which Tune's Repeater gives the number of a trial's replicate."""
 
 
 def domain_of(axis: Axis) -> Any:
-    """An axis as Tune's domain; values of a list as JSON, since Optuna takes no other."""
+    """Returns an axis as Tune's domain. List values are JSON, since Optuna takes no lists."""
     if isinstance(axis, list):
         return tune.choice([json.dumps(value, sort_keys=True) for value in axis])
     [(name, (low, high))] = axis.items()
@@ -27,7 +27,7 @@ def domain_of(axis: Axis) -> Any:
 
 
 def params_of(sweep: SweepConfig, config: Mapping[str, Any]) -> Params:
-    """A trial's params from what Tune calls its config."""
+    """Returns a trial's params from what Tune calls its config."""
     if "params" in config:
         listed: Params = config["params"]
         return listed
@@ -40,10 +40,10 @@ def params_of(sweep: SweepConfig, config: Mapping[str, Any]) -> Params:
 
 
 def suggested(sweep: SweepConfig, rows: Sequence[Row]) -> dict[str, Any]:
-    """Tune's arguments for what Optuna suggests after having seen `rows`.
+    """Returns Tune's arguments for trials that Optuna suggests, given the results in `rows`.
 
-    Each suggestion is tried with every swept seed and number of shots, and Optuna is told the mean.
-    Configurations that are whole in `rows` are told to it; those that were begun come first.
+    Each suggestion is tried with every swept seed and number of shots, and Optuna gets the mean.
+    Optuna also gets the complete configurations of `rows`; incomplete ones are tried first.
     """
     from ray.tune.search.optuna import OptunaSearch
 
@@ -69,7 +69,7 @@ def suggested(sweep: SweepConfig, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _coded(searched: Mapping[str, Axis], row: Row) -> Params:
-    """A row's params as `domain_of` has them."""
+    """Returns a row's params in the form that `domain_of` gives them."""
     return {
         key: json.dumps(row["params"][key], sort_keys=True)
         if isinstance(axis, list)

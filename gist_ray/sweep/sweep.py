@@ -45,7 +45,7 @@ from gist_ray.sweep.trials import Task, task_of
 from gist_ray.sweep.tuner import listed, tune_trials
 
 CHOSEN = "chosen"
-"""The row of what was chosen, beside those of the trials."""
+"""trial_id of the row of the chosen configuration."""
 
 
 def run_sweep(
@@ -55,12 +55,12 @@ def run_sweep(
     *,
     plan_only: bool,
 ) -> None:
-    """Plan, run, choose and write it down.
+    """Plans and runs the trials, chooses a configuration and writes the results.
 
-    groups: {group: {choice: its values}} of the axes that choose from a group; choices: {group:
-    choice} that the config was composed from.
+    groups: {group: {choice: its values}} of the axes that choose from a group. choices: {group:
+    choice} that the config was composed from. plan_only: print the plan and run nothing.
 
-    Raises UserError before any work if no trial can run, and at the end if none came out well.
+    Raises UserError before any work if no trial can run, and at the end if no trial is ok.
     """
     task = task_of(run, groups)
     plan = plan_sweep(task)
@@ -74,17 +74,17 @@ def run_sweep(
         listeners=[RayMetrics(run.name)],
         hardware=cluster_resources,
     ) as heartbeat:
-        board = Board(task, plan.trials, plan.num_trials, progress)
+        board = Board(task, plan.trials, num_trials=plan.num_trials, progress=progress)
         for row in plan.rows.values():
             board.put(row)
-        is_over = _run_trials(task, plan, board, progress, heartbeat)
-        _conclude(task, board, choices, progress, heartbeat, is_over=is_over)
+        is_over = _run_trials(task, plan, board, progress=progress, heartbeat=heartbeat)
+        _conclude(task, board, choices, progress=progress, heartbeat=heartbeat, is_over=is_over)
 
 
 def _run_trials(
-    task: Task, plan: SweepPlan, board: Board, progress: Progress, heartbeat: Heartbeat
+    task: Task, plan: SweepPlan, board: Board, *, progress: Progress, heartbeat: Heartbeat
 ) -> bool:
-    """Returns whether no trial is left."""
+    """Returns whether all trials have run, rather than the time budget having ended."""
     if plan.num_left <= 0:
         return True
 
@@ -123,10 +123,10 @@ def _run_trials(
         return tune_trials(
             task,
             how,
+            ended,
             at_once=at_once,
             leader_cpus=need.leader_cpus,
             share=share,
-            ended=ended,
             trackers=tracker_callbacks(task),
         )
     except Exception:
@@ -138,12 +138,13 @@ def _conclude(
     task: Task,
     board: Board,
     choices: Mapping[str, str],
+    *,
     progress: Progress,
     heartbeat: Heartbeat,
-    *,
     is_over: bool,
 ) -> None:
-    """Choose, write the choice down, only then look at test; and the report."""
+    """Chooses by val, writes the choice, only then reads test, and writes the report. Raises
+    UserError if no trial is ok."""
     heartbeat.check()
     board.close()
     is_over = is_over and not any(r["status"] in ("not_run", "running") for r in board.rows)
@@ -155,12 +156,17 @@ def _conclude(
     if not is_over:
         progress.say("sweep", "is not over, so nothing is chosen; the same command goes on")
     elif task.sweep.measure == "val":
-        _choose(task, board, choices, progress, heartbeat)
+        _choose(task, board, choices, progress=progress, heartbeat=heartbeat)
     Console().print(f"\nReport: {write_sweep_report(task.folder)}", soft_wrap=True)
 
 
 def _choose(
-    task: Task, board: Board, choices: Mapping[str, str], progress: Progress, heartbeat: Heartbeat
+    task: Task,
+    board: Board,
+    choices: Mapping[str, str],
+    *,
+    progress: Progress,
+    heartbeat: Heartbeat,
 ) -> None:
     found = choose(task.sweep, board.rows)
     if found is None:
@@ -173,10 +179,18 @@ def _choose(
     of_axes = {key: value for key, value in params.items() if key in task.groups}
     num = len(groups_of(board.rows))
     file = storage.join(task.folder, CHOSEN_FILE)
-    text = experiment_file(config, task.sweep, name, file, {**choices, **of_axes}, best, num)
+    text = experiment_file(
+        config,
+        task.sweep,
+        name=name,
+        file=file,
+        choices={**choices, **of_axes},
+        best=best,
+        num=num,
+    )
     storage.write_text(file, text)
     board.write(chosen=params)
-    _read_test(task, config, params, best, progress, heartbeat)
+    _read_test(task, config, params=params, best=best, progress=progress, heartbeat=heartbeat)
     board.write(chosen=params, is_over=True)
     shown = ", ".join(f"{key}={value}" for key, value in params.items())
     Console().print(f"\nChosen: {shown}\n{file}", soft_wrap=True)
@@ -185,12 +199,14 @@ def _choose(
 def _read_test(
     task: Task,
     config: RunConfig,
+    *,
     params: Params,
     best: Sequence[Row],
     progress: Progress,
     heartbeat: Heartbeat,
 ) -> None:
-    """The test metrics of what was chosen, with every swept seed and number of shots."""
+    """Writes the test metrics of the chosen configuration, with every swept seed and number of
+    shots."""
     graph = plan(config, task.store)
     stages = in_order(graph.metrics)
     artifacts = [stage.fingerprint for stage in stages]
@@ -218,7 +234,7 @@ def _read_test(
 
 
 def _job(run: SweepRun, plan: SweepPlan) -> Job:
-    """The sweep as a job, for its record."""
+    """Returns the sweep as a job, for its record."""
     return Job(
         command="sweep",
         name=run.name,
@@ -230,8 +246,8 @@ def _job(run: SweepRun, plan: SweepPlan) -> Job:
 
 
 def _of_record(plan: SweepPlan) -> list[Stage]:
-    """Every artifact's stage once, its name unique: stages of two trials may be called alike. Of
-    Optuna's trials, which are not known, what all of them need."""
+    """Returns one stage per artifact, with unique names, as stages of two trials may have the same
+    name. For Optuna, whose trials are not known yet, only stages that its samples share."""
     found: dict[tuple[str, str], Stage] = {}
     names: set[str] = set()
     sure = shared_places(plan.planned) if plan.task.sweep.search == "optuna" else None

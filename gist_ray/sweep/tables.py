@@ -1,5 +1,4 @@
-"""What a sweep leaves in <root>/sweeps/<name>/: a row per trial as soon as it ends, and the tables
-that are made of the rows."""
+"""Files of a sweep in <root>/sweeps/<name>/: a row per trial, and the tables made of the rows."""
 
 import json
 from collections import Counter
@@ -58,7 +57,7 @@ Status = Literal["ok", "failed", "stopped", "not_run", "running"]
 
 
 class Row(TypedDict, total=False):
-    """trials/<trial_id>.json."""
+    """Content of trials/<trial_id>.json."""
 
     trial_id: str
     status: Status
@@ -98,7 +97,7 @@ def write_row(folder: str, row: Row) -> None:
 
 
 def read_row(folder: str, trial_id: str) -> Row | None:
-    """None where there is none, or none that is whole."""
+    """Returns the row of a trial; None if it is missing or incomplete."""
     try:
         row: Row = storage.read_json(row_uri(folder, trial_id))
         return row
@@ -107,7 +106,7 @@ def read_row(folder: str, trial_id: str) -> Row | None:
 
 
 def read_rows(folder: str) -> list[Row]:
-    """Of all trials that have begun, in the order that they did."""
+    """Returns the rows of all trials that have begun, in the order of their start."""
     folder_of_rows = storage.join(folder, ROWS)
     names = storage.names_in(folder_of_rows) if storage.exists(folder_of_rows) else []
     ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
@@ -117,7 +116,8 @@ def read_rows(folder: str) -> list[Row]:
 
 
 def artifacts_of_trials(root: str, name: str) -> set[str]:
-    """Fingerprints of all that the trials of a sweep have made or found; none if it is no sweep."""
+    """Returns fingerprints of all artifacts that the trials of a sweep made or found; empty if
+    there is no such sweep."""
     folder = storage.join(sweep_folder(root, name), ROWS)
     names = storage.names_in(folder) if storage.exists(folder) else []
     rows = [read_row(sweep_folder(root, name), n.removesuffix(".json")) for n in names]
@@ -125,7 +125,7 @@ def artifacts_of_trials(root: str, name: str) -> set[str]:
 
 
 def write_tables(folder: str, rows: Sequence[Row]) -> None:
-    """trials.parquet, epochs.parquet and, with measure=test, test.parquet."""
+    """Writes trials.parquet, epochs.parquet and, with measure=test, test.parquet."""
     storage.write_parquet(storage.join(folder, TRIALS_FILE), trials_table(rows))
     epochs = [{"trial_id": r["trial_id"], **e} for r in rows for e in r.get("epochs", [])]
     storage.write_parquet(storage.join(folder, EPOCHS_FILE), table(epochs, EPOCHS))

@@ -15,7 +15,7 @@ NEEDS = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
 
 def tracker_problems(task: Task) -> list[str]:
-    """What hinders the trackers that the sweep asks for."""
+    """Returns what keeps the sweep's trackers from working: missing packages or addresses."""
     wanted = task.sweep.trackers
     problems = [
         f"sweep.trackers={tracker}: needs the package {NEEDS[tracker]}: "
@@ -34,8 +34,8 @@ def tracker_problems(task: Task) -> list[str]:
 
 
 def tracker_callbacks(task: Task) -> list[tune.Callback]:
-    """One for each tracker. Where trials are shown is read from the environment, as the tracker's
-    own tools do; without it, below the sweep's folder and offline."""
+    """Returns Tune callbacks for the sweep's trackers. Their addresses come from the usual
+    environment variables; without them they write to the sweep's folder, offline."""
     name = task.base["name"]
     callbacks: list[tune.Callback] = []
     if "tensorboard" in task.sweep.trackers:
@@ -61,7 +61,8 @@ def tracker_callbacks(task: Task) -> list[tune.Callback]:
 
 
 class _KeepsEvents(tune.Callback):
-    """Copies a trial's TensorBoard files to where the sweep is kept, S3 too, once it ends."""
+    """A callback that copies a trial's TensorBoard files to the sweep's folder, S3 too, once it
+    ends."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Trials: a config with one value of every axis, checked like a run's, and the stages it needs."""
+"""Trials: a config with one value of every axis, checked like a run's, and its stages."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ ONE_OF_EACH = ("trainings", "shots", "seeds")
 
 @dataclass(frozen=True)
 class Task:
-    """What all trials of a sweep share; plain values, so that it travels to any machine."""
+    """Settings that all trials of a sweep share, as plain values for sending to any machine."""
 
     base: dict[str, Any]
     """The run's config that axes change."""
@@ -60,18 +60,18 @@ class Planned:
 
     @property
     def ends(self) -> list[Stage]:
-        """The stages that leave what the trial is measured by: METRICS of test, or the classifiers
-        of the sweep's method with their val measures."""
+        """The last stages: METRICS of test, or the classifiers of the sweep's method with their val
+        measures."""
         return self.graph.metrics or [result.fit for result in self.graph.results.values()]
 
     @property
     def stages(self) -> list[Stage]:
-        """What its ends need, each once, inputs first."""
+        """All stages that the ends need, each once, inputs first."""
         return in_order(self.ends)
 
     @property
     def fingerprint(self) -> str:
-        """Of all that decides what the trial comes to."""
+        """Fingerprint of everything that determines the trial's result."""
         return fingerprint("trial", {}, {s.name: s.fingerprint for s in self.ends})
 
 
@@ -86,8 +86,8 @@ def make_trial(params: Params) -> Trial:
 
 
 def known_trials(sweep: SweepConfig) -> list[Trial]:
-    """All trials of a grid or a random search, in the order they are begun; none of Optuna's, which
-    depend on what is seen."""
+    """Returns all trials of a grid or a random search, in the order of their start; none for
+    Optuna, whose trials depend on earlier results."""
     searched, repeated = split_axes(sweep.space)
     if sweep.search == "optuna":
         return []
@@ -99,21 +99,23 @@ def known_trials(sweep: SweepConfig) -> list[Trial]:
 
 
 def sample_trials(sweep: SweepConfig) -> list[Trial]:
-    """A few of what Optuna may suggest: what they all need, nearly all will."""
+    """Returns a few trials that Optuna may suggest. Stages that all of them need are needed by
+    nearly every trial."""
     searched, repeated = split_axes(sweep.space)
     points = random_points(searched, NUM_SAMPLES, sweep.seed)
     return [make_trial({**point, **again}) for point in points for again in grid_points(repeated)]
 
 
 def plan_trial(task: Task, trial: Trial) -> Planned:
-    """Raises UserError with all that is wrong with the trial, in the words of a run's checks."""
+    """Returns the trial with its config and stages. Raises UserError with all problems of the
+    trial, in the words of a run's checks."""
     config: RunConfig = build(RunConfig, with_params(task.base, trial.params, task.groups))
     if problems := _trial_problems(config, task.sweep):
         raise UserError(problems)
     measure = task.sweep.measure
     # by val, no other method's classifier is looked at
     measured = config if measure == "test" else _with_method(config, task.sweep.method)
-    return Planned(trial, config, plan(measured, task.store, measure, _read_once))
+    return Planned(trial, config, plan(measured, task.store, measure=measure, read=_read_once))
 
 
 def _with_method(config: RunConfig, name: str) -> RunConfig:
@@ -121,7 +123,7 @@ def _with_method(config: RunConfig, name: str) -> RunConfig:
 
 
 def _read_once(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore) -> Data:
-    """The data set of a trial, read once in a process for all trials on the same."""
+    """Returns the data set of a trial, read once in a process for all trials with the same data."""
     said = json.dumps([asdict(config), notes, store.root], sort_keys=True)
     if said not in _data:
         _data[said] = read_data(config, notes, store)
@@ -129,7 +131,7 @@ def _read_once(config: DataConfig | WorldConfig, notes: str, store: ArtifactStor
 
 
 def forget_data() -> None:
-    """A sweep begins: what lies there may be other than it was."""
+    """Empties the cache of data sets, whose files may have changed since an earlier sweep."""
     _data.clear()
 
 

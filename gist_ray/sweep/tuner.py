@@ -1,5 +1,5 @@
-"""Runs trials on Ray Tune. What they come to is read from the store, not from Tune: a sweep that is
-killed goes on from the rows that its trials left, and nothing that Tune pickles is ever read."""
+"""Trials on Ray Tune. Results are read from the store, not from Tune: an interrupted sweep
+continues from the rows of its trials, and nothing that Tune pickles is read."""
 
 import os
 import shutil
@@ -25,10 +25,10 @@ from gist_ray.sweep.trials import Task, Trial, make_trial
 from gist_ray.train.job import STOP_FILE
 
 TIMES_TRIED = 2
-"""A trial whose leading process dies is led anew so often; its stages go on where they were."""
+"""Number of tries of a trial whose process dies; its stages continue where they were."""
 
 MAX_EPOCHS = 10**6
-"""More than any training has: ASHA would stop a trial there."""
+"""More epochs than any training has; ASHA would stop a trial there."""
 
 # Paths in a config may be relative to where the job was started; Ctrl-C is the job's own to answer;
 # trackers are those that were asked for; an epoch has other metrics than a trial that has ended.
@@ -46,20 +46,20 @@ Ended = Callable[[Row], None]
 def tune_trials(
     task: Task,
     how: dict[str, Any],
+    ended: Ended,
     *,
     at_once: int,
     leader_cpus: float,
     share: Machine,
-    ended: Ended,
     trackers: Sequence[tune.Callback],
 ) -> bool:
-    """Runs trials, `at_once` at a time; tells of every row.
+    """Runs trials, `at_once` at a time with `share` (CPUs, GPUs) of the cluster each.
 
-    how: Tune's own arguments that say which trials, of `listed` or of `suggested`.
-    leader_cpus: what the process that leads a trial asks Ray for, with its warm worker.
-    share: what Ray Data may take besides, for each trial.
+    how: Tune's arguments that select the trials, from `listed` or `suggested`. ended: called with
+    the row of every trial that ends. leader_cpus: what the process that leads a trial asks Ray for,
+    with its warm worker. share: what Ray Data may take besides.
 
-    Returns whether it came to an end before the time budget did.
+    Returns whether it ended before the time budget did.
     """
     start = time.monotonic()
     os.environ.update(SETTINGS)
@@ -97,7 +97,7 @@ def tune_trials(
 
 
 def listed(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Tune's arguments for trials that are known."""
+    """Returns Tune's arguments for a list of trials."""
     return {"param_space": {"params": tune.grid_search([trial.params for trial in trials])}}
 
 
@@ -109,8 +109,8 @@ def _trial_of(task: Task, config: dict[str, Any]) -> Trial:
     return make_trial(params_of(task.sweep, config))
 
 
-def _lead(config: dict[str, Any], task: Task, share: Machine, address: str) -> None:
-    """What Tune starts for every trial, several after each other in one process."""
+def _lead(config: dict[str, Any], *, task: Task, share: Machine, address: str) -> None:
+    """Runs one trial; Tune calls it for several trials in turn in one process."""
     _open_workers()
     if address:  # by which a trial's plan knows of a cluster, whatever this machine has
         os.environ["RAY_ADDRESS"] = address
@@ -149,17 +149,17 @@ def _epoch_of(state: StageProgress) -> dict[str, Any]:
 
 
 def _report(epoch: dict[str, Any], folder: str) -> None:
-    """An epoch, from within the distributed training, to trackers and to ASHA."""
+    """Reports an epoch of the distributed training to trackers and to ASHA."""
     known = {name: value for name, value in epoch.items() if value is not None}
     tune.report({**known, "folder": folder})
 
 
 class _Asha(ASHAScheduler):
-    """ASHA whose word is passed on to the training, which then ends by itself.
+    """ASHA that asks the training to stop by itself.
 
-    Tune would end the process that leads the trial and leave its workers behind: their place is
-    given back late, and without a dashboard never (ray#54305, ray#65443; Ray 2.60), while the next
-    trial waits for it.
+    Tune's own way ends the process that leads the trial and leaves its workers behind: their
+    resources are freed late, and without a dashboard never (ray#54305, ray#65443; Ray 2.60), while
+    the next trial waits for them.
     """
 
     def __init__(self, task: Task) -> None:
@@ -184,7 +184,7 @@ class _Asha(ASHAScheduler):
 
 
 class _Rows(tune.Callback):
-    """Tells of the row of every trial that ends, however it ends."""
+    """A callback that passes on the row of every trial that ends, in whatever way."""
 
     def __init__(self, task: Task, ended: Ended) -> None:
         self._task = task
@@ -204,7 +204,8 @@ class _Rows(tune.Callback):
         self._end(trial, "failed", lines[-1] if lines else "the process that led the trial died")
 
     def _end(self, trial: Any, otherwise: Any, error: str) -> None:
-        """With the row that the trial left, or else one that says how it ended."""
+        """Passes on the row that the trial left; if it has not ended there, one with the status
+        `otherwise` and `error`."""
         ours = _trial_of(self._task, trial.config)
         row = read_row(self._task.folder, ours.trial_id) or empty_row(self._task, ours)
         if row["status"] in ("running", "not_run"):

@@ -79,7 +79,8 @@ class TrainConfig:
 
 
 def resources_of(config: TrainConfig, group: str) -> Resources:
-    """Returns what a training keeps busy. group: the config group of `config`, for messages."""
+    """Returns the CPUs and GPUs that a training uses. group: the config group of `config`, for
+    messages."""
     return Resources(
         config.num_workers * config.cpus_per_worker,
         config.num_workers * config.gpus_per_worker,

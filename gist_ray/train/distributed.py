@@ -50,7 +50,8 @@ def train_distributed(job: TrainJob, stage: str) -> None:
 
 
 class NotTriedAgain(ray.train.UserCallback):
-    """Ends a training that was told to stop, or whose workers found what only its owner can mend.
+    """The error that ends a training after a stop, or after an error of a worker that only the user
+    can fix.
 
     Ray Train starts workers anew whatever they raised; an error of its controller, in which this
     runs, is the end of the training (ray.train.v2, DefaultFailurePolicy, Ray 2.60).
@@ -68,8 +69,8 @@ class NotTriedAgain(ray.train.UserCallback):
 def _known_error(
     error: ray.train.TrainingFailedError, stage: str, config: TrainConfig
 ) -> UserError | TrainingStoppedError | None:
-    """Returns that it was stopped, or what its owner can mend: the first UserError of a worker, or
-    a cluster without capacity."""
+    """Returns the error of a stopped training, or the problem that the user can fix: the first
+    UserError of a worker, or a cluster without capacity. None for any other error."""
     for cause in causes(error):
         if isinstance(cause, UserError | TrainingStoppedError):
             return cause

@@ -1,4 +1,4 @@
-"""A training, as its driver and its workers agree on it; imports nothing slow to load."""
+"""The description of a training for its driver and its workers; imports nothing slow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HISTORY_FILE = "history.json"
 MODEL_FOLDER = "model"
 STATE_FILE = "state.pt"
 STOP_FILE = "stop"
-"""Whoever writes it ends the training after its next validation."""
+"""Name of the file that ends the training after its next validation."""
 
 Entry = dict[str, float | None]
 """An entry of the history, made at a validation: step, num_steps, epoch, the mean of each term of
@@ -22,12 +22,12 @@ the loss since the last, score (None where nothing is chosen by it), and figures
 
 
 class TrainingStoppedError(Exception):
-    """The training was told to stop."""
+    """Raised when the training was told to stop."""
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """One training; plain values, so that it travels to any machine."""
+    """Description of one training, in plain values that can be pickled to any machine."""
 
     folder: str
     """Where state, history and model are written: that of the artifact, local or a URI."""

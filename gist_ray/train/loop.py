@@ -44,13 +44,13 @@ def start_training(task: Task, config: TrainConfig, worker: Worker) -> Training:
 
 
 def total_steps(task: Task, config: TrainConfig, world_size: int) -> int:
-    """Returns how many optimizer steps a training has."""
+    """Returns the number of optimizer steps of a training."""
     return config.num_steps or (config.num_epochs or 0) * task.num_batches(world_size)
 
 
 @dataclass(frozen=True)
 class Epochs:
-    """What one epoch needs besides the task and the training it moves on."""
+    """The settings of an epoch, besides the task and the training that it changes."""
 
     config: TrainConfig
     num_steps: int
@@ -59,7 +59,7 @@ class Epochs:
 
 
 def train_epoch(training: Training, task: Task, epochs: Epochs) -> list[Terms]:
-    """Trains one epoch, or what is left of `num_steps`; returns the terms of each step."""
+    """Trains one epoch, or the rest of `num_steps`; returns the terms of each step."""
     worker = epochs.worker
     set_train_mode(training.model, freeze_batch_norm=epochs.config.freeze_batch_norm)
     torch.manual_seed(_epoch_seed(epochs, training.epoch))
@@ -76,7 +76,7 @@ def train_epoch(training: Training, task: Task, epochs: Epochs) -> list[Terms]:
 
 
 def _epoch_seed(epochs: Epochs, epoch: int) -> int:
-    """Returns the seed of what is random inside a model, such as dropout."""
+    """Returns the seed of the model's own random operations, such as dropout."""
     entropy = [epochs.seed, epoch, epochs.worker.rank]
     return int(np.random.default_rng(entropy).integers(2**63))
 

@@ -1,4 +1,4 @@
-"""Optimizer, learning rate, and which modules are in train mode."""
+"""Optimizer, learning rate, and the choice of modules in train mode."""
 
 import math
 from typing import Any

@@ -13,8 +13,8 @@ from gist_ray.train.job import TrainingStoppedError, TrainJob
 def train_in_warm_worker(job: TrainJob) -> None:
     """Trains in a warm worker, as `trainer.train` says.
 
-    After whatever ends it but a UserError or an order to stop, it goes on from the last stored
-    state, `max_failures` times; after a death in a new process.
+    After any error but UserError and TrainingStoppedError it resumes from the last stored state, at
+    most `max_failures` times; after the death of the process, in a new one.
     """
     for attempt in Retrying(
         stop=stop_after_attempt(job.config.max_failures + 1),

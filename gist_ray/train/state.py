@@ -1,4 +1,4 @@
-"""The state of a training, to go on from: what it holds, and how it is stored."""
+"""The state from which a training resumes: its contents and its storage."""
 
 import tempfile
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from gist_ray.train.job import STATE_FILE, Entry
 
 @dataclass
 class Training:
-    """All that changes while a worker trains, and all that a stored state has to hold."""
+    """The values that change while a worker trains, all of which a stored state has."""
 
     model: Any
     """The model itself."""
@@ -49,7 +49,7 @@ class Training:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes over what `state` returned."""
+        """Sets the training to a result of `state`."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -73,7 +73,8 @@ def save_state(training: Training, uri: str) -> None:
 
 
 def load_state(training: Training, uri: str) -> bool:
-    """Goes on from a stored state; returns False where there is none. Nothing in it is executed.
+    """Loads a stored state into the training; returns False if there is none. Nothing in it is
+    executed.
 
     Raises:
         UserError: for a file that is no state, or that of another training: a folder is called by

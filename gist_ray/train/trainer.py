@@ -22,8 +22,8 @@ POLL_S = 3.0
 
 
 def fits_warm_worker(config: TrainConfig) -> bool:
-    """Returns whether a training runs in a warm worker: one process without a GPU. Any other is
-    Ray Train's."""
+    """Returns whether a training runs in a warm worker, which is so for one process without a GPU.
+    Other trainings run on Ray Train."""
     return config.num_workers == 1 and config.gpus_per_worker == 0
 
 
@@ -69,7 +69,7 @@ def _followed(writer: ArtifactWriter, progress: Progress) -> Iterator[None]:
 
 
 def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Event) -> None:
-    """Tells `progress` what the workers last stored, until the training ends."""
+    """Adds the last stored validation to `progress` until the training ends."""
     said = len(_history(writer))  # by an earlier run
     meter = None
     is_last = False
@@ -81,7 +81,7 @@ def _follow(writer: ArtifactWriter, progress: Progress, finished: threading.Even
             if entry["score"] is not None:
                 values["val score"] = entry["score"]
             # The time to the first entry is start-up too, so steps are timed from there.
-            meter = meter or progress.rows(writer.stage, entry["num_steps"], "steps", step)
+            meter = meter or progress.rows(writer.stage, entry["num_steps"], "steps", already=step)
             meter.add(step - meter.done, values=values)
 
 

@@ -1,4 +1,4 @@
-"""What each worker of a training runs: load, train, validate, store, export."""
+"""The work of each worker of a training: load, train, validate, store, export."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ def train_worker(
         due = training.step - stored >= config.validate_every_steps
         if due or training.step >= num_steps:
             if worker.rank == 0:
-                _validate(training, task, found, num_steps)
+                _validate(training, task, found, num_steps=num_steps)
                 save_state(training, job.file(STATE_FILE))
                 storage.write_json(job.file(HISTORY_FILE), training.history)
                 validated(training.history[-1])
@@ -70,7 +70,7 @@ def train_worker(
         storage.write_json(job.file(HISTORY_FILE), training.history)
 
 
-def _validate(training: Training, task: Task, found: Sequence[Terms], num_steps: int) -> None:
+def _validate(training: Training, task: Task, found: Sequence[Terms], *, num_steps: int) -> None:
     """Adds an entry to the history, and keeps the weights if they are the best so far."""
     training.model.eval()
     score = task.score(training.model)

@@ -102,7 +102,7 @@ def test_a_warm_worker_leaves_the_files_of_ray_data(ray_local, picture_uris, tmp
             ("images", embed_image_rows, images),
             ("texts", embed_text_rows, texts),
         ):
-            writer = ArtifactStore(str(root)).writer(kind, "embed", {}, {})
+            writer = ArtifactStore(str(root)).writer(kind, "embed", {}, inputs={})
             embed(rows, ClipConfig(), config, writer=writer, progress=Progress())
             writer.publish(1.0)
         return {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*.parquet")}
@@ -151,7 +151,7 @@ def test_stages_of_one_model_load_it_once_and_see_that_a_folder_holds_another(
 
     def embed(name):
         for kind, work, rows in (("i", embed_image_rows, images), ("t", embed_text_rows, texts)):
-            writer = ArtifactStore(str(tmp_path)).writer(name + kind, "embed", {}, {})
+            writer = ArtifactStore(str(tmp_path)).writer(name + kind, "embed", {}, inputs={})
             work(rows, clip, CONFIG, writer=writer, progress=Progress())
 
     embed("first")

@@ -52,7 +52,7 @@ def run(
             for one in method.texts
             for kind in ("texts", "text_embeddings")
         }
-        fit = fit_stage(f"fit {name}", method, method.config(), {**sample, **texts}, seed=2)
+        fit = fit_stage(f"fit {name}", method, method.config(), inputs={**sample, **texts}, seed=2)
         images = {key: held[key] for key in ("manifest", "image_embeddings")}
         inputs = {**images, **explaining, "classifier": fit}
         measured_on[name, "val"] = fit

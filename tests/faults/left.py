@@ -23,6 +23,11 @@ def stored_rows(root: Path, kind: str) -> int:
     )
 
 
+def is_made(root: Path, kind: str) -> bool:
+    """Whether there is a finished artifact of a kind."""
+    return any(root.glob(f"artifacts/{kind}/*/artifact.json"))
+
+
 def check(root: Path, undisturbed: Path) -> float:
     """Fail unless every artifact is whole, holds every row once, and nothing lies beside.
 

@@ -110,7 +110,7 @@ def test_a_method_that_is_added_is_in_the_graph_of_a_study(own_configs: Path) ->
     for features in ("frozen", "gist"):
         assert f"fit toy on {features} 1-shot seed 1" in names
         assert f"predict toy on {features} 1-shot seed 1" in names
-        result = graph.result(features, "toy", 1, 1)
+        result = graph.result(features, "toy", shots=1, seed=1)
         assert result.fit.identity["config"] == {"shift": 0.25}
         assert result.predict is not None
         [measured] = [one for one in graph.metrics if one.name.startswith(f"measure {features}")]
@@ -122,7 +122,7 @@ def test_a_method_that_is_added_is_in_the_graph_of_a_study(own_configs: Path) ->
 def test_its_settings_are_set_and_count(own_configs: Path) -> None:
     one, other = (
         graph_of(own_configs, "methods=[toy]", f"methods.toy.shift={shift}").result(
-            "frozen", "toy", 1, 1
+            "frozen", "toy", shots=1, seed=1
         )
         for shift in (0.1, 0.2)
     )
@@ -157,7 +157,7 @@ def test_a_sweep_lists_it_among_the_methods_to_choose_by(own_configs: Path, tmp_
 def test_its_classifier_is_stored_and_predicts(tmp_path: Path) -> None:
     held = stages({"train": TRAIN, "val": VAL, "test": TEST})
     sample = {key: held[key] for key in ("manifest", "shots", "image_embeddings")}
-    fit = fit_stage("fit", TOY, ToyConfig(shift=100), sample, seed=1)
+    fit = fit_stage("fit", TOY, ToyConfig(shift=100), inputs=sample, seed=1)
     inputs = {key: held[key] for key in ("manifest", "image_embeddings")}
     done = ran(
         ArtifactStore(str(tmp_path)), predict_stage("predict", TOY, inputs | {"classifier": fit})

@@ -24,7 +24,9 @@ def fit_of(name: str, held: dict[str, Stage], **settings: object) -> Stage:
     wanted += [f"{kind} {text_set}" for text_set in method.texts for kind in TEXT_KINDS]
     config = method.config(**settings)
     seed = 2 if "seed" in method.varies else None
-    return fit_stage(f"fit {name}", method, config, {key: held[key] for key in wanted}, seed=seed)
+    return fit_stage(
+        f"fit {name}", method, config, inputs={key: held[key] for key in wanted}, seed=seed
+    )
 
 
 TEXT_KINDS = ("texts", "text_embeddings")
@@ -123,7 +125,10 @@ def test_a_method_sees_no_test_image(tmp_path: Path, monkeypatch: pytest.MonkeyP
     held = stages(SPLITS)
     watched = type(method)(**{**vars(method), "fit": fit})
     inputs = {key: held[key] for key in ("manifest", "image_embeddings", "shots")}
-    ran(ArtifactStore(str(tmp_path)), fit_stage("fit", watched, method.config(), inputs, seed=2))
+    ran(
+        ArtifactStore(str(tmp_path)),
+        fit_stage("fit", watched, method.config(), inputs=inputs, seed=2),
+    )
     [given] = seen
     assert given.train.image_ids.to_pylist() == TRAIN.image_ids.to_pylist()
     assert given.val.image_ids.to_pylist() == VAL.image_ids.to_pylist()

@@ -93,7 +93,7 @@ def try_again(root: str, world: FakeWorld, kinds: Any = TRANSIENT_KINDS) -> int:
     store, progress = ArtifactStore(root), Progress()
     heartbeat = Heartbeat(progress)  # which does not beat
     found = candidates(world.stages(), store, kinds)
-    return sum(retry(candidate, store, progress, heartbeat) for candidate in found)
+    return sum(retry(candidate, store, progress, heartbeat=heartbeat) for candidate in found)
 
 
 def contents(root: str, world: FakeWorld) -> dict[str, Any]:

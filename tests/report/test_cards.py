@@ -89,7 +89,13 @@ def test_card_holds_texts_best_first_and_the_other_class():
     )
     # "b" has no row in the manifest
     rows = [("a", 0, 0.1), ("b", 0, 0.1)]
-    [card] = make_cards(["a", "b"], statistics(rows), manifest, matches, texts)
+    [card] = make_cards(
+        ["a", "b"],
+        image_statistics=statistics(rows),
+        manifest=manifest,
+        matches=matches,
+        texts=texts,
+    )
     # the similarity is that of the embedded text, not of the short one
     assert [(match.text, match.short_text) for match in card.matched] == [
         ("black and white and long", "black and white"),

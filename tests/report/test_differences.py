@@ -29,7 +29,7 @@ ROWS = [
 
 
 def test_headline_pair_comes_first_with_shots_rising():
-    table = difference_table(ROWS, "top1", HEADLINE, limit=10)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10)
     assert [(d.row["features_a"], d.row["shots"], d.span) for d in table] == [
         ("gist", 1, 2),
         ("gist", 5, 0),
@@ -39,7 +39,7 @@ def test_headline_pair_comes_first_with_shots_rising():
 
 
 def test_drawings_share_one_scale_around_zero():
-    table = difference_table(ROWS, "top1", HEADLINE, limit=10)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10)
     assert len({d.zero_x for d in table}) == 1
     widest, lowest = table[0], table[2]
     assert widest.high_x == pytest.approx(DRAWING_WIDTH - 6)
@@ -48,5 +48,5 @@ def test_drawings_share_one_scale_around_zero():
 
 
 def test_span_counts_only_the_rows_that_are_shown():
-    table = difference_table(ROWS, "top1", HEADLINE, limit=1)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=1)
     assert [d.span for d in table] == [1]

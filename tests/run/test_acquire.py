@@ -41,10 +41,10 @@ COMPETES = """
 import sys
 from gist_ray.run import acquire
 take = acquire._take
-def once_all_have_looked(*args):
+def once_all_have_looked(*args, **more):
     print("has looked", flush=True)
     sys.stdin.readline()
-    return take(*args)
+    return take(*args, **more)
 acquire._take = once_all_have_looked
 print("won" if acquire.Attempt(sys.argv[1]).once() else "lost", flush=True)
 sys.stdin.readline()
@@ -65,9 +65,9 @@ def taken(uri: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> list[Held]
     """The leases that threads get which have all looked before one of them takes it."""
     barrier, take = Barrier(at_once), acquiring._take
 
-    def once_all_have_looked(*args: Any) -> Held | None:
+    def once_all_have_looked(*args: Any, **more: Any) -> Held | None:
         barrier.wait()
-        return take(*args)
+        return take(*args, **more)
 
     with ThreadPoolExecutor(at_once) as threads, monkeypatch.context() as patch:
         patch.setattr(acquiring, "_take", once_all_have_looked)
@@ -156,11 +156,11 @@ def test_who_looked_before_the_lease_was_released_gives_way(
     take = acquiring._take
     new: list[Held] = []
 
-    def late(*args: Any) -> Held | None:
+    def late(*args: Any, **more: Any) -> Held | None:
         monkeypatch.setattr(acquiring, "_take", take)
         release(acquire(uri, silent))
         new.append(acquire(uri, silent))
-        return take(*args)
+        return take(*args, **more)
 
     monkeypatch.setattr(acquiring, "_take", late)
     assert Attempt(uri).once() is None
@@ -176,8 +176,8 @@ def test_a_server_that_ignores_the_condition(uri: str, monkeypatch: pytest.Monke
         return True
 
     monkeypatch.setattr(storage, "write_new", write_new)
-    first = acquiring._take(uri, [], None, {})
-    second = acquiring._take(uri, [], None, {})
+    first = acquiring._take(uri, [], replaced=None, more={})
+    second = acquiring._take(uri, [], replaced=None, more={})
     assert first is not None
     assert second is not None
     renew(second)

@@ -45,7 +45,7 @@ def test_a_training_shows_its_loss(
     clock = count(0.0, 5.0)
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     progress = Progress(interval_s=0)
-    meter = progress.rows("finetune", 12, "steps", 4)
+    meter = progress.rows("finetune", 12, "steps", already=4)
     meter.add(0, values={"loss": 2.5})
     # nothing is known yet of how fast it is
     assert capsys.readouterr().out.rstrip().endswith("4/12 steps  loss 2.5")

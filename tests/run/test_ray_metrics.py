@@ -52,7 +52,7 @@ with progress.running("square", "squares", writer.uri):
     )
     tell(progress.stages())
 with progress.running("finetune", "tuned", ""):
-    meter = progress.rows("finetune", 12, "steps", 4)
+    meter = progress.rows("finetune", 12, "steps", already=4)
     meter.add(4, values={"loss": 0.25, "val score": 0.5})
     tell(progress.stages())
 tell(progress.stages())

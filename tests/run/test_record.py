@@ -120,7 +120,9 @@ def test_metrics_of_a_finished_run(store: ArtifactStore) -> None:
     assert (found["name"], found["state"], found["rows_ok"]) == ("a", "stored", 3)
     assert (made["name"], made["state"], made["unit"]) == ("b", "made", "texts")
     assert made["tokens"] == 30
-    assert made["tokens_per_s"] == pytest.approx(10 * made["rate"], rel=1e-3)
+    # too short for a rate
+    assert made["rate"] is None
+    assert "tokens_per_s" not in made
     assert made["values"] == {"loss": 0.5}
 
 

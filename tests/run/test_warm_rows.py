@@ -72,7 +72,7 @@ def run(root: Path, deadly: int = -1, max_workers: int = 1, rows: pa.Table = ROW
     """max_workers: two are of Ray Data."""
     blocks = root / "blocks"
     blocks.mkdir(parents=True, exist_ok=True)
-    writer = ArtifactStore(str(root)).writer("vectors", "halve", {}, {})
+    writer = ArtifactStore(str(root)).writer("vectors", "halve", {}, inputs={})
     run_rows(
         rows,
         id_column="id",

@@ -369,7 +369,9 @@ def test_what_no_draw_changes_is_made_once() -> None:
     assert Key("frozen", "zero_shot_name", None, None) in of_frozen
     assert len(of_frozen) == 3 + 4
     same = {
-        id(found.result("frozen", "zero_shot_name", n, seed)) for n in (1, 2) for seed in (1, 2)
+        id(found.result("frozen", "zero_shot_name", shots=n, seed=seed))
+        for n in (1, 2)
+        for seed in (1, 2)
     }
     assert len(same) == 1
     of_gist = {key for key in found.results if key.features == "gist"}

@@ -17,7 +17,7 @@ SWEEP = SweepConfig(space={"matching.k": [1, 2], "study.shots": [1, "full"]})
 def board_of(root: Path) -> Board:
     base = {"name": "mine", "root": str(root), "study": {"shots": [1], "seeds": [7]}}
     trials = known_trials(SWEEP)
-    return Board(Task(base, {}, SWEEP), trials, len(trials), Progress())
+    return Board(Task(base, {}, SWEEP), trials, num_trials=len(trials), progress=Progress())
 
 
 def ended(board: Board, at: int, **values: object) -> Row:

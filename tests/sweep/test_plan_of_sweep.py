@@ -184,7 +184,15 @@ def test_the_chosen_file_is_the_chosen_config(tiny_words: list[str], tmp_path: P
     config: RunConfig = build(RunConfig, {**values, "name": "best", "data": folder})
     best: list[Row] = [{"trial_id": "a", "params": params, "val_log_loss": 0.25}]
     choices = {"data": "image_folder", "matching": "mmr"}
-    text = experiment_file(config, task.sweep, "best", "chosen.yaml", choices, best, 3)
+    text = experiment_file(
+        config,
+        task.sweep,
+        name="best",
+        file="chosen.yaml",
+        choices=choices,
+        best=best,
+        num=3,
+    )
     assert text.startswith("# @package _global_\n# Chosen by a sweep among 3 configurations")
     assert yaml.safe_load(text)["matching"]["k"] == 2
     (tmp_path / "experiment").mkdir()

@@ -166,7 +166,7 @@ def test_a_finished_sweep_runs_nothing_again(
 ) -> None:
     before = rows_of(root, "grid")
 
-    def never(*arguments: object) -> None:
+    def never(*arguments: object, **options: object) -> None:
         raise AssertionError("a trial ran again")
 
     monkeypatch.setattr("gist_ray.sweep.sweep.tune_trials", never)

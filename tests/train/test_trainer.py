@@ -48,11 +48,11 @@ class Trainings:
         self.told: list[float] = []
 
     def folder(self, name: str) -> Path:
-        return Path(self.store.writer("toys", name, {"name": name}, {}).uri)
+        return Path(self.store.writer("toys", name, {"name": name}, inputs={}).uri)
 
     def run(self, name: str, at_epoch: AtEpoch | None = None, **options: Any) -> list[Any]:
         """Returns the history; the epochs that progress was told of are added to `told`."""
-        writer = self.store.writer("toys", name, {"name": name}, {})
+        writer = self.store.writer("toys", name, {"name": name}, inputs={})
         config = toy_config(**options)
         job = TrainJob(writer.uri, partial(Toy, config, at_epoch=at_epoch), config, seed=3)
         progress = Progress(measured=lambda state: self.told.append(state.values["epoch"]))

@@ -22,7 +22,7 @@ def class_means(features: np.ndarray, labels: np.ndarray, num_classes: int) -> n
 
 
 def require_texts(text_labels: np.ndarray, num_classes: int) -> None:
-    """Raises UserError that lists the classes without a text."""
+    """Raises UserError with the classes that have no text, if there are any."""
     missing = np.setdiff1d(np.arange(num_classes), text_labels).tolist()
     if missing:
         raise UserError(

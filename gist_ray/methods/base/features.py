@@ -37,7 +37,7 @@ def read_split(images: pa.Table, vectors: Vectors) -> Split:
 
 
 def read_split_in_blocks(images: pa.Table, vectors: Vectors) -> Iterator[tuple[np.ndarray, Split]]:
-    """Yields the same block by block, with their places among all of them."""
+    """Yields the rows of `read_split` block by block: (their indices among all of them, rows)."""
     found, places = _found(images, vectors)
     for rows, features in read_blocks(vectors, places):
         yield rows, _split(found.take(rows), features)

@@ -1,5 +1,5 @@
-"""A linear classifier over image features: what every probe's fit returns, and what class vectors
-are."""
+"""A linear classifier over image features: the result of every probe's fit, and of class
+vectors."""
 
 from dataclasses import dataclass
 

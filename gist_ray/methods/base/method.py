@@ -44,7 +44,7 @@ class Method:
     """The sets of texts that it reads."""
 
     needs: frozenset[Need] = frozenset()
-    """Beside the images to classify."""
+    """The data that it needs besides the images to classify."""
 
     varies: frozenset[Axis] = frozenset()
     """The parts of a draw that change its classifier, the features being the same: nothing for

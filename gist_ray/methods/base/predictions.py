@@ -1,4 +1,4 @@
-"""What a classifier says of images, as PREDICTIONS rows."""
+"""Predictions of a classifier as PREDICTIONS rows."""
 
 from collections.abc import Iterable
 
@@ -63,8 +63,8 @@ def accuracy_and_loss(classifier: Classifier, images: Split) -> tuple[float, flo
 
 
 def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
-    """PREDICTIONS with the place of the explaining text, which becomes its words once at the
-    end."""
+    """Returns PREDICTIONS with the index of the explaining text, which is replaced by its words
+    once at the end."""
     probabilities = probabilities_of(classifier, images.features)
     # of equal probabilities the lower label comes first
     ranked = top_k(probabilities, TOP).astype(np.int32)
@@ -83,8 +83,8 @@ def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -
 
 
 def _best_texts(features: np.ndarray, predicted: np.ndarray, texts: TextSet | None) -> pa.Array:
-    """(num_images,) int32, which text of the predicted class is most similar to the image; null
-    where there is none."""
+    """Returns (num_images,) int32: the index of the text of the predicted class that is most
+    similar to the image; null where there is none."""
     if texts is None:
         return pa.nulls(len(features), pa.int32())
     best = np.full(len(features), -1, np.int32)

@@ -1,4 +1,4 @@
-"""What a method may see: features, labels and texts of one draw. There is no test image in it."""
+"""The inputs of a method: features, labels and texts of one draw. They contain no test image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -48,7 +48,7 @@ def load_classifier(uri: str, classifier_type: Callable[..., Classifier]) -> Cla
 
 
 def _numbers(data: bytes) -> dict[str, Any]:
-    """The numbers in the header, which begins behind its length (8 bytes, little-endian)."""
+    """Returns the numbers in the header, which begins after its length (8 bytes, little-endian)."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     numbers: dict[str, Any] = json.loads(header["__metadata__"][NUMBERS])

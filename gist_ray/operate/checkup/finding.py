@@ -8,7 +8,7 @@ Level = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one property of the machine."""
+    """The finding about one property of the machine."""
 
     level: Level
     """problem: a run would stop or fail."""
@@ -17,4 +17,4 @@ class Finding:
     found: str
 
     fix: str = ""
-    """What to do; empty if `level` is ok."""
+    """The remedy; empty if `level` is ok."""

@@ -28,7 +28,8 @@ def cpus() -> Finding:
 
 
 def memory() -> Finding:
-    """The memory that is free for this process, by the machine and by the control group."""
+    """Returns the finding about the memory that this process can use, limited by the machine and by
+    the control group."""
     limit = CGROUP_MEMORY.read_text().strip() if CGROUP_MEMORY.exists() else "max"
     found = psutil.virtual_memory()
     total = found.total if limit == "max" else min(found.total, int(limit))
@@ -36,7 +37,7 @@ def memory() -> Finding:
 
 
 def memory_finding(total: int, available: int) -> Finding:
-    """total, available: bytes."""
+    """Returns the finding about memory. total, available: bytes."""
     shown = f"{decimal(available)} free of {decimal(total)}"
     if available >= LITTLE_MEMORY:
         return Finding("ok", "memory", shown)
@@ -66,7 +67,7 @@ class Gpu:
 
 
 def gpus() -> Finding:
-    """The GPUs that torch can use. Imports torch."""
+    """Returns the finding about the GPUs that torch can use. Imports torch."""
     import torch
 
     found = []
@@ -90,7 +91,8 @@ def gpu_finding(found: Sequence[Gpu], has_driver: bool, torch_version: str) -> F
 
 
 def disk(subject: str, folder: str) -> Finding:
-    """Whether files can be written to a folder that may not exist yet, and how much fits."""
+    """Returns the finding whether files can be written to a folder, which may not exist yet, and
+    how much fits."""
     path = Path(folder).absolute()
     while not path.exists():
         path = path.parent
@@ -101,7 +103,7 @@ def disk(subject: str, folder: str) -> Finding:
 
 
 def disk_finding(subject: str, folder: str, free: int) -> Finding:
-    """free: bytes."""
+    """Returns the finding about a disk. free: bytes."""
     shown = f"{decimal(free)} free in {folder}"
     if free >= LITTLE_DISK:
         return Finding("ok", subject, shown)
@@ -114,7 +116,8 @@ def open_files() -> Finding:
 
 
 def open_files_finding(soft: int, hard: int) -> Finding:
-    """soft, hard: limits of this process; RLIM_INFINITY (-1) is none."""
+    """Returns the finding about open files. soft, hard: limits of this process; RLIM_INFINITY (-1)
+    is none."""
     if soft == resource.RLIM_INFINITY or soft >= FEW_FILES:
         shown = "no limit" if soft == resource.RLIM_INFINITY else f"{soft:,}"
         return Finding("ok", "open files", shown)

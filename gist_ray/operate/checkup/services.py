@@ -24,7 +24,8 @@ S3_VARIABLES = (*ENDPOINTS, "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN", 
 
 
 def sockets(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Whether a Unix socket with a path as long as Ray's can be made in its temporary folder."""
+    """Returns the finding whether a Unix socket with a path as long as Ray's can be made in Ray's
+    temporary folder."""
     folder = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
     length = len(os.path.join(folder, RAY_SOCKET).encode())
     shown = f"{length} bytes long below {folder}"
@@ -46,7 +47,8 @@ def _bind(path: str) -> None:
 
 
 def ray(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Whether the cluster of RAY_ADDRESS answers; without one, a run starts Ray by itself."""
+    """Returns the finding whether the cluster of RAY_ADDRESS answers; without RAY_ADDRESS, a run
+    starts Ray by itself."""
     address = environment.get("RAY_ADDRESS", "")
     if address in ("", "local"):
         return Finding("ok", "Ray", "RAY_ADDRESS is not set; a run starts Ray on this machine")
@@ -60,7 +62,7 @@ def ray(environment: Mapping[str, str] = os.environ) -> Finding:
 
 
 def unreachable(host: str | None, port: int, timeout_s: float = CONNECT_S) -> str:
-    """ "" if a TCP connection can be opened within `timeout_s`, else why not."""
+    """Returns "" if a TCP connection can be opened within `timeout_s`, else the reason."""
     try:
         socket.create_connection((host or "", port), timeout_s).close()
     except (OSError, OverflowError) as error:
@@ -69,7 +71,8 @@ def unreachable(host: str | None, port: int, timeout_s: float = CONNECT_S) -> st
 
 
 def _no_status(address: str) -> str:
-    """ "" if `ray status` gets an answer. In a process of its own, since Ray's client may hang."""
+    """Returns "" if `ray status` gets an answer, else the reason. It runs in a process of its own,
+    because Ray's client may hang."""
     ray = Path(sys.executable).with_name("ray")
     try:
         done = subprocess.run(
@@ -88,7 +91,8 @@ def _no_status(address: str) -> str:
 
 
 def s3(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Whether the S3 that the environment names answers and takes the credentials.
+    """Returns the finding whether the S3 that the environment names answers and accepts the
+    credentials. It shows the place and where the credentials come from, never the credentials.
 
     Only the place is shown, and where credentials come from, never what they are.
     """
@@ -108,7 +112,7 @@ def s3(environment: Mapping[str, str] = os.environ) -> Finding:
 
 
 def endpoint_shown(endpoint: str) -> str:
-    """The endpoint without a user and password."""
+    """Returns the endpoint without user and password."""
     if not endpoint:
         return "AWS"
     parts = urlsplit(endpoint)
@@ -116,7 +120,7 @@ def endpoint_shown(endpoint: str) -> str:
 
 
 def _listing_failed() -> Exception | None:
-    """The exception of a request that every S3 knows, None if it was answered."""
+    """Returns the exception of a request that every S3 supports, None if it was answered."""
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
     from gist_ray.store import s3
@@ -129,7 +133,7 @@ def _listing_failed() -> Exception | None:
 
 
 def s3_finding(place: str, error: Exception | None) -> Finding:
-    """error: what listing the buckets raised."""
+    """Returns the finding about S3. error: the exception of listing the buckets, if any."""
     from gist_ray.store.retry import failure_kind
 
     if error is None:
@@ -146,7 +150,8 @@ def s3_finding(place: str, error: Exception | None) -> Finding:
 
 
 def answer_code(error: BaseException) -> str:
-    """The code of the server's answer, else the name of the exception: both hold no secret."""
+    """Returns the code of the server's answer, else the name of the exception. Neither holds a
+    secret."""
     seen: BaseException | None = error
     while seen is not None:
         response = getattr(seen, "response", None)

@@ -17,7 +17,7 @@ IMPORTED = ("ray", "torch", "torchvision", "open_clip")
 
 
 def own() -> Finding:
-    """Where this package and its configs are."""
+    """Returns the finding about where this package and its configs are."""
     found = f"{version('gist-ray')} in {Path(__file__).parents[2]}"
     if (CONFIGS / "config.yaml").is_file():
         return Finding("ok", "gist-ray", f"{found}, configs in {CONFIGS}")
@@ -32,7 +32,7 @@ def installed_version(name: str) -> str | None:
 
 
 def packages() -> list[Finding]:
-    """The versions of the main packages, and every requirement that is not met."""
+    """Returns the versions of the main packages, and every requirement that is not met."""
     try:
         wanted = requires("gist-ray") or []
     except PackageNotFoundError:  # a checkout on PYTHONPATH, as in a submitted job
@@ -42,8 +42,8 @@ def packages() -> list[Finding]:
 
 
 def unmet(wanted: Sequence[str], find: Callable[[str], str | None]) -> list[Finding]:
-    """A problem for each requirement, those of extras left out, that `find` (name -> version)
-    does not meet."""
+    """Returns a problem for each requirement that `find` (name -> version) does not meet.
+    Requirements of extras are left out."""
     problems = []
     for line in wanted:
         requirement = Requirement(line)
@@ -58,7 +58,7 @@ def unmet(wanted: Sequence[str], find: Callable[[str], str | None]) -> list[Find
 
 
 def imports() -> list[Finding]:
-    """A problem for each of the heavy packages that does not import."""
+    """Returns a problem for each of the heavy packages that does not import."""
     problems = []
     for name in IMPORTED:
         try:
@@ -81,7 +81,7 @@ def vllm() -> Finding:
 
 
 def bytecode(environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """A warning where Python is told to keep no compiled modules."""
+    """Returns a warning if Python is told to keep no compiled modules."""
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
         return []
     fix = "Every worker compiles its modules anew: unset PYTHONDONTWRITEBYTECODE."

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no request leaves it, nothing that it shows is trusted."""
+"""One self-contained HTML page that sends no request and escapes everything it shows."""
 
 import base64
 import hashlib
@@ -17,8 +17,8 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page. anchor: its id, which the page's navigation links to; template: its file;
-    values: the names that only it reads, beside the page's."""
+    """One part of a page. anchor: its id, for links of the navigation; template: its file; values:
+    names that only its template reads, besides those of the page."""
 
     anchor: str
     title: str
@@ -30,15 +30,16 @@ def document(
     folder: Path,
     template: str,
     values: Mapping[str, Any],
+    *,
     filters: Mapping[str, Callable[..., Any]],
     sections: Sequence[Section] = (),
 ) -> str:
-    """Returns the page that `template`, a child of page.html, makes of `values`.
+    """Returns the HTML of `template`, a child of page.html, rendered with `values`.
 
-    Templates and style sheets (*.css, added to the page's own) are those of `folder`, the filters
-    those of `wording` and the given ones. `template` finds each section's anchor, title and html
-    in `sections`. All strings are escaped; a content security policy in the page forbids any
-    request and any script but the table sorting.
+    Templates and style sheets (*.css, added to the page's own) are read from `folder`. The filters
+    are those of `wording` and the given ones. `template` reads the anchor, title and html of each
+    section from `sections`. All strings are escaped; a content security policy in the page forbids
+    all requests and all scripts except the table sorting.
     """
     sheets = [FOLDER / "page.css", *sorted(folder.glob("*.css"))]
     script = (FOLDER / "page.js").read_text(encoding="utf-8")

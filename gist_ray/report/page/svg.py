@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that stands in a page without reaching beyond itself."""
+"""Matplotlib figures as SVG that does not affect the rest of the page."""
 
 import io
 import warnings
@@ -29,7 +29,7 @@ RC: Any = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib's settings for figures of a page."""
+    """Applies Matplotlib's settings for figures of a page inside the `with` block."""
     with matplotlib.rc_context(RC), warnings.catch_warnings():
         # the browser has a font for it
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -37,7 +37,7 @@ def drawing() -> Iterator[None]:
 
 
 def plain_axes(axes: Axes) -> None:
-    """A frame of one bottom line, grey ticks."""
+    """Reduces the frame to its bottom line and removes the tick marks."""
     axes.tick_params(length=0)
     axes.tick_params(axis="x", labelcolor="#555555")
     axes.set_axisbelow(True)
@@ -47,15 +47,17 @@ def plain_axes(axes: Axes) -> None:
 
 
 def svg_document(figure: Figure, transparent: bool = True) -> str:
-    """The figure as an SVG file, the same bytes for the same figure."""
+    """Returns the figure as an SVG file, the same bytes for the same figure."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None})
     return buffer.getvalue()
 
 
 def inline_svg(document: str, prefix: str, description: str) -> Markup:
-    """A matplotlib SVG fit to stand in a page: written anew by an XML library, so everything in
-    it is escaped; ids carry a prefix and the style sheet, which would reach the page, is gone.
+    """Returns a Matplotlib SVG for use inside a page.
+
+    An XML library writes it anew, so everything in it is escaped. Ids get `prefix`; style sheets,
+    which would apply to the whole page, are removed.
     """
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)

@@ -1,4 +1,4 @@
-"""How numbers and foreign texts are written, in the page and in the terminal."""
+"""Numbers and untrusted texts as the page and the terminal show them."""
 
 import re
 
@@ -6,12 +6,12 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff
 
 
 def percent(fraction: float | None) -> str:
-    """0.7083 -> "70.8", the sign of a negative number as a real minus."""
+    """Returns 0.7083 as "70.8", with a real minus sign for negative numbers; "–" for None."""
     return "–" if fraction is None else f"{100 * fraction:.1f}".replace("-", "−")
 
 
 def points(fraction: float) -> str:
-    """A difference in percentage points, always signed."""
+    """Returns a difference of fractions in percentage points, always with its sign."""
     return f"{100 * fraction:+.1f}".replace("-", "−")
 
 
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def shorten(text: object, limit: int = 300) -> str:
-    """At most `limit` characters of a text, without control characters.
+    """Returns at most `limit` characters of a text, without control characters.
 
     Control characters and lone surrogates are illegal in SVG or UTF-8: each becomes U+FFFD.
     """

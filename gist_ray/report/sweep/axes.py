@@ -1,4 +1,4 @@
-"""Axes of swept values and of scores, alike in all plots."""
+"""Axes of swept values and of scores, the same in all plots."""
 
 import json
 
@@ -14,7 +14,7 @@ MAX_WORDS = 12
 
 
 def value_axis(axes: Axes, factor: Factor, label: bool = True) -> None:
-    """The x axis of a factor: its values as ticks while they are few."""
+    """Sets the x axis of a factor, with its values as ticks while they are few."""
     if label:
         axes.set_xlabel(factor.label, color="#444444")
     if factor.log:
@@ -37,7 +37,7 @@ def value_axis(axes: Axes, factor: Factor, label: bool = True) -> None:
 
 
 def score_axis(axes: Axes, measure: Measure) -> None:
-    """The y axis: fractions in per cent, and differences of them in points."""
+    """Sets the y axis: fractions in per cent, differences of them in points."""
     if measure.unit:
         sign = "+" if measure.unit == "points" else ""
         form = f"{sign}.4g"

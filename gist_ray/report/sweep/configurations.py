@@ -1,4 +1,4 @@
-"""Configurations: trials that differ in nothing but the draw of the images, taken together."""
+"""Configurations: groups of trials that differ only in their draw of the images."""
 
 import json
 from collections import Counter
@@ -14,8 +14,9 @@ from gist_ray.report.sweep.tables import SHOTS, STATUSES, Sweep, Trial
 class Configuration:
     """Trials with the same params, one per draw (a seed and a number of shots).
 
-    mean, low, high: over the units (seeds, or worlds) with a result, all else averaged within each;
-    None where none has, or where one alone says nothing of the spread.
+    mean, low, high: over the units (seeds, or worlds) that have a result, each averaged over its
+    trials. All are None without a result; low and high are None for one unit with no interval of
+    its own.
     """
 
     # without the number of shots
@@ -58,13 +59,16 @@ class Configuration:
 def configurations(
     trials: Sequence[Trial], measure: Measure, confidence: float
 ) -> list[Configuration]:
-    """The best mean first. Those that lack some draws follow the complete ones, as their mean is of
-    other draws; those without any score come last."""
+    """Returns the configurations, the best mean first. Those that lack some draws follow the
+    complete ones, as their means are not comparable; those without any score come last."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(json.dumps(_own(trial), sort_keys=True), []).append(trial)
     draws = {_draw(trial) for trial in trials}
-    made = [_configuration(members, measure, confidence, len(draws)) for members in groups.values()]
+    made = [
+        _configuration(members, measure, confidence=confidence, num_draws=len(draws))
+        for members in groups.values()
+    ]
     sign = -1 if measure.higher_is_better else 1
     made.sort(
         key=lambda one: (
@@ -77,7 +81,7 @@ def configurations(
 
 
 def find_chosen(sweep: Sweep, found: Sequence[Configuration]) -> Configuration | None:
-    """The configuration that the sweep wrote down as chosen; None before it did."""
+    """Returns the configuration that the sweep recorded as chosen; None if it has chosen none."""
     chosen = sweep.info.get("chosen")
     if not isinstance(chosen, Mapping):
         return None
@@ -96,7 +100,7 @@ def _own(trial: Trial) -> dict[str, Any]:
 
 
 def _configuration(
-    members: list[Trial], measure: Measure, confidence: float, num_draws: int
+    members: list[Trial], measure: Measure, *, confidence: float, num_draws: int
 ) -> Configuration:
     by_unit: dict[int, list[Score]] = {}
     by_shots: dict[str, list[Score]] = {}

@@ -1,4 +1,4 @@
-"""What a sweep cost: seconds and stages, by family of stage."""
+"""Time and stages of a sweep, by family of stage."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from gist_ray.report.sweep.tables import Sweep
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of stage over all trials; made, stored: None where sweep.json does not count them."""
+    """One kind of stage over all trials. made, stored: numbers of stages; None where sweep.json
+    does not count them."""
 
     name: str
     seconds: float
@@ -18,8 +19,8 @@ class Family:
 
 @dataclass(frozen=True)
 class Costs:
-    """seconds: of the whole sweep as it ran, None of one that has not ended. trial_seconds: of
-    the trials, one after the other, smallest, median and largest of those that were started."""
+    """seconds: run time of the whole sweep, None if not recorded. trial_seconds: run time of each
+    trial that was started, rising."""
 
     seconds: float | None
     trial_seconds: list[float]
@@ -38,7 +39,7 @@ class Costs:
 
 
 def costs(sweep: Sweep) -> Costs:
-    """From the trials' own rows; the counts by family from sweep.json."""
+    """Returns the costs from the trials' rows, and the counts by family from sweep.json."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for trial in sweep.trials:
         for name, value in trial.seconds_by_group.items():

@@ -2,8 +2,8 @@
 
     python -m gist_ray.report.sweep.curves FOLDER --x matching.k --by study.shots --out k.svg
 
-By default val accuracy, or top-1 accuracy on test where the sweep measures test. --gain draws by
-how much the fine-tuned model is ahead of the one as it came, on the same draws.
+The score is val accuracy, or top-1 accuracy on test where the sweep measures test. With --gain it
+is the gain of the fine-tuned model over the frozen one, on the same draws.
 """
 
 import argparse
@@ -47,8 +47,16 @@ def main() -> None:
     try:
         sweep = read_sweep(args.folder)
         where = dict(pair.partition("=")[::2] for pair in args.where)
-        measure, frozen = _measures(sweep, args.gain, args.head, args.metric)
-        svg = curves(sweep, measure, args.x, args.by, args.confidence, where, frozen)
+        measure, frozen = _measures(sweep, gain=args.gain, head=args.head, metric=args.metric)
+        svg = curves(
+            sweep,
+            measure,
+            args.x,
+            by=args.by,
+            confidence=args.confidence,
+            where=where,
+            frozen=frozen,
+        )
         storage.write_text(args.out, svg)
     except UserError as error:
         print("\n".join(error.problems), file=sys.stderr)
@@ -59,15 +67,16 @@ def curves(
     sweep: Sweep,
     measure: Measure,
     x: str,
+    *,
     by: str | None = None,
     confidence: float = 0.95,
     where: Mapping[str, str] | None = None,
     frozen: Measure | None = None,
 ) -> str:
-    """An SVG file on a white ground, the same bytes for the same sweep.
+    """Returns an SVG file with a white background, the same bytes for the same sweep.
 
-    where: key -> value as it is printed, to keep some trials only. Otherwise as `line_figure`.
-    Raises UserError where there is nothing to draw.
+    where: {key: value as printed} keeps only the trials with these values. The other arguments are
+    those of `line_figure`. Raises UserError if there is nothing to draw.
     """
     only = where or {}
     trials = [
@@ -78,7 +87,7 @@ def curves(
             for key, value in only.items()
         )
     ]
-    figure = line_figure(trials, measure, x, by, confidence, frozen)
+    figure = line_figure(trials, measure, x, by=by, confidence=confidence, frozen=frozen)
     if figure is None:
         keys = sorted({key for trial in sweep.trials for key in trial.params})
         wanted = " and ".join(key for key in (x, by) if key)
@@ -93,9 +102,9 @@ def curves(
 
 
 def _measures(
-    sweep: Sweep, gain: bool, head: str | None, metric: str
+    sweep: Sweep, *, gain: bool, head: str | None, metric: str
 ) -> tuple[Measure, Measure | None]:
-    """What is drawn, and the same of the model as it came where that is another number."""
+    """Returns the measure to draw, and the frozen model's where it is drawn beside it."""
     if gain:
         return gain_measure(sweep, head or HEADLINE_HEAD, metric), None
     if head is None and not measures_test(sweep):

@@ -1,4 +1,4 @@
-"""What a sweep varies: the keys that take more than one value, and how an axis shows them."""
+"""Factors of a sweep: the keys that take more than one value, and their places on an axis."""
 
 import json
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from gist_ray.report.page.wording import shorten
 from gist_ray.report.sweep.tables import SHOTS, Trial
 
 MIN_LOG_RATIO = 8
-"""Values closer together than this, largest to smallest, stand on a plain axis."""
+"""Values whose largest-to-smallest ratio is below this have a plain axis."""
 MAX_BINS = 4
-"""A factor with more values than twice this is compared in as many groups of its values."""
+"""A numeric factor with more than twice this many values is compared in this many groups."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One swept key. Values are known by their JSON, as they may be lists."""
+    """One swept key. Values are identified by their JSON, as they may be lists."""
 
     key: str
     # JSON of the values -> place on the axis, rising: the number itself, or its rank
@@ -30,7 +30,8 @@ class Factor:
 
     @property
     def ordered(self) -> bool:
-        """All values but one at most are numbers, as in 1, 4, 16, "full": a line may join them."""
+        """Whether all values but at most one are numbers, as in 1, 4, 16, "full", so that a line
+        may join them."""
         return sum(not _is_number(json.loads(value)) for value in self.places) <= 1
 
     @property
@@ -42,11 +43,12 @@ class Factor:
         return [level_label(json.loads(level)) for level in self.places]
 
     def place(self, trial: Trial) -> float | None:
-        """Where the trial stands on the axis; None if its params lack the key."""
+        """Returns the trial's place on the axis; None if its params lack the key."""
         return self.places.get(level(trial, self.key)) if self.key in trial.params else None
 
     def groups(self) -> dict[str, int]:
-        """JSON of the values -> group, for comparing means: each value its own unless many."""
+        """Returns {JSON of a value: number of its group}, for comparing means. Each value is a
+        group of its own unless there are many."""
         if not self.numeric or len(self.places) <= 2 * MAX_BINS:
             return {value: rank for rank, value in enumerate(self.places)}
         pieces = np.array_split(list(self.places), MAX_BINS)
@@ -54,14 +56,14 @@ class Factor:
 
 
 def find_factors(trials: Sequence[Trial]) -> list[Factor]:
-    """The keys that vary, shots first, then by name."""
+    """Returns the keys that vary, shots first, then by name."""
     keys = sorted({key for trial in trials for key in trial.params}, key=lambda k: (k != SHOTS, k))
     made = [make_factor(trials, key) for key in keys]
     return [factor for factor in made if len(factor.places) > 1]
 
 
 def make_factor(trials: Sequence[Trial], key: str) -> Factor:
-    """The factor of `key`, also where all trials have one value."""
+    """Returns the factor of `key`, even if all trials have one value."""
     levels = {level(trial, key): trial.params[key] for trial in trials if key in trial.params}
     numeric = all(_is_number(value) for value in levels.values())
     if numeric:
@@ -80,7 +82,7 @@ def level(trial: Trial, key: str) -> str:
 
 
 def level_label(value: Any) -> str:
-    """A value as it is printed: at most 40 characters."""
+    """Returns a value as it is printed, at most 40 characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if value is None or value == []:
@@ -92,7 +94,7 @@ def level_label(value: Any) -> str:
 
 
 def factor_label(key: str) -> str:
-    """ "finetune.learning_rate" -> "learning rate"."""
+    """Returns "learning rate" for "finetune.learning_rate"."""
     return shorten(key.rpartition(".")[2].replace("_", " ") or key, 40)
 
 
@@ -105,7 +107,7 @@ def _order(value: Any) -> tuple[bool, float, str]:
 
 
 def _is_log(rising: np.ndarray) -> bool:
-    """Whether the gaps between values are more alike on a log axis than on a plain one."""
+    """Returns whether the gaps between values are more equal on a log axis than on a plain one."""
     if len(rising) < 3 or rising[0] <= 0 or rising[-1] / rising[0] < MIN_LOG_RATIO:
         return False
     spreads = [np.std(gaps) / np.mean(gaps) for gaps in (np.diff(rising), np.diff(np.log(rising)))]

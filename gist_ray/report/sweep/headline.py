@@ -1,4 +1,4 @@
-"""What was chosen, in a sentence, and what its intervals allow to say."""
+"""The chosen configuration in one sentence, and whether its lead over the next best is shown."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from gist_ray.report.sweep.tables import Sweep
 
 @dataclass(frozen=True)
 class Headline:
-    """verdict: better (than the next best), undecided, no-interval: the class of its box."""
+    """verdict: better (than the next best), undecided or no-interval; the CSS class of the box."""
 
     sentence: str
     verdict: str
@@ -28,12 +28,16 @@ def headline(
     sweep: Sweep,
     measure: Measure,
     factors: Sequence[Factor],
+    *,
     found: Sequence[Configuration],
     accuracies: Mapping[str, Configuration],
     confidence: float,
 ) -> Headline:
-    """found: by `measure`, the best first. accuracies: the same by their accuracy, of those whose
-    measure is another."""
+    """Returns the sentence about the chosen or best configuration.
+
+    found: configurations by `measure`, the best first. accuracies: {key: the same configuration by
+    its accuracy}; empty if `measure` is accuracy.
+    """
     scored = [one for one in found if one.mean is not None]
     if not scored:
         return Headline(
@@ -56,7 +60,9 @@ def headline(
         sentence = f"Nothing was chosen, as no configuration came out whole. Ahead: {text}."
     else:
         sentence = f"Nothing is chosen yet. Ahead so far: {text}."
-    verdict, against = _against_next(measure, best, scored, factors, sweep.unit, confidence)
+    verdict, against = _against_next(
+        measure, best, scored, factors=factors, unit=sweep.unit, confidence=confidence
+    )
     if measures_test(sweep):
         verdict = "no-interval"
         about_test = (
@@ -69,7 +75,7 @@ def headline(
 
 
 def configuration_label(one: Configuration, factors: Sequence[Factor]) -> str:
-    """Such as "k 3, learning rate 0.0003": the swept values."""
+    """Returns the swept values, such as "k 3, learning rate 0.0003"."""
     parts = [
         f"{factor_label(factor.key)} {level_label(one.params[factor.key])}"
         for factor in factors
@@ -82,6 +88,7 @@ def _against_next(
     measure: Measure,
     best: Configuration,
     scored: Sequence[Configuration],
+    *,
     factors: Sequence[Factor],
     unit: str,
     confidence: float,
@@ -136,7 +143,7 @@ def _configurations(number: int) -> str:
 
 
 def _unbroken(sentence: str) -> str:
-    """A line must not break before a unit or inside an interval."""
+    """Returns the sentence with no-break spaces before units and inside intervals."""
     fixed = "\N{NO-BREAK SPACE}"
     kept = re.sub(r"\[[^][]*\]", lambda found: found[0].replace(" ", fixed), sentence)
     return kept.replace(" %", f"{fixed}%")

@@ -23,8 +23,8 @@ from gist_ray.report.wording import metric_label, pair_label, shots_label
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A method at one number of shots. cells: metric -> (mean, low, high), the interval over seeds,
-    or of one seed over test images."""
+    """A method at one number of shots. cells: metric -> (mean, low, high); the interval is over
+    seeds, or for one seed over test images."""
 
     pair: Pair
     shots: str
@@ -32,8 +32,9 @@ class HeldOut:
 
 
 def held_out_rows(sweep: Sweep, trial_ids: set[str], confidence: float) -> list[HeldOut]:
-    """The fine-tuned model first, the linear probe first, shots rising, all images last. What
-    depends on no draw, as the untrained model's zero-shot heads, stands there once."""
+    """Returns rows ordered by: the fine-tuned model first, the linear probe first, shots rising,
+    all images last. A result that depends on no draw, such as the frozen model's zero-shot
+    heads, appears once."""
     groups: dict[tuple[Pair, int | None, bool], dict[str, list[Score]]] = {}
     for row in _rows_of(sweep, trial_ids):
         is_of_draw = row["seed"] is not None
@@ -51,8 +52,8 @@ def held_out_rows(sweep: Sweep, trial_ids: set[str], confidence: float) -> list[
 
 
 def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> str:
-    """The linear probe of the fine-tuned model, and how much it is ahead of the model as it came,
-    on the same draws; "" where test was not read."""
+    """Returns the test result of the linear probe, and the fine-tuned model's lead over the
+    frozen one on the same draws; "" if test was not read."""
     by_pair: dict[Pair, dict[int, list[Score]]] = {}
     for row in _rows_of(sweep, trial_ids):
         if (row["method"], row["metric"]) == (HEADLINE_HEAD, TEST_METRIC):

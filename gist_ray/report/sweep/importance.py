@@ -1,9 +1,9 @@
-"""How much of the scores' variance each swept factor explains, beside all others.
+"""Share of the scores' variance that each swept factor explains.
 
-An additive model of the trials' scores: each value of each factor has an effect. A factor's share
-is what the model loses without it (type II sums of squares), in parts of the total, less what as
-many values of no effect would explain by chance (as the adjusted R² does). The seed, or
-world, is a factor too: its share is what the luck of the draw does.
+The trials' scores are fitted by an additive model with one effect per value of each factor. A
+factor's share is the part of the variance that the model loses without the factor (type II sums of
+squares), less the part that as many random effects would explain (as in the adjusted R²). The seed,
+or world, is a factor too: its share is due to the draw.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from gist_ray.report.sweep.tables import Trial
 
 NUM_BOOTSTRAP = 300
 MIN_FREE = 3
-"""The model is fitted where so many more trials than effects are there."""
+"""The model is fitted only with at least this many more trials than effects."""
 UNIT = "unit"
 
 
 @dataclass(frozen=True)
 class Share:
-    """Of one factor. share, low, high: parts of the variance, 0 to 1. told: whether it explains
-    more than chance would (F test at 1 - confidence)."""
+    """One factor. share, low, high: parts of the variance, 0 to 1. told: whether it explains more
+    than chance would (F test at 1 - confidence)."""
 
     key: str
     share: float
@@ -37,9 +37,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Importance:
-    """shares: the largest first. rest: what no factor explains by itself, that is interactions
-    and noise. num_trials, num_needed: how many trials there are, and how many it takes; with too
-    few, shares is empty."""
+    """shares: the largest first; empty if there are too few trials. rest: the part that no factor
+    explains by itself, that is interactions and noise. num_trials, num_needed: the number of
+    trials, and the number that the model needs."""
 
     shares: list[Share]
     rest: float
@@ -48,10 +48,10 @@ class Importance:
 
 
 def importance(
-    trials: Sequence[Trial], factors: Sequence[Factor], measure: Measure, confidence: float
+    trials: Sequence[Trial], factors: Sequence[Factor], measure: Measure, *, confidence: float
 ) -> Importance:
-    """Over the trials that have a score and all factors. The intervals are from resampling
-    configurations, with all their draws."""
+    """Returns the shares over the trials that have a score and all factors. The intervals come from
+    resampling configurations, each with all its draws."""
     used = [
         trial
         for trial in trials
@@ -89,13 +89,13 @@ def _codes(trials: Sequence[Trial], factor: Factor) -> np.ndarray:
 
 
 def _clusters(trials: Sequence[Trial]) -> np.ndarray:
-    """Trials of one configuration have one number."""
+    """Returns a number for each trial, the same for trials of one configuration: int[trial]."""
     names = [repr(sorted(trial.params.items())) for trial in trials]
     return np.unique(names, return_inverse=True)[1]
 
 
 def _shares(scores: np.ndarray, codes: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """The adjusted share of each factor, and the p value of its F test."""
+    """Returns {factor: (its adjusted share, p value of its F test)}."""
     left_full, rank_full = _left(scores, list(codes.values()))
     total = float(((scores - scores.mean()) ** 2).sum())
     num_free = len(scores) - rank_full
@@ -116,7 +116,7 @@ def _shares(scores: np.ndarray, codes: dict[str, np.ndarray]) -> dict[str, tuple
 
 
 def _left(scores: np.ndarray, codes: Sequence[np.ndarray]) -> tuple[float, int]:
-    """Sum of squares that the additive model of `codes` leaves, and its rank."""
+    """Returns the residual sum of squares of the additive model of `codes`, and its rank."""
     columns = [np.ones((len(scores), 1))]
     columns += [(code[:, None] == np.unique(code)[None, 1:]).astype(float) for code in codes]
     design = np.concatenate(columns, axis=1)

@@ -23,7 +23,7 @@ MARKERS = "osD^vPX*"
 
 @dataclass(frozen=True)
 class Point:
-    """One place of a line: the mean over seeds or worlds, and its interval where there is one."""
+    """One point of a line: the mean over seeds or worlds, and its interval if it has one."""
 
     x: float
     mean: float
@@ -35,15 +35,17 @@ def line_figure(
     trials: Sequence[Trial],
     measure: Measure,
     x: str,
+    *,
     by: str | None,
     confidence: float,
     frozen: Measure | None = None,
 ) -> Figure | None:
-    """The figure; None where no trial has a score and the keys `x` and `by`.
+    """Returns the figure; None if no trial has a score and the keys `x` and `by`.
 
-    What else was swept is averaged over: at each point first within a seed (or world), then over
-    these, so the band is Student's t over them. Of a single trial it is its interval over test
-    images. frozen: of the model as it came, drawn beside the lines where shots are along the axis.
+    Each point averages over everything else that was swept: first within a seed (or world), then
+    over seeds (or worlds), so the band is Student's t over them. The band of a single trial is its
+    interval over test images. frozen: measure of the frozen model, drawn as a dashed line if `x`
+    is the number of shots.
     """
     used = [
         trial
@@ -57,9 +59,9 @@ def line_figure(
     with drawing():
         figure = Figure(figsize=(5.6, 3.5), layout="constrained")
         axes = figure.add_subplot()
-        _draw_lines(axes, used, measure, axis, lines, confidence)
+        _draw_lines(axes, used, measure, axis=axis, lines=lines, confidence=confidence)
         if frozen is not None and x == SHOTS:
-            points = line_points(used, frozen, axis, confidence)
+            points = line_points(used, frozen, axis, confidence=confidence)
             places, means = [p.x for p in points], [p.mean for p in points]
             axes.plot(places, means, "--", color=REFERENCE, linewidth=1.1, label="frozen")
         if measure.unit == "points":
@@ -75,10 +77,10 @@ def line_figure(
 
 
 def line_points(
-    trials: Sequence[Trial], measure: Measure, axis: Factor, confidence: float
+    trials: Sequence[Trial], measure: Measure, axis: Factor, *, confidence: float
 ) -> list[Point]:
-    """Rising in x, of the trials that have a score. A single trial at a place keeps its own
-    interval."""
+    """Returns points with rising x, of the trials that have a score. A single trial at a place
+    keeps its own interval."""
     places: dict[float, dict[int, list[Score]]] = {}
     for trial in trials:
         place, score = axis.place(trial), measure.scores.get(trial.trial_id)
@@ -97,25 +99,27 @@ def _draw_lines(
     axes: Axes,
     trials: Sequence[Trial],
     measure: Measure,
+    *,
     axis: Factor,
     lines: Factor | None,
     confidence: float,
 ) -> None:
     if lines is None:
-        _draw_line(axes, line_points(trials, measure, axis, confidence), COLOURS[0], "o", None)
+        points = line_points(trials, measure, axis, confidence=confidence)
+        _draw_line(axes, points, colour=COLOURS[0], marker="o", label=None)
         return
     values = list(zip(lines.places, lines.level_labels, strict=True))[:MAX_LINES]
     for number, (value, label) in enumerate(values):
         members = [trial for trial in trials if level(trial, lines.key) == value]
         colour = _colour(number, len(values), lines.ordered and len(values) > 2)
-        points = line_points(members, measure, axis, confidence)
+        points = line_points(members, measure, axis, confidence=confidence)
         # a label that begins with an underscore would be left out of the legend
         shown = shorten(f"\N{ZERO WIDTH SPACE}{label}", 32)
-        _draw_line(axes, points, colour, MARKERS[number], shown)
+        _draw_line(axes, points, colour=colour, marker=MARKERS[number], label=shown)
 
 
 def _draw_line(
-    axes: Axes, points: Sequence[Point], colour: str, marker: str, label: str | None
+    axes: Axes, points: Sequence[Point], *, colour: str, marker: str, label: str | None
 ) -> None:
     axes.plot([point.x for point in points], [point.mean for point in points], color=colour,
               marker=marker, markersize=4.5, linewidth=1.5, markeredgecolor="white",
@@ -128,7 +132,7 @@ def _draw_line(
 
 
 def _colour(number: int, total: int, ordered: bool) -> str:
-    """Numbers go from dark to light; words have colours that are told apart."""
+    """Returns a colour: from dark to light for ordered values, a distinct one for others."""
     if ordered:
         return to_hex(matplotlib.colormaps["viridis"](0.7 * number / (total - 1)))
     return COLOURS[number]

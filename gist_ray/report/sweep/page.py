@@ -54,8 +54,8 @@ STATUS_LABELS = {
 
 
 def write_sweep_report(folder: str) -> str:
-    """Write report.html into a sweep's folder, local or s3://; returns its address. Of a killed
-    sweep it shows what is there. Raises UserError if there is no sweep."""
+    """Writes report.html into a sweep's folder, local or s3://, and returns its address. An
+    unfinished sweep is shown as far as it got. Raises UserError if there is no sweep."""
     uri = storage.join(folder, "report.html")
     name = folder.rstrip("/").rpartition("/")[2]
     storage.write_text(uri, render(read_sweep(folder), name))
@@ -63,7 +63,8 @@ def write_sweep_report(folder: str) -> str:
 
 
 def render(sweep: Sweep, name: str) -> str:
-    """The page as HTML. No string of the sweep is trusted. name: where sweep.json has none."""
+    """Returns the page as HTML, with all strings of the sweep escaped. name: used if sweep.json has
+    none."""
     confidence = float(sweep.info.get("confidence", CONFIDENCE))
     measure, accuracy, gain = main_measure(sweep), accuracy_measure(sweep), gain_measure(sweep)
     factors = find_factors(sweep.trials)
@@ -93,12 +94,19 @@ def render(sweep: Sweep, name: str) -> str:
         "fixed": _fixed(sweep, factors),
         "configurations": found,
         "chosen": chosen,
-        "headline": headline(sweep, measure, own_factors, found, others, confidence),
+        "headline": headline(
+            sweep,
+            measure,
+            own_factors,
+            found=found,
+            accuracies=others,
+            confidence=confidence,
+        ),
         "facts": _facts(sweep),
         "environment": _environment(sweep),
-        "panels": _panels(sweep, factors, measure, chosen, confidence),
+        "panels": _panels(sweep, factors, measure, chosen=chosen, confidence=confidence),
         "curves": _curves(sweep, factors, confidence),
-        "importance": importance(sweep.trials, factors, measure, confidence),
+        "importance": importance(sweep.trials, factors, measure, confidence=confidence),
         "learning": learning_curves(sweep, chosen),
         "held_out": tested,
         "held_out_metrics": list(dict.fromkeys(m for row in tested for m in row.cells)),
@@ -113,26 +121,37 @@ def render(sweep: Sweep, name: str) -> str:
         "pair_label": pair_label,
         "metric_label": metric_label,
     }
-    return document(FOLDER, "sweep.html", values, filters)
+    return document(FOLDER, "sweep.html", values, filters=filters)
 
 
 def _panels(
     sweep: Sweep,
     factors: Sequence[Factor],
     measure: Measure,
+    *,
     chosen: Configuration | None,
     confidence: float,
 ) -> list[tuple[Factor, Markup]]:
     if not measure.scores:
         return []
     return [
-        (factor, factor_panel(factor, sweep.trials, measure, chosen, confidence, number))
+        (
+            factor,
+            factor_panel(
+                factor,
+                sweep.trials,
+                measure,
+                chosen=chosen,
+                confidence=confidence,
+                number=number,
+            ),
+        )
         for number, factor in enumerate(factors[: LIMITS["panels"]])
     ]
 
 
 def _facts(sweep: Sweep) -> list[tuple[str, str]]:
-    """The size of the sweep in a few numbers."""
+    """Returns (label, value) pairs that give the size of the sweep."""
     statuses = Counter(trial.status for trial in sweep.trials)
     told = [f"{count(statuses[s])} {STATUS_LABELS[s]}" for s in STATUSES if statuses[s]]
     info = sweep.info
@@ -147,7 +166,7 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
 
 
 def _environment(sweep: Sweep) -> dict[str, str]:
-    """When and on what it ran."""
+    """Returns start, end, hardware and versions as {name: text}."""
     times = {name: sweep.info.get(name) for name in ("started", "ended")}
     shown = {name: _when(seconds) for name, seconds in times.items() if seconds}
     for key in ("hardware", "environment"):
@@ -160,7 +179,7 @@ def _when(seconds: float) -> str:
 
 
 def _fixed(sweep: Sweep, factors: Sequence[Factor]) -> dict[str, Any]:
-    """What all trials have alike."""
+    """Returns the params that all trials share."""
     swept = {factor.key for factor in factors}
     return {
         key: value
@@ -173,8 +192,9 @@ def _fixed(sweep: Sweep, factors: Sequence[Factor]) -> dict[str, Any]:
 def _curves(
     sweep: Sweep, factors: Sequence[Factor], confidence: float
 ) -> list[tuple[Measure, Factor, Factor | None, Markup]]:
-    """Against shots and against k, a line for each value of another factor: accuracy, and where
-    both models were tested the gain of the tuned one."""
+    """Returns (measure, axis, by, SVG) of curves against shots and against k, with a line for each
+    value of another factor: accuracy, and where both models were tested the gain of the tuned one.
+    """
     axes = [factor for factor in factors if factor.key == SHOTS or factor.key.endswith(".k")]
     pairs: list[tuple[Factor, Factor | None]] = []
     for axis in axes:
@@ -189,7 +209,9 @@ def _curves(
     for axis, by in pairs[: LIMITS["curves"]]:
         for measure, frozen in measures:
             key = by.key if by else None
-            figure = line_figure(sweep.trials, measure, axis.key, key, confidence, frozen)
+            figure = line_figure(
+                sweep.trials, measure, axis.key, by=key, confidence=confidence, frozen=frozen
+            )
             if figure is not None:
                 with drawing():
                     svg = svg_document(figure)

@@ -1,8 +1,9 @@
-"""Each value of one swept setting against one of them, on the same draws: a table for a page.
+"""Each value of one swept setting compared with a base value on the same draws, as a Markdown
+table.
 
     python -m gist_ray.report.sweep.paired FOLDER --factor matching.k --base 3
 
-The interval is Student's t over worlds, after a mean within each; over seeds where there is one
+The interval is Student's t over worlds, after a mean within each; over seeds if there is one
 world.
 """
 
@@ -27,7 +28,7 @@ Draw = tuple[int, str]
 
 @dataclass(frozen=True)
 class Contrast:
-    """A mean difference of accuracies. low, high: None for a single unit."""
+    """A mean difference of accuracies, as a fraction. low, high: None for a single unit."""
 
     mean: float
     low: float | None
@@ -40,8 +41,8 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Level:
-    """One value of the factor: its mean accuracy over units, and what it is compared with.
-    over_frozen: against the model as it came. over_base: None for the base itself."""
+    """One value of the factor, its mean accuracy over units and its differences. over_frozen: from
+    the frozen model. over_base: from the base; None for the base itself."""
 
     label: str
     accuracy: float
@@ -58,10 +59,11 @@ def paired_levels(
     where: Mapping[str, str] | None = None,
     confidence: float = 0.95,
 ) -> list[Level]:
-    """The levels in the factor's order, compared on the draws that both of a pair have.
+    """Returns the levels in the factor's order, each compared on the draws that both sides have.
 
-    base: the value as it is printed. where: key -> value as it is printed, to keep some trials
-    only. Raises UserError if no trial has a test accuracy and the factor, or none the value `base`.
+    base: the value as printed. where: {key: value as printed} keeps only the trials with these
+    values. Raises UserError if no trial has a test accuracy and the factor, or none has the value
+    `base`.
     """
     accuracies, gains = held_out_measure(sweep, head).scores, gain_measure(sweep, head).scores
     trials = [
@@ -121,7 +123,7 @@ def _by_unit(values: Mapping[Draw, float]) -> dict[int, float]:
 
 
 def _contrast(differences: Mapping[Draw, float], confidence: float) -> Contrast | None:
-    """None without a difference."""
+    """Returns the mean difference with its interval; None without a difference."""
     if not differences:
         return None
     by_unit = _by_unit(differences)
@@ -131,8 +133,9 @@ def _contrast(differences: Mapping[Draw, float], confidence: float) -> Contrast 
     return Contrast(float(values.mean()), low, high, by_unit, num_above, len(differences))
 
 
-def markdown(rows: Sequence[Level], factor: str, base: str, unit: str) -> str:
-    """In percentage points; the last columns say it for each unit, and of how many draws."""
+def markdown(rows: Sequence[Level], factor: str, *, base: str, unit: str) -> str:
+    """Returns a Markdown table in percentage points. The last columns give the difference of each
+    unit, and the number of draws above the base."""
     lines = [
         f"| {factor} | accuracy, % | over the model as it came | over {base} | by {unit} | above |",
         "|---|---|---|---|---|---|",
@@ -189,7 +192,7 @@ def main() -> None:
     except UserError as error:
         print("\n".join(error.problems), file=sys.stderr)
         sys.exit(2)
-    print(markdown(rows, args.factor, args.base, sweep.unit))
+    print(markdown(rows, args.factor, base=args.base, unit=sweep.unit))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The trials in small panels: one for each factor, and one of learning curves."""
+"""Small plots of the trials: one per factor, and the learning curves."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,19 +34,20 @@ CHOSEN_DOT: Any = {"marker": "D", "color": FOCUS, "markersize": 6, "zorder": 4}
 MEAN_BAR: Any = {"color": "#222222", "linewidth": 1, "marker": "_", "markersize": 13,
                  "markeredgewidth": 1.6, "zorder": 3}  # fmt: skip
 ENDS = {"stopped": "x", "failed": "s"}
-"""How a learning curve ends that was broken off."""
+"""status -> marker at the end of a learning curve that is incomplete."""
 
 
 def factor_panel(
     factor: Factor,
     trials: Sequence[Trial],
     measure: Measure,
+    *,
     chosen: Configuration | None,
     confidence: float,
     number: int,
 ) -> Markup:
-    """Each trial a dot; where values were tried more than once, their means, joined where they are
-    numbers. The chosen configuration's trials stand out."""
+    """Returns inline SVG with a dot per trial, the chosen configuration's highlighted. Values tried
+    more than once have their means, joined by a line if the values are numbers."""
     places = {
         trial.trial_id: place
         for trial in trials
@@ -63,7 +64,8 @@ def factor_panel(
             axes.plot(x, y, linestyle="", markeredgecolor="white", markeredgewidth=0.5, **look)
         tried = Counter(places.values())
         scored = [trial for trial in trials if trial.trial_id in places]
-        means = [p for p in line_points(scored, measure, factor, confidence) if tried[p.x] > 1]
+        points = line_points(scored, measure, factor, confidence=confidence)
+        means = [point for point in points if tried[point.x] > 1]
         if len(means) > 1:
             axes.plot([p.x for p in means], [p.mean for p in means],
                       linestyle="-" if factor.ordered else "", **MEAN_BAR)  # fmt: skip
@@ -76,7 +78,8 @@ def factor_panel(
 
 
 def learning_curves(sweep: Sweep, chosen: Configuration | None) -> list[Markup]:
-    """Val score and training loss after each epoch, a line per trial; nothing without epochs."""
+    """Returns inline SVGs of val score and training loss after each epoch, a line per trial; an
+    empty list without epochs."""
     chosen_ids = chosen.trial_ids if chosen else set()
     shown = [trial for trial in sweep.trials if trial.trial_id in sweep.epochs]
     shown = sorted(shown[:MAX_LEARNING_CURVES], key=lambda trial: trial.trial_id in chosen_ids)
@@ -90,7 +93,7 @@ def learning_curves(sweep: Sweep, chosen: Configuration | None) -> list[Markup]:
             figure = Figure(figsize=(4.6, 3.0), layout="constrained")
             axes = figure.add_subplot()
             for trial, steps in curves:
-                _learning_curve(axes, trial, steps, trial.trial_id in chosen_ids)
+                _learning_curve(axes, trial, steps, is_chosen=trial.trial_id in chosen_ids)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("epoch", color="#444444")
             axes.set_ylabel(label, color="#444444")
@@ -107,7 +110,7 @@ def _steps(epochs: Sequence[Epoch], name: str) -> list[tuple[int, float]]:
 
 
 def _learning_curve(
-    axes: Axes, trial: Trial, steps: Sequence[tuple[int, float]], is_chosen: bool
+    axes: Axes, trial: Trial, steps: Sequence[tuple[int, float]], *, is_chosen: bool
 ) -> None:
     colour = FOCUS if is_chosen else CHANCE if trial.status == "stopped" else OTHER
     epochs, values = zip(*steps, strict=True)

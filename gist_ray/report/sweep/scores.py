@@ -1,4 +1,4 @@
-"""The numbers that trials are judged by: of the linear probe, unless another head is asked for."""
+"""Scores of trials: of the linear probe, unless another head is asked for."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ FROZEN = "frozen"
 
 @dataclass(frozen=True)
 class Score:
-    """value: a fraction, or nats for a log loss. low, high: its interval over test images, where
-    it has one."""
+    """value: a fraction, or nats for a log loss. low, high: its interval over test images, if it
+    has one."""
 
     value: float
     low: float | None = None
@@ -30,7 +30,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a number of trials is. `scores` holds those that have one, by trial_id."""
+    """A kind of score. scores: {trial_id: score} of the trials that have one."""
 
     label: str
     higher_is_better: bool
@@ -40,7 +40,7 @@ class Measure:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What a value can be: no more than all are right, and no log loss is below zero."""
+        """The smallest and largest possible value."""
         return {"%": (0.0, 1.0), "points": (-1.0, 1.0), "": (0.0, math.inf)}[self.unit]
 
     @property
@@ -63,8 +63,8 @@ def measures_test(sweep: Sweep) -> bool:
 
 
 def val_measure(sweep: Sweep, metric: str | None = None) -> Measure:
-    """A val metric of the trials that ran to the end with a number; without `metric` what is chosen
-    by."""
+    """Returns `metric` on val of the trials that ended well with a finite value; without `metric`
+    the one that the sweep chooses by."""
     metric = metric or str(sweep.info.get("metric", {}).get("name", "val_accuracy"))
     is_loss = "loss" in metric
     scores = {
@@ -80,20 +80,20 @@ def val_measure(sweep: Sweep, metric: str | None = None) -> Measure:
 
 
 def held_out_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
-    """A metric of a head on the test split: of the fine-tuned model, or of the one as it came where
-    a trial has no other."""
+    """Returns a metric of a head on the test split: of the fine-tuned model, or of the frozen
+    one where a trial has no other."""
     frozen, tuned = _of_head(sweep, head, metric)
     return _measure(metric, {**frozen, **tuned})
 
 
 def frozen_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
-    """The same of the model as it came, in every trial that measured it."""
+    """Returns the metric of the frozen model on the test split, where it was measured."""
     return _measure(metric, _of_head(sweep, head, metric)[0])
 
 
 def gain_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_METRIC) -> Measure:
-    """Of the fine-tuned model over the one as it came, on the same draw and the same test images,
-    where a trial measured both."""
+    """Returns the fine-tuned model's metric minus the frozen one's, on the same draw and test
+    images, of the trials that measured both."""
     frozen, tuned = _of_head(sweep, head, metric)
     scores = {
         trial_id: Score(score.value - frozen[trial_id].value)
@@ -105,7 +105,8 @@ def gain_measure(sweep: Sweep, head: str = HEADLINE_HEAD, metric: str = TEST_MET
 
 
 def _of_head(sweep: Sweep, head: str, metric: str) -> tuple[dict[str, Score], dict[str, Score]]:
-    """trial_id -> score on the test split, of the model as it came and of the fine-tuned one."""
+    """Returns {trial_id: score} on the test split of the frozen model, and of the fine-tuned
+    one."""
     found: tuple[dict[str, Score], dict[str, Score]] = {}, {}
     for row in sweep.test:
         if (row["method"], row["metric"]) == (head, metric):
@@ -119,20 +120,20 @@ def _measure(metric: str, scores: Mapping[str, Score]) -> Measure:
 
 
 def main_measure(sweep: Sweep) -> Measure:
-    """The number that configurations are ranked by: val, unless the sweep measures test."""
+    """Returns the measure that ranks configurations: val, unless the sweep measures test."""
     return held_out_measure(sweep) if measures_test(sweep) else val_measure(sweep)
 
 
 def accuracy_measure(sweep: Sweep) -> Measure:
-    """What curves show."""
+    """Returns the accuracy that curves show: on val, unless the sweep measures test."""
     return held_out_measure(sweep) if measures_test(sweep) else val_measure(sweep, "val_accuracy")
 
 
 def over_units(
     scores: Sequence[Score], confidence: float, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean and interval: Student's t over seeds or worlds, a score each, as far as it lies within
-    `bounds`; of one the interval over test images."""
+    """Returns (mean, low, high) of one score per seed or world. The interval is Student's t over
+    them, cut to `bounds`; of a single score it is the one over test images."""
     if not scores:
         return None, None, None
     if len(scores) == 1:
@@ -145,5 +146,5 @@ def over_units(
 
 
 def mean_score(scores: Sequence[Score]) -> Score:
-    """Of one seed or world, over whatever else was varied; a single one keeps its interval."""
+    """Returns the mean of one seed or world, without interval; a single score keeps its own."""
     return scores[0] if len(scores) == 1 else Score(float(np.mean([s.value for s in scores])))

@@ -1,4 +1,4 @@
-"""What a sweep left in its folder, read as far as it got: a killed one has some of it only."""
+"""Tables of a sweep, read from its folder. An unfinished sweep has some of them only."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +10,9 @@ from gist_ray.store import storage
 
 STATUSES = ("ok", "stopped", "failed", "running", "not_run")
 SHOTS, SEEDS = "study.shots", "study.seeds"
-"""The keys of the trials' columns `shots` and `seed`. They repeat a configuration and make no other
-one."""
+"""Keys of the trials' columns `shots` and `seed`, which repeat a configuration."""
 WORLDS = "data.seed"
-"""The key of worlds: data sets drawn anew, species, texts, test images and all."""
+"""Key of the world: a data set with its own species, texts and test images."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All tables of a sweep; what is not there is empty."""
+    """All tables of a sweep; missing ones are empty."""
 
     info: Mapping[str, Any]
     trials: list[Trial]
@@ -58,7 +57,8 @@ class Sweep:
 
 
 def read_sweep(folder: str) -> Sweep:
-    """Raises UserError if there is no sweep in `folder`, or a file of it cannot be read."""
+    """Returns the tables of the sweep in `folder`. Raises UserError if there is none, or if a file
+    cannot be read."""
     info_uri = storage.join(folder, "sweep.json")
     info = storage.read_json(info_uri) if storage.exists(info_uri) else {}
     trials = _rows(folder, "trials.parquet")
@@ -80,7 +80,7 @@ def read_sweep(folder: str) -> Sweep:
 
 
 def _on_first_test_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of "test", or of the first test/NAME where there is no such split."""
+    """Returns the rows of "test", or of the first test/NAME if there is no such split."""
     first = min((row["split"] for row in rows), default="test")
     return [row for row in rows if row["split"] == first]
 
@@ -120,6 +120,7 @@ def _trial(row: Mapping[str, Any]) -> Trial:
 
 
 def _in_its_world(trial: Trial) -> Trial:
-    """Draws of one world share its texts and its test images: only worlds count as independent."""
+    """Returns the trial with its world as unit: draws of one world share texts and test images, so
+    only worlds are independent."""
     params = {key: value for key, value in trial.params.items() if key != WORLDS}
     return replace(trial, params=params, unit=trial.params.get(WORLDS, 0))

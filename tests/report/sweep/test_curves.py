@@ -23,7 +23,7 @@ def test_the_command_writes_the_same_file_every_time(fake_sweep, tmp_path):
     subprocess.run(command, check=True, timeout=120)
     first = (tmp_path / "k.svg").read_bytes()
     sweep = read_sweep(folder)
-    assert curves(sweep, accuracy_measure(sweep), "matching.k", "study.shots").encode() == first
+    assert curves(sweep, accuracy_measure(sweep), "matching.k", by="study.shots").encode() == first
     _, texts = written(tmp_path / "k.svg")
     assert {"k", "shots", "val accuracy, %", "full", "10"} <= set(texts)
 

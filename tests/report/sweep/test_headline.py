@@ -12,7 +12,7 @@ def told(fake, folder):
     measure = main_measure(sweep)
     found = configurations(sweep.trials, measure, 0.95)
     factors = [factor for factor in find_factors(sweep.trials) if factor.key != "study.shots"]
-    made = headline(sweep, measure, factors, found, {}, 0.95)
+    made = headline(sweep, measure, factors, found=found, accuracies={}, confidence=0.95)
     text = " ".join([made.sentence, *made.explanation]).replace("\N{NO-BREAK SPACE}", " ")
     return made.verdict, text
 

@@ -15,7 +15,7 @@ def tiny_importance(rows):
     ]
     scores = {f"t{i}": Score(score) for i, (_, _, score) in enumerate(rows)}
     return importance(
-        trials, find_factors(trials), Measure("val accuracy", True, "%", scores), 0.95
+        trials, find_factors(trials), Measure("val accuracy", True, "%", scores), confidence=0.95
     )
 
 
@@ -89,7 +89,9 @@ def test_how_many_it_takes_is_of_all_trials_once_they_have_a_score():
         Trial(f"t{i}", "not_run", "", {"a": i % 4}, i // 4, i // 4, {}, 0, 0.0, 0, 0, {})
         for i in range(12)
     ]
-    found = importance(trials, find_factors(trials), Measure("val accuracy", True, "%", {}), 0.95)
+    found = importance(
+        trials, find_factors(trials), Measure("val accuracy", True, "%", {}), confidence=0.95
+    )
     assert (found.num_trials, found.num_needed) == (0, 1 + 3 + 2 + 3)
 
 

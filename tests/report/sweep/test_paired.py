@@ -104,7 +104,7 @@ def test_another_head(sweep: Sweep) -> None:
 
 def test_the_table(sweep: Sweep) -> None:
     rows = paired_levels(sweep, "matching.k", "1")
-    lines = markdown(rows, "matching.k", "1", "world").splitlines()
+    lines = markdown(rows, "matching.k", base="1", unit="world").splitlines()
     assert lines[2] == "| 1 | 56.5 | +26.5 [−10.8, +63.8] |  |  |  |"
     assert lines[3].endswith("| +1.7 [−1.2, +4.5] | +3.0 +1.0 +1.0 | 5 of 6 |")
 
