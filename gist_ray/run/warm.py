@@ -20,7 +20,11 @@ SHARE_S = 5.0
 """How long a call waits for the worker of another one before it has one started, which takes about
 10 CPU seconds (imports of torch and open_clip): small work is done sooner."""
 
-DEATHS = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError)
+DEATHS = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.ActorUnschedulableError,
+    ray.exceptions.ObjectLostError,
+)
 """The errors that Ray raises when the process of a call, or the machine with its result, is
 gone."""
 
@@ -172,6 +176,9 @@ class _Pool:
         self._idle: list[Any] = []
         self._nodes: dict[Any, str] = {}
         """Worker -> the node where it was asked for."""
+        self._left = ""
+        """The node of the worker that ended last: if its machine died, Ray notices seconds later.
+        The next worker starts elsewhere, if there is another node."""
         self._is_closed = False
         self._changed = threading.Condition()
 
@@ -223,14 +230,16 @@ class _Pool:
         own = ray.get_runtime_context().get_node_id()
         nodes.sort(key=lambda node: node != own)
         taken = list(self._nodes.values())
-        node = min(nodes, key=taken.count, default="")
-        there = NodeAffinitySchedulingStrategy(node, soft=True) if node else "DEFAULT"
+        node = min(nodes, key=lambda one: (one == self._left, taken.count(one)), default="")
+        self._left = ""
+        # For an actor that asks for no resources, Ray (2.60) ignores a soft affinity.
+        there = NodeAffinitySchedulingStrategy(node, soft=False) if node else "DEFAULT"
         actor = start_process(there)
         self._nodes[actor] = node
         return actor
 
     def _end(self, actor: Any) -> None:
-        self._nodes.pop(actor, None)
+        self._left = self._nodes.pop(actor, "")
         if ray.is_initialized():
             ray.kill(actor)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -205,6 +206,35 @@ def test_workers_end_with_the_outermost_block(monkeypatch: pytest.MonkeyPatch) -
             first = call_warm(pid)
         assert call_warm(pid) == first
     wait_for_end(first)
+
+
+def test_a_worker_starts_on_a_node_with_cpus_and_not_where_one_has_just_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head, gone, one, two = (f"{number:056x}" for number in range(4))
+    nodes = [
+        {"NodeID": head, "Alive": True, "Resources": {}},
+        {"NodeID": gone, "Alive": False, "Resources": {"CPU": 2}},
+        {"NodeID": one, "Alive": True, "Resources": {"CPU": 2}},
+        {"NodeID": two, "Alive": True, "Resources": {"CPU": 2}},
+    ]
+    asked = []
+
+    def start(there: Any) -> object:
+        asked.append(there)
+        return object()
+
+    monkeypatch.setattr(warm, "start_process", start)
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    monkeypatch.setattr("ray.kill", lambda actor: None)
+    pool = warm._Pool()
+    first = pool._start()
+    pool._start()
+    pool.replace(first)
+    pool._start()
+    assert [there.node_id for there in asked] == [one, two, two, one]
+    # Ray ignores a soft one
+    assert not any(there.soft for there in asked)
 
 
 def wait_for_end(of: int) -> None:
