@@ -128,8 +128,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "matching.k=1",
         f"embed.rows_per_part={ROWS_PER_PART}",
         f"embed.batch_size={ROWS_PER_PART}",
-        # on Ray Data: in one warm worker there would be no pool to lose an encoder of
-        "embed.max_workers=2",
         f"finetune.num_steps={NUM_STEPS}",
         f"finetune.validate_every_steps={STEPS_PER_STATE}",
         f"finetune.batch_size={BATCH_SIZE}",
