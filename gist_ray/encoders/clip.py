@@ -124,7 +124,12 @@ def fingerprint_of_weights(config: ClipConfig) -> str:
     name = open_clip_name(config)
     if name.startswith(LOCAL_DIR_PREFIX):
         folder = Path(name.removeprefix(LOCAL_DIR_PREFIX))
-        files_of_model = sorted(file for file in folder.glob("*") if file.is_file())
+        # not what another process is copying into the cache at this moment
+        files_of_model = sorted(
+            file
+            for file in folder.glob("*")
+            if file.is_file() and file.suffix != storage.UNFINISHED
+        )
     elif os.path.isfile(config.pretrained):
         files_of_model = [Path(config.pretrained)]
     else:

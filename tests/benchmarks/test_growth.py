@@ -12,7 +12,6 @@ def test_a_stage_is_measured(stage: str, tmp_path: Path) -> None:
     assert found["rows"] == 100
     assert found["seconds"] > 0
     assert found["driver_mib"] > 100
-    assert found["worker_mib"] == 0
 
 
 def size(rows: int, seconds: float) -> dict[str, float]:

@@ -141,9 +141,13 @@ def test_a_weights_file_needs_its_mean_and_std(shipped_clip, tmp_path, monkeypat
 def test_a_folder_brings_weights_preprocessing_and_tokenizer(shipped_clip, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(embedded_folder(), folder)
-    clip = load_clip(ClipConfig(model=f"local-dir:{folder}"))
+    config = ClipConfig(model=f"local-dir:{folder}")
+    clip = load_clip(config)
     assert clip.preprocess == shipped_clip.preprocess
     assert np.array_equal(embed_texts(clip, TEXTS), embed_texts(shipped_clip, TEXTS))
+    before = fingerprint_of_weights(config)
+    (folder / "tokenizer.json.4d67.tmp").write_bytes(b"what another process copies here")
+    assert fingerprint_of_weights(config) == before
 
 
 def test_a_folder_without_weights_loads_only_when_random_ones_are_wanted(tmp_path):

@@ -62,7 +62,7 @@ def assert_same_metrics(root: str, other: str) -> None:
 
 def kill_while_embedding(words: list[str], root: str) -> None:
     process = subprocess.Popen(
-        job("pipeline", *words), stdout=subprocess.DEVNULL, start_new_session=True
+        job("run", *words), stdout=subprocess.DEVNULL, start_new_session=True
     )
     folders = Path(root) / "artifacts" / "image_embeddings"
     while not list(folders.glob("*/progress.json")):
