@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import embedding, finetuning, generation, prediction, small_work, startup
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture
@@ -57,19 +57,16 @@ def test_finetuning(ray_local, line_of):
         assert_rates(found[name], 1)
 
 
-@pytest.mark.long
 def test_prediction(ray_local, line_of):
     sizes = ["--model=butterfly-clip", "--images=64", "--batch-size=8", "--pairs=1"]
     assert_rates(line_of(prediction.main, *sizes), 1)
 
 
-@pytest.mark.long
 def test_generation(ray_local, line_of):
     found = line_of(generation.main, "--prompts=64", "--max-num-seqs=16", "--pairs=1")
     assert_rates(found, 1)
 
 
-@pytest.mark.long
 def test_startup_accounts_for_the_time_until_the_first_row(line_of):
     found = line_of(startup.main, "--cases", "embed images")["embed images"]
     begun = {span["what"]: span["start"] for span in found["spans"]}

@@ -117,6 +117,7 @@ def test_two_workers_end_where_one_does_and_validate_in_step(unbroken):
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
+@pytest.mark.long
 def test_on_ray_train_one_worker_ends_as_a_warm_one(trainings, unbroken, monkeypatch):
     monkeypatch.setattr(any_trainer, "fits_warm_worker", lambda config: False)
     weights, history = trainings.run("on Ray Train", CONFIG)
@@ -146,7 +147,7 @@ class DyingJob(FinetuneJob):
         return task
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_killed_training_goes_on_from_its_state_and_ends_as_an_unbroken_one(
     trainings, unbroken, num_workers, tmp_path, monkeypatch
 ):

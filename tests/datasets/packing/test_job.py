@@ -165,7 +165,8 @@ def job(environment: dict[str, str], *words: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_it_is_the_same_set(tmp_path, write_pictures):
+@pytest.mark.usefixtures("ray_local")
+def test_killed_and_run_again_it_is_the_same_set(tmp_path, write_pictures, capsys):
     root = write_pictures(tmp_path / "in", ["a", "b"], 400)
     words = [f"data.path={root}", "images_per_shard=20", "max_side_px=16", "max_workers=1"]
     killed = job({}, *words, f"out={tmp_path}/out")
@@ -177,14 +178,12 @@ def test_killed_and_run_again_it_is_the_same_set(tmp_path, write_pictures):
     assert not (tmp_path / "out" / "artifact.json").exists()
     with pytest.raises(UserError, match="its packing has not ended"):
         ingest(DataConfig(layout="packed", path=f"{tmp_path}/out"))
-    again = job({}, *words, f"out={tmp_path}/out")
-    said, _ = again.communicate()
-    assert again.returncode == 0, said
-    (stored,) = re.findall(r"(\d+) shards were already stored", said)
+    data = DataConfig(layout="image_folder", path=root)
+    sizes = {"images_per_shard": 20, "max_side_px": 16, "max_workers": 1}
+    pack(tmp_path / "out", data, **sizes)
+    (stored,) = re.findall(r"(\d+) shards were already stored", capsys.readouterr().out)
     assert 3 <= int(stored) < 40
-    whole = job({}, *words, f"out={tmp_path}/whole")
-    said, _ = whole.communicate()
-    assert whole.returncode == 0, said
+    pack(tmp_path / "whole", data, **sizes)
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
