@@ -92,7 +92,7 @@ def _composed(
     except HydraException as error:
         raise UserError(f"The command line cannot be read: {_first_line(error)}.") from error
     choices = _choices(folders)
-    problems = _unknown_choices(parsed, choices)
+    problems = _wrong_choices(parsed, choices)
     if problems:
         raise UserError(problems)
     lenient = [_with_new_keys(override, choices) for override in parsed]
@@ -157,17 +157,20 @@ def _choices(folders: list[Path]) -> dict[str, set[str]]:
     return choices
 
 
-def _unknown_choices(overrides: list[Override], choices: dict[str, set[str]]) -> list[str]:
-    return [
-        f"{override.input_line}: there is no such choice. There are: "
-        f"{', '.join(sorted(choices[override.key_or_group]))}."
-        for override in overrides
-        if override.key_or_group in choices
-        and any(
-            isinstance(choice, str) and choice not in choices[override.key_or_group]
-            for choice in _listed(override.value())
-        )
-    ]
+def _wrong_choices(overrides: list[Override], choices: dict[str, set[str]]) -> list[str]:
+    problems = []
+    for override in overrides:
+        if override.key_or_group not in choices:
+            continue
+        known, chosen = choices[override.key_or_group], _listed(override.value())
+        if any(isinstance(choice, str) and choice not in known for choice in chosen):
+            why = "there is no such choice"
+        elif not chosen:
+            why = "nothing is chosen"
+        else:
+            continue
+        problems.append(f"{override.input_line}: {why}. There are: {', '.join(sorted(known))}.")
+    return problems
 
 
 def _listed(value: Any) -> list[Any]:
