@@ -89,6 +89,7 @@ def test_texts_are_embedded(ray_local, shipped_clip, tmp_path):
     assert np.allclose(np.stack(found["embedding"].to_pylist()), wanted, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_warm_worker_leaves_the_files_of_ray_data(ray_local, picture_uris, tmp_path):
     """Bit for bit, in blocks that the batches do not divide."""
     uris = [*picture_uris[:27], str(tmp_path / "none.png")]

@@ -3,10 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,11 @@ def trainings(
 
 
 @pytest.fixture(scope="module")
-def unbroken(trainings: Trainings) -> dict[int, Left]:
-    """Of one worker, which is a warm one, and of two, on Ray Train."""
-    return {
-        number: trainings.run(f"unbroken {number}", replace(CONFIG, num_workers=number))
-        for number in (1, 2)
-    }
+def unbroken(trainings: Trainings) -> Callable[[int], Left]:
+    """Call with a number of workers, which train once: one is a warm one, two are on Ray Train."""
+    return cache(
+        lambda number: trainings.run(f"unbroken {number}", replace(CONFIG, num_workers=number))
+    )
 
 
 def assert_same(first: Weights, second: Weights) -> None:
@@ -107,8 +106,9 @@ def assert_same(first: Weights, second: Weights) -> None:
     assert [n for n in first if not torch.equal(first[n], second[n])] == []
 
 
+@pytest.mark.long
 def test_two_workers_end_where_one_does_and_validate_in_step(unbroken):
-    (one, history), (two, history_of_two) = unbroken[1], unbroken[2]
+    (one, history), (two, history_of_two) = unbroken(1), unbroken(2)
     assert [entry["step"] for entry in history] == [4, 8, 12]
     for entry, wanted in zip(history_of_two, history, strict=True):
         assert entry["step"] == wanted["step"]
@@ -121,8 +121,8 @@ def test_two_workers_end_where_one_does_and_validate_in_step(unbroken):
 def test_on_ray_train_one_worker_ends_as_a_warm_one(trainings, unbroken, monkeypatch):
     monkeypatch.setattr(any_trainer, "fits_warm_worker", lambda config: False)
     weights, history = trainings.run("on Ray Train", CONFIG)
-    assert_same(weights, unbroken[1][0])
-    assert history == unbroken[1][1]
+    assert_same(weights, unbroken(1)[0])
+    assert history == unbroken(1)[1]
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def test_a_killed_training_goes_on_from_its_state_and_ends_as_an_unbroken_one(
     name = f"killed {num_workers}"
     weights, history = trainings.run(name, replace(CONFIG, num_workers=num_workers))
     assert [int(epoch) for epoch in log.read_text().split()] == [*range(6), *range(4, 12)]
-    wanted, wanted_history = unbroken[num_workers]
+    wanted, wanted_history = unbroken(num_workers)
     assert_same(weights, wanted)
     assert history == wanted_history
     # what only served to go on is gone

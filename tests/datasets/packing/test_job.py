@@ -187,6 +187,7 @@ def test_killed_and_run_again_it_is_the_same_set(tmp_path, write_pictures, capsy
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_from_s3_to_s3(s3_environment, tmp_path, write_pictures):
     root = write_pictures("s3://packs/in put", ["train/a", "train/b", "test/a", "test/b"], 6)
@@ -200,10 +201,9 @@ def test_from_s3_to_s3(s3_environment, tmp_path, write_pictures):
     assert packed.select(WITHOUT_URI) == unpacked.select(WITHOUT_URI)
     for row, source in zip(packed.to_pylist(), unpacked.to_pylist(), strict=True):
         assert fetch(row["uri"], 10**6) == fetch(source["uri"], 10**6)
-    nothing = job(s3_environment, "data.path=s3://packs/nothing", "out=s3://packs/other")
-    said, _ = nothing.communicate()
-    assert nothing.returncode == 2
-    assert "the data set is not there" in said
+    nothing = DataConfig(layout="image_folder", path="s3://packs/nothing")
+    with pytest.raises(UserError, match="the data set is not there"):
+        pack("s3://packs/other", nothing)
 
 
 def test_a_plan_writes_nothing_and_says_what_is_wrong(tmp_path, write_pictures, capsys):
