@@ -63,7 +63,8 @@ class FinetuneConfig(TrainConfig):
     one image of each class. Smaller sets are embedded whole."""
 
     cache_mib: Annotated[int, Field(ge=0), Runtime] = 512
-    """Encoded pictures that a reading process keeps in memory between epochs, in MiB."""
+    """Pictures that a reading process keeps in memory between epochs, in MiB: decoded if they are
+    so small that all fit, else as their files."""
 
     @model_validator(mode="after")
     def _check_pairs(self) -> "FinetuneConfig":

@@ -22,6 +22,8 @@ from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.images.decode import ImageError, decode, fetch
 from gist_ray.schema import TRANSIENT_KINDS
 
+RGB_BYTES = 3
+
 Visit = tuple[int, int]  # (epoch, row)
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # images, tokens, labels
 
@@ -52,8 +54,10 @@ class PairDataset(torch.utils.data.Dataset):
         self.transform = augmentation(preprocess, config)
         self.seed = seed
         self.limits = limits
-        self.cache: dict[int, bytes] = {}
+        self.cache: dict[int, Image.Image | bytes] = {}
         self.cache_bytes_left = config.cache_mib * 2**20
+        self.decoded_bytes_kept = self.cache_bytes_left // max(1, len(pairs))
+        """Most bytes of a decoded picture that is kept: all decoded ones fit into the cache."""
 
     def __len__(self) -> int:
         return len(self.uris)
@@ -70,8 +74,14 @@ class PairDataset(torch.utils.data.Dataset):
         return pixels, self._tokens(caption), self.labels[row]
 
     def _image(self, row: int) -> Image.Image:
+        """Returns a picture. Small ones are kept decoded, others as their files, while there is
+        space in the cache."""
+        kept = self.cache.get(row)
+        if isinstance(kept, Image.Image):
+            return kept
         try:
-            return decode(self._bytes(row), self.limits.max_image_pixels)
+            data = fetch(self.uris[row], self.limits.max_bytes) if kept is None else kept
+            image = decode(data, self.limits.max_image_pixels)
         except ImageError as error:
             fix = "Mend or remove it and run again."
             if error.kind in TRANSIENT_KINDS:
@@ -80,15 +90,18 @@ class PairDataset(torch.utils.data.Dataset):
                 f"{self.uris[row]}: a training image cannot be read ({error.kind}: "
                 f"{error.message}). {fix}"
             ) from error
+        if kept is None:
+            decoded_bytes = image.width * image.height * RGB_BYTES
+            if decoded_bytes <= self.decoded_bytes_kept:
+                self._keep(row, image, decoded_bytes)
+            else:
+                self._keep(row, data, len(data))
+        return image
 
-    def _bytes(self, row: int) -> bytes:
-        if row in self.cache:
-            return self.cache[row]
-        data = fetch(self.uris[row], self.limits.max_bytes)
-        if len(data) <= self.cache_bytes_left:
-            self.cache[row] = data
-            self.cache_bytes_left -= len(data)
-        return data
+    def _keep(self, row: int, value: Image.Image | bytes, num_bytes: int) -> None:
+        if num_bytes <= self.cache_bytes_left:
+            self.cache[row] = value
+            self.cache_bytes_left -= num_bytes
 
     def _tokens(self, caption: str) -> torch.Tensor:
         if caption not in self.tokens:

@@ -27,6 +27,9 @@ TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNO
 # the finished answers would wait, on a small machine, for the CPUs of the engine and the writers.
 LIGHT_TASK = {"num_cpus": 0.1}
 
+IN_ENGINE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""By its full name, since vLLM takes "uni" for its default on a CPU."""
+
 OUTCOME = pa.schema(
     [*ANSWERS, pa.field("error_kind", pa.string()), pa.field("error_message", pa.string())]
 )
@@ -155,6 +158,9 @@ def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:
         engine_kwargs["gpu_memory_utilization"] = 0.9 * min(gpus, 1)
     else:
         engine_kwargs["enforce_eager"] = True
+        # The model runs in the process of the engine. vLLM's default for CPUs (0.32) is a process
+        # of its own, for which the engine waits by polling: a CPU of two.
+        engine_kwargs["distributed_executor_backend"] = IN_ENGINE
         env_vars["VLLM_CPU_KVCACHE_SPACE"] = f"{llm.cpu_kv_cache_gib:g}"
         # Bound to cores, the threads would share a core with Ray's other workers (vllm#10971).
         env_vars["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"

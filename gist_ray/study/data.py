@@ -18,7 +18,6 @@ from gist_ray.demo.butterflies.species import Species, make_species
 from gist_ray.demo.stage import draw_pictures, where_drawn
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
-from gist_ray.run.resources import Resources
 from gist_ray.run.stage import Stage
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
@@ -92,7 +91,6 @@ def _world(world: WorldConfig, store: ArtifactStore) -> Data:
         group="draw pictures",
         identity=identity_of(world),
         run=lambda inputs, writer, progress: _draw(rows, species, writer, progress=progress),
-        resources=Resources(cpus=2),
         num_rows=len(rows),
         where=where_drawn(len(rows)),
     )

@@ -97,6 +97,20 @@ def test_pixels_are_normalised_as_the_model_wants(tiny, pairs, recipe, tmp_path)
     assert np.allclose(pixels, wanted, atol=1e-5)
 
 
+def test_small_pictures_are_kept_decoded_and_give_the_same_pixels(tiny, pairs, recipe, tmp_path):
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    Image.new("RGB", (40, 40), "red").save(small)
+    Image.new("RGB", (500, 500), "blue").save(large)  # 0.72 MiB decoded, half of the cache is 0.5
+    table = pairs.slice(0, 2).set_column(1, "uri", [[str(small), str(large)]])
+    dataset = dataset_of(tiny, table, recipe(cache_mib=1))
+    uncached = dataset_of(tiny, table, recipe(cache_mib=0))
+    for visit in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        assert torch.equal(dataset[visit][0], uncached[visit][0])
+    assert isinstance(dataset.cache[0], Image.Image)
+    assert dataset.cache[1] == large.read_bytes()
+    assert dataset.cache_bytes_left == 2**20 - 40 * 40 * 3 - large.stat().st_size
+
+
 def test_pictures_are_read_once_as_far_as_the_cache_reaches(tiny, pairs, recipe, tmp_path):
     copy = tmp_path / "copy.png"
     Image.new("RGB", (40, 40), "red").save(copy)
