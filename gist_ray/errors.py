@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 
 def printable(text: str) -> str:
@@ -12,6 +12,13 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def listed(values: Iterable[object], limit: int = 10) -> str:
+    """Returns, for a message, the first `limit` values and the number of the others."""
+    values = list(values)
+    shown = ", ".join(repr(value) for value in values[:limit])
+    return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"
 
 
 class UserError(Exception):

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gist_ray.datasets.split_names import is_split
+from gist_ray.schema import SPLITS
 from gist_ray.settings.declare import InputFile, InputPath, settings
 
 Layout = Literal[
@@ -80,7 +82,21 @@ class DataConfig:
     split_column: str = "split"
     """manifest, webdataset, parquet_images: the column with train, val, test, test/NAME (a further
     test set, such as test/night; letters, digits, dots, dashes, underscores) or unlabeled. Without
-    it splits are drawn."""
+    it, or if this is empty, splits are drawn."""
+
+    split_names: dict[str, str] | None = None
+    """image_folder, manifest, webdataset, parquet_images: the splits that names of the data set's
+    own mean, such as {fold1: train, fold2: test}; of top folders, or of cells in the split column.
+    {} says that no top folder is a split. null: the usual names (train, Training, dev, Testing
+    ...)."""
+
+    follow_links: bool = False
+    """image_folder: read the folders that links inside the data set lead to, as if they were there,
+    and the pictures that links lead out to."""
+
+    join_alike: bool = False
+    """Make one class of classes whose names look alike: they differ in case, in the kind of their
+    dashes, apostrophes or spaces, or as 007 and 7 do. If false, such names are refused."""
 
     group_column: str = ""
     """manifest, webdataset, parquet_images: the column that names what an image belongs to (a
@@ -97,6 +113,13 @@ class DataConfig:
             raise ValueError(
                 f"path is empty: say where the {self.layout} data set lies, "
                 "for example path=/data/my_images or path=s3://bucket/my_images"
+            )
+        wrong = {
+            name: split for name, split in (self.split_names or {}).items() if not is_split(split)
+        }
+        if wrong:
+            raise ValueError(
+                f"split_names {wrong}: a split is one of {', '.join(SPLITS)}, or test/NAME"
             )
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError(

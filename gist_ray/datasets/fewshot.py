@@ -1,7 +1,9 @@
 """Samples of the images for few-shot learning: CoOp's sampling rule, nested samples, or all."""
 
 import random
+import sys
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,6 +56,21 @@ def sample_full(manifest: pa.Table) -> pa.Table:
         for image_id in ids
     ]
     return table(rows, SHOTS)
+
+
+def same_samples(manifest: pa.Table, shots: Sequence[int]) -> dict[int, int]:
+    """Returns {number of shots: smaller one of `shots` that gives the same sample}: both take all
+    images of every class."""
+    most = max(
+        (
+            min(len(ids), limit)
+            for split, limit in (("train", sys.maxsize), ("val", MAX_VAL_SHOTS))
+            for ids in _ids_by_label(manifest, split).values()
+        ),
+        default=0,
+    )
+    first, *others = sorted(number for number in shots if number >= most) or [0]
+    return dict.fromkeys(others, first)
 
 
 def sampled_images(manifest: pa.Table, shots: pa.Table, split: str) -> pa.Table:

@@ -16,9 +16,8 @@ from gist_ray.datasets.reading import (
     check_image_folder,
     find_root,
     images_table,
-    listed,
 )
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, listed
 from gist_ray.store import storage
 
 

@@ -1,35 +1,27 @@
 """The reader of pictures in folders: split/class/* or class/*.
 
-The top-level folders are splits if all of them are called train, val, valid, validation or test;
-otherwise they are classes. Pictures may be in subfolders of a class's folder.
+The top-level folders are splits if all of them have a usual name of a split (train, Training, val,
+dev, test ...) or `split_names` says so; otherwise they are classes. Pictures may be in subfolders
+of a class's folder.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.listing import Found, files
-from gist_ray.datasets.reading import (
-    IMAGES,
-    SPLIT_NAMES,
-    ClassEntry,
-    Reading,
-    is_unicode,
-    listed,
-)
+from gist_ray.datasets.folders import Folders, LeftOut, Meaning, parts
+from gist_ray.datasets.listing import files
+from gist_ray.datasets.reading import IMAGES, Reading, is_unicode
 from gist_ray.datasets.rows import mapped
-from gist_ray.datasets.splits import complete_splits
+from gist_ray.datasets.splits import complete_splits, drawn_splits
 from gist_ray.errors import UserError
+from gist_ray.images.decode import endings
 from gist_ray.schema import error_row
 from gist_ray.store import storage
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-FOLDER_SPLITS = SPLIT_NAMES.keys() - {"unlabeled"}
 PATHS_PER_CHUNK = 50_000
-
 
 FOUND = pa.schema(
     [
@@ -45,78 +37,49 @@ FOUND = pa.schema(
 def read_image_folder(config: DataConfig) -> Reading:
     """Returns the pictures below `config.path`, in the order of their paths.
 
-    Raises UserError if the folders are neither splits nor classes.
+    Raises UserError if the folders are neither splits nor classes, for a folder that cannot be
+    read, and for one whose pictures all have endings that are not read.
     """
     root = storage.absolute(config.path)
-    found = pa.concat_tables([FOUND.empty_table(), *find_pictures(root)])
-    paths, errors = pictures_and_errors(root, found)
+    left_out = LeftOut()
+    found = find_pictures(root, follow_links=config.follow_links, left_out=left_out)
+    paths, errors = pictures_and_errors(root, pa.concat_tables([FOUND.empty_table(), *found]))
     seen = Folders()
     seen.add(paths)
-    meaning = seen.meaning(root)
+    meaning = seen.meaning(root, config.split_names)
+    if problems := left_out.problems(root, seen, meaning):
+        raise UserError(problems)
     errors += outside_classes(root, paths, meaning)
     images = label_paths(paths, meaning)
-    classes = meaning.class_entries()
-    return Reading(root, classes, complete_splits(images, config, meaning.splits), errors)
+    return Reading(
+        root,
+        meaning.class_entries(),
+        complete_splits(images, config, meaning.splits),
+        errors,
+        left_out.reasons,
+        drawn_splits(images, config, meaning.splits),
+    )
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """The meaning of a data set's folders: splits and classes, or classes alone."""
-
-    has_splits: bool
-    classes: list[str]
-    splits: set[str]
-    """The splits that have a folder; train if there are no split folders."""
-
-    @property
-    def depth(self) -> int:
-        """The number of folders above a picture: 2 for split/class, 1 for class."""
-        return 2 if self.has_splits else 1
-
-    def class_entries(self) -> list[ClassEntry]:
-        return [ClassEntry((name,), name.replace("_", " ").strip()) for name in self.classes]
-
-
-@dataclass(frozen=True)
-class Folders:
-    """The names of the top folders of a data set, collected from its paths."""
-
-    first: set[str] = field(default_factory=set)
-    second: set[tuple[str, str]] = field(default_factory=set)
-    """(split, folder in it) of top folders that have the name of a split."""
-
-    def add(self, paths: pa.ChunkedArray) -> None:
-        for name in pc.unique(_parts(paths, 1)).to_pylist():
-            self.first.update([name] if name else [])
-        for folders in pc.unique(_parts(paths, 2)).to_pylist():
-            first, _, second = (folders or "").partition("/")
-            if first.lower() in FOLDER_SPLITS:
-                self.second.add((first, second))
-
-    def meaning(self, root: str) -> Meaning:
-        """Returns the meaning of the folders. Raises UserError if there are folders of several
-        splits and others beside them."""
-        splits = {folder for folder in self.first if folder.lower() in FOLDER_SPLITS}
-        others = self.first - splits
-        # one class may be called "train"; two names of splits among others are a mistake
-        if others and len({SPLIT_NAMES[folder.lower()] for folder in splits}) > 1:
-            raise UserError(
-                f"{root}: has split folders ({listed(sorted(splits))}) and other folders "
-                f"({listed(sorted(others))}) side by side. Move the others away, or put "
-                "the classes of all splits at the top."
-            )
-        if self.first and not others:
-            of_pictures = {SPLIT_NAMES[split.lower()] for split, _ in self.second}
-            return Meaning(True, sorted({name for _, name in self.second}), of_pictures)
-        return Meaning(False, sorted(self.first), {"train"})
-
-
-def find_pictures(root: str, after: str = "") -> Iterator[pa.Table]:
+def find_pictures(
+    root: str, after: str = "", *, follow_links: bool = False, left_out: LeftOut | None = None
+) -> Iterator[pa.Table]:
     """Yields the pictures whose path comes after `after`, and the unreadable paths, as FOUND tables
-    of at most PATHS_PER_CHUNK rows."""
+    of at most PATHS_PER_CHUNK rows. Adds the other files to `left_out`.
+
+    Raises UserError for folders that cannot be read: nobody knows how much would be lost.
+    """
     rows: list[tuple[str, str, str]] = []
-    for path, kind, message in filter(_is_picture, files(root, after)):
-        if is_unicode(path):
+    unreadable = []
+    for path, kind, message in files(root, after, follow_links=follow_links):
+        if path.endswith("/"):
+            unreadable.append(message)
+        elif any(part.startswith(".") for part in path.split("/")):
+            continue
+        elif not path.lower().endswith(tuple(endings())):
+            if left_out is not None:
+                left_out.add(path)
+        elif is_unicode(path):
             rows.append((path, kind, message))
         else:
             message = f"{path!r} is not a UTF-8 file name. Rename it."
@@ -125,6 +88,8 @@ def find_pictures(root: str, after: str = "") -> Iterator[pa.Table]:
         if len(rows) == PATHS_PER_CHUNK:
             yield _found_table(rows)
             rows = []
+    if unreadable:
+        raise UserError(unreadable)
     if rows:
         yield _found_table(rows)
 
@@ -166,12 +131,12 @@ def outside_classes(root: str, paths: pa.ChunkedArray, meaning: Meaning) -> list
 def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
     """Returns IMAGES of the pictures that are in a class's folder, before any split is drawn."""
     kept = paths.filter(pc.greater_equal(pc.count_substring(paths, "/"), meaning.depth))
-    first = _parts(kept, 1)
+    first = parts(kept, 1)
     nothing = pa.repeat("", len(kept))
     columns = {
         "path": kept,
         "label": mapped(class_folders(kept, meaning), _label_of(meaning), pa.int32()),
-        "split": mapped(first, lambda name: SPLIT_NAMES[name.lower()])
+        "split": mapped(first, meaning.split_folders.get)
         if meaning.has_splits
         else pa.repeat("train", len(kept)),
         "group": pa.nulls(len(kept), pa.string()),
@@ -185,24 +150,9 @@ def label_paths(paths: pa.ChunkedArray, meaning: Meaning) -> pa.Table:
 def class_folders(paths: pa.ChunkedArray, meaning: Meaning) -> pa.ChunkedArray:
     """Returns the class folder of each path, or split/class if there are splits; null for a path
     in no class's folder."""
-    return _parts(paths, meaning.depth)
+    return parts(paths, meaning.depth)
 
 
 def _label_of(meaning: Meaning) -> Callable[[str], int]:
     label_of = {name: label for label, name in enumerate(meaning.classes)}
     return lambda folder: label_of[folder.rpartition("/")[2]]
-
-
-def _parts(paths: pa.ChunkedArray, number: int) -> pa.ChunkedArray:
-    """Returns the first `number` folders of each path; null if there are fewer."""
-    pattern = rf"^(?P<parts>[^/]*(?:/[^/]*){{{number - 1}}})/"
-    return pc.struct_field(pc.extract_regex(paths, pattern), "parts")
-
-
-def _is_picture(found: Found) -> bool:
-    """Returns whether a path is a picture, or an unreadable folder, whose pictures would be
-    lost."""
-    if found.path.endswith("/"):
-        return True
-    hidden = any(part.startswith(".") for part in found.path.split("/"))
-    return not hidden and found.path.lower().endswith(EXTENSIONS)

@@ -2,14 +2,15 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.datasets import lines
 from gist_ray.datasets.aircraft import read_aircraft
+from gist_ray.datasets.alike import alike_problems, first_places, joined
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.coop_split import read_coop_split
 from gist_ray.datasets.cub import read_cub
@@ -18,11 +19,11 @@ from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
 from gist_ray.datasets.packed import read_packed
 from gist_ray.datasets.parquet_images import read_parquet_images
-from gist_ray.datasets.reading import ClassEntry, Reading, listed, locations
+from gist_ray.datasets.reading import ClassEntry, Reading, locations
 from gist_ray.datasets.shard_files import is_pattern
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, listed
 from gist_ray.schema import ERRORS, MANIFEST, SPLITS, is_test, stable_ids, table
 from gist_ray.store import storage
 from gist_ray.store.s3 import CREDENTIALS
@@ -46,6 +47,23 @@ INDEXED_READERS: dict[str, Callable[[DataConfig, str], Reading]] = {
 
 
 @dataclass(frozen=True)
+class Ingested:
+    """A data set as a run works on it, and what was understood of its files."""
+
+    manifest: pa.Table
+    """MANIFEST, in the order of the files."""
+
+    errors: pa.Table
+    """ERRORS: the rows that cannot be used."""
+
+    left_out: Mapping[str, int]
+    """As in `Reading`."""
+
+    drawn: Mapping[str, str]
+    """As in `Reading`."""
+
+
+@dataclass(frozen=True)
 class Checked:
     """A data set that has passed every check."""
 
@@ -55,19 +73,20 @@ class Checked:
     ids: pa.Array
     names: list[str]
     """The display name of each label."""
-    errors: list[dict[str, str]]
+    reading: Reading
+    """What the images were read from."""
 
 
-def ingest(config: DataConfig, indices: str = "") -> tuple[pa.Table, pa.Table]:
-    """Returns the data set as a MANIFEST table in the order of its files, and its bad rows as
-    ERRORS.
+def ingest(config: DataConfig, indices: str = "") -> Ingested:
+    """Returns the data set with its manifest and its bad rows.
 
     indices: the folder for indexes of large files; "" for one in the cache folder.
     Raises UserError with every problem of the data set.
     """
     found = read_checked(config, indices)
     manifest = to_manifest(found.root, found.images, ids=found.ids, names=found.names)
-    return manifest, table(found.errors, ERRORS)
+    reading = found.reading
+    return Ingested(manifest, table(reading.errors, ERRORS), reading.left_out, reading.drawn)
 
 
 def read_checked(config: DataConfig, indices: str = "") -> Checked:
@@ -82,12 +101,18 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     names = display_names(
         reading.root, reading.classes, class_names=config.class_names, problems=problems
     )
+    if config.join_alike:
+        images, classes, names = joined(reading.images, reading.classes, names)
+        reading = replace(reading, images=images, classes=classes)
     ids = image_ids(reading.images)
     problems += name_problems(reading.root, names)
+    problems += alike_problems(
+        reading.root, reading.classes, names, places=first_places(reading.images)
+    )
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    return Checked(reading.root, reading.images, ids, names, reading.errors)
+    return Checked(reading.root, reading.images, ids, names, reading)
 
 
 def check_there(config: DataConfig) -> None:
@@ -153,26 +178,12 @@ def display_names(
 
 
 def name_problems(root: str, names: list[str]) -> list[str]:
-    """Returns problems for names with control characters, and for names that differ only in case or
-    in the encoding of letters. Two labels may have the same name, as in ImageNet."""
-    problems = [
+    """Returns problems for names with control characters."""
+    return [
         f"{root}: the class {name!r} has control characters in its name. Rename it."
         for name in names
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
     ]
-    alike: dict[str, dict[str, None]] = defaultdict(dict)
-    for name in names:
-        alike[unicodedata.normalize("NFKC", name).casefold()].setdefault(name)
-    for same in alike.values():
-        if len(same) > 1:
-            # names that look the same are shown with escaped characters
-            looks = {unicodedata.normalize("NFC", name) for name in same}
-            shown = ", ".join(map(repr if len(looks) == len(same) else ascii, same))
-            problems.append(
-                f"{root}: the classes {shown} differ in case or in the encoding of letters "
-                "alone. Make them one, or rename one."
-            )
-    return problems
 
 
 def _check(reading: Reading, ids: pa.Array) -> list[str]:

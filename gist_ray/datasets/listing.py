@@ -21,14 +21,15 @@ class Found(NamedTuple):
     message: str = ""
 
 
-def files(root: str, after: str = "") -> Iterator[Found]:
+def files(root: str, after: str = "", *, follow_links: bool = False) -> Iterator[Found]:
     """Yields all files below `root` whose path comes after `after`.
 
-    In a local folder, links out of `root` and links to folders are not followed, and hidden folders
-    are left out. Raises UserError for an S3 store that lists keys unsorted (directory buckets do).
+    In a local folder hidden folders are left out, and links out of `root` and links to folders are
+    not followed, unless `follow_links` is true; a link to a folder that contains it never is.
+    Raises UserError for an S3 store that lists keys unsorted (directory buckets do).
     """
     if storage.is_local(root):
-        found = _local(root, "", os.path.realpath(root))
+        found = _local(root, "", "" if follow_links else os.path.realpath(root))
         yield from (entry for entry in found if entry.path > after)
         return
     last = after
@@ -43,8 +44,11 @@ def files(root: str, after: str = "") -> Iterator[Found]:
 
 
 def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
-    """Yields the files below a folder. inside: the folder relative to `root`, "" or with a slash at
-    its end."""
+    """Yields the files below a folder.
+
+    inside: the folder relative to `root`, "" or with a slash at its end. real_root: where links may
+    lead; "" if they may lead anywhere.
+    """
     folder = os.path.join(root, inside) if inside else root
     try:
         with os.scandir(folder) as entries:
@@ -59,12 +63,25 @@ def _local(root: str, inside: str, real_root: str) -> Iterator[Found]:
             yield _checked(root, path, real_root)
         elif name.startswith("."):
             continue
-        elif os.path.islink(os.path.join(root, path.rstrip("/"))):
-            uri = os.path.join(root, path.rstrip("/"))
-            message = f"{uri!r} is a link to a folder, which is not followed. Copy the folder."
+        elif message := _why_not_followed(os.path.join(root, path.rstrip("/")), real_root):
             yield Found(path, "forbidden", message)
         else:
             yield from _local(root, path, real_root)
+
+
+def _why_not_followed(folder: str, real_root: str) -> str:
+    """Returns why a folder is not entered; "" if it is."""
+    if not os.path.islink(folder):
+        return ""
+    if real_root:
+        return (
+            f"{folder!r} is a link to a folder, which is not followed. Copy the folder, or set "
+            "follow_links to true."
+        )
+    above, target = os.path.realpath(os.path.dirname(folder)), os.path.realpath(folder)
+    if f"{above}/".startswith(f"{target}/"):
+        return f"{folder!r} is a link to a folder that contains it. Delete the link."
+    return ""
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -74,8 +91,15 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _checked(root: str, path: str, real_root: str) -> Found:
     uri = os.path.join(root, path)
-    if os.path.islink(uri) and not os.path.realpath(uri).startswith(real_root + os.sep):
-        message = f"{path!r} is a link out of the data set. Copy its target here."
+    if (
+        real_root
+        and os.path.islink(uri)
+        and not os.path.realpath(uri).startswith(real_root + os.sep)
+    ):
+        message = (
+            f"{path!r} is a link out of the data set. Copy its target here, or set follow_links to "
+            "true."
+        )
         return Found(path, "forbidden", message)
     if not os.path.isfile(uri):
         return Found(path, "missing", f"{path!r} is not a regular file, or a link to nothing.")

@@ -12,25 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.errors import UserError
-from gist_ray.schema import TEST_SETS
 from gist_ray.store import storage
-
-# The split of a manifest by the names that data sets give to splits.
-SPLIT_NAMES = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "unlabeled": "unlabeled",
-}
-
-
-def split_of(name: str) -> str:
-    """Returns the manifest's split for a data set's name of a split: one of SPLITS, test/NAME
-    unchanged, or "" for any other name."""
-    return name if re.fullmatch(TEST_SETS, name) else SPLIT_NAMES.get(name.lower(), "")
-
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -87,6 +69,10 @@ class Reading:
     """An IMAGES table."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """Rows that could not be used, as rows of an ERRORS table."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """{why files were not looked at: how many}, for example {"ending .heic": 12}."""
+    drawn: Mapping[str, str] = field(default_factory=dict)
+    """{split: how it came about} of splits that the data set does not have itself."""
 
 
 def read_given_table(uri: str) -> pa.Table:
@@ -195,10 +181,3 @@ def check_image_folder(root: str, folder: str, problems: list[str]) -> None:
     uri = locate(root, relative_path(root, folder)) if folder else root
     if not storage.is_folder(uri):
         problems.append(f"{uri}: the folder with the pictures is not there. Unpack them into it.")
-
-
-def listed(values: Iterable[object], limit: int = 10) -> str:
-    """Returns, for a message, the first `limit` values and the number of the others."""
-    values = list(values)
-    shown = ", ".join(repr(value) for value in values[:limit])
-    return shown if len(values) <= limit else f"{shown} and {len(values) - limit} more"

@@ -5,19 +5,18 @@ train-{000..012}.tar.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pyarrow as pa
 
-from gist_ray.datasets.reading import SPLIT_NAMES
+from gist_ray.datasets.split_names import MEANING
 from gist_ray.errors import UserError
 from gist_ray.schema import stable_id
 from gist_ray.store import storage
 from gist_ray.store.reachable import is_pattern
 
-SPLIT_IN_NAME = re.compile(r"(?:^|/)(train|valid|validation|val|test)(?=[-_./0-9])", re.IGNORECASE)
 INDEXED_AT_ONCE = 8
 
 
@@ -70,11 +69,17 @@ def common_folder(files: list[str]) -> str:
     return "/".join(folders[0][:depth])
 
 
-def splits_of(names: list[str]) -> list[str] | None:
+def splits_of(names: list[str], own: Mapping[str, str] | None = None) -> list[str] | None:
     """Returns the split with which each file's name or a folder of it begins; None unless every
-    file has one."""
-    found = [SPLIT_IN_NAME.search(name) for name in names]
-    known = [SPLIT_NAMES[match[1].lower()] for match in found if match]
+    file has one.
+
+    own: the setting split_names; None for the usual names.
+    """
+    meaning = MEANING if own is None else {name.casefold(): split for name, split in own.items()}
+    longest_first = sorted(map(re.escape, meaning), key=len, reverse=True)
+    beginning = re.compile(rf"(?:^|/)({'|'.join(longest_first)})(?=[-_./0-9])", re.IGNORECASE)
+    found = [beginning.search(name) for name in names] if meaning else []
+    known = [meaning[match[1].casefold()] for match in found if match]
     return known if len(known) == len(names) else None
 
 

@@ -101,15 +101,38 @@ def complete_splits(
 
     given: the splits of the data set, by default those of `images`.
     """
-    if given is None:
-        given = pc.unique(images.column("split")).to_pylist()
-    fractions = {"test": config.test_fraction, "val": config.val_fraction}
-    kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
-    counts = {split: share(value) for split, value in fractions.items() if split not in kinds}
+    counts = {split: share(value) for split, value in _to_draw(images, config, given).items()}
     if not counts:
         return images
-    has_groups = images.column("group").null_count < len(images)
-    return (carve_groups if has_groups else carve)(images, counts, config.seed)
+    return (carve_groups if has_groups(images) else carve)(images, counts, config.seed)
+
+
+def drawn_splits(
+    images: pa.Table, config: DataConfig, given: Collection[str] | None = None
+) -> dict[str, str]:
+    """Returns {split: how `complete_splits` draws it}."""
+    whole = ", groups kept together" if has_groups(images) else ""
+    return {
+        split: f"drawn from train by seed {config.seed}{whole}"
+        if fraction
+        else f"none, for {split}_fraction=0"
+        for split, fraction in _to_draw(images, config, given).items()
+    }
+
+
+def has_groups(images: pa.Table) -> bool:
+    return images.column("group").null_count < len(images)
+
+
+def _to_draw(
+    images: pa.Table, config: DataConfig, given: Collection[str] | None
+) -> dict[str, float]:
+    """Returns {split: its share of train} of the splits that the data set does not have."""
+    if given is None:
+        given = pc.unique(images.column("split")).to_pylist()
+    kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
+    fractions = {"test": config.test_fraction, "val": config.val_fraction}
+    return {split: value for split, value in fractions.items() if split not in kinds}
 
 
 def share(fraction: float) -> Callable[[int], int]:

@@ -18,14 +18,14 @@ from gist_ray.datasets.reading import (
     IMAGES,
     ClassEntry,
     Reading,
-    listed,
     parent,
     relative_paths,
-    split_of,
 )
 from gist_ray.datasets.rows import Rows, column_names, mapped, other_cells, read_rows, texts
-from gist_ray.datasets.splits import complete_splits
-from gist_ray.errors import UserError
+from gist_ray.datasets.split_column import find_split_column
+from gist_ray.datasets.split_names import split_of
+from gist_ray.datasets.splits import complete_splits, drawn_splits
+from gist_ray.errors import UserError, listed
 from gist_ray.schema import error_row
 from gist_ray.store import storage
 
@@ -71,6 +71,9 @@ def rows_to_reading(
     def cells(column: str, absent: str = "") -> pa.Array:
         return texts(uri, rows, column) if column else pa.repeat(absent, len(rows))
 
+    def meaning_of_split(cell: str) -> str:
+        return split_of(cell, config.split_names) if split_column else cell
+
     splits = mapped(cells(split_column, "train"), str.strip)
     if places is None:
         numbers = pa.array(range(1, len(rows) + 1), pa.int64()).cast(pa.string())
@@ -82,7 +85,7 @@ def rows_to_reading(
             "path": cells(config.image_column),
             "image_id": cells(config.id_column),
             "given_split": splits,
-            "split": mapped(splits, split_of),
+            "split": mapped(splits, meaning_of_split),
             "key": mapped(cells(key_column), str.strip),
             "name": mapped(cells(class_column or key_column), str.strip),
             "group": mapped(cells(config.group_column), lambda text: text.strip() or None),
@@ -110,7 +113,8 @@ def rows_to_reading(
         ],
         schema=IMAGES,
     )
-    return Reading(root, classes, complete_splits(images, config), errors)
+    whole, drawn = complete_splits(images, config), drawn_splits(images, config)
+    return Reading(root, classes, whole, errors, drawn=drawn)
 
 
 def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str, str]:
@@ -120,10 +124,13 @@ def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str
         raise UserError(f"{uri}: has no rows.")
     columns = column_names(rows)
     has = f"It has the columns {listed(columns, 30)}."
-    problems = []
+    problems: list[str] = []
     present = {}
     for setting, default in DEFAULT_COLUMNS.items():
         column = getattr(config, setting)
+        if setting == "split_column" and column == default:
+            present[setting] = find_split_column(uri, rows, column, problems=problems)
+            continue
         present[setting] = column if column in columns else ""
         # a column may be absent if its setting has the default name
         required = setting == "image_column" or column != default
@@ -169,7 +176,7 @@ def _bad_rows(
             message = (
                 f"{place}, column {needed['given_split']!r}: {row['split']!r} is no split. "
                 "Use train, val, test, unlabeled, or test/NAME with letters, digits, dots, dashes "
-                "and underscores."
+                "and underscores; or say what it means in split_names."
             )
             errors.append(error_row(place, uri, kind="bad_split", message=message))
     return is_bad, errors

@@ -5,6 +5,7 @@ import io
 import os
 import stat
 import warnings
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -20,6 +21,15 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # Formats that Pillow decodes itself. Others start programs (EPS runs Ghostscript), or their
 # decoders are little tested.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+
+@cache
+def endings() -> frozenset[str]:
+    """Returns the endings, in lower case and with their dot, of files in FORMATS."""
+    Image.init()
+    known = Image.registered_extensions().items()
+    return frozenset(ending for ending, name in known if name in FORMATS)
+
 
 # The shorter side is scaled to the model's size, so a very narrow image would fill the memory.
 MAX_ASPECT_RATIO = 100

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from gist_ray.errors import listed
+from gist_ray.images.decode import endings
 from gist_ray.images.members import range_reference
 from gist_ray.schema import error_row
 from gist_ray.store import storage
 
-IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
 TEXT_ENDINGS = ("cls", "txt", "json")
 MAX_TEXT_BYTES = 2**20
 BLOCK_BYTES = 4 * 2**20
@@ -64,7 +65,7 @@ def index_tar(uri: str) -> pa.Table:
         try:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 for key, members in groupby(_members(tar), key=lambda member: member.key):
-                    rows.append(_row(uri, _sample(key, members, file)))
+                    rows += _rows(uri, _sample(key, members, file))
                 _check_end(tar, file)
         except (tarfile.TarError, EOFError) as error:
             message = (
@@ -78,7 +79,7 @@ def index_tar(uri: str) -> pa.Table:
 def _members(tar: tarfile.TarFile) -> Iterator[_Member]:
     for info in tar:
         folder, slash, name = info.name.rpartition("/")
-        key, dot, ending = name.partition(".")
+        key, dot, ending = name.partition(".")  # WebDataset's rule
         if info.isdir() or not dot:
             continue
         is_file = info.isreg() and not info.issparse()
@@ -98,19 +99,26 @@ def _check_end(tar: tarfile.TarFile, file: Any) -> None:
 def _sample(key: str, members: Iterable[_Member], file: Any) -> _Sample:
     sample = _Sample(key)
     for member in members:
-        if member.ending not in (*IMAGE_ENDINGS, *TEXT_ENDINGS):
+        # the last ending counts for a picture, so that one with further dots is not overlooked
+        is_image = f".{member.ending.rpartition('.')[2]}" in endings()
+        if not is_image and member.ending not in TEXT_ENDINGS:
             continue
         if not member.is_file:
             sample.problems.append(f"{member.name!r} is a link or device and no file")
-        elif member.ending in IMAGE_ENDINGS:
+        elif is_image:
             sample.images.append(member)
         elif member.size > MAX_TEXT_BYTES:
             sample.problems.append(f"{member.name!r} has {member.size:,} bytes")
         else:
             _add_text(sample, member, file)
-    if len(sample.images) != 1:
-        names = ", ".join(repr(image.name) for image in sample.images)
-        sample.problems.append(f"has {names}, not one image" if names else "has no image")
+    if not sample.images:
+        sample.problems.append("has no image")
+    elif len(sample.images) > 1:
+        sample.problems.append(
+            f"has {len(sample.images)} images, {listed([i.name for i in sample.images], 3)}, and a "
+            "sample is one. What stands before the first dot of a name is its sample: write other "
+            "dots as dashes or underscores"
+        )
     return sample
 
 
@@ -129,10 +137,16 @@ def _add_text(sample: _Sample, member: _Member, file: Any) -> None:
         sample.texts[member.ending] = text
 
 
+def _rows(uri: str, sample: _Sample) -> list[dict[str, str]]:
+    """Returns a row, or if the sample is unusable one for each picture that is lost by it."""
+    if not sample.problems:
+        return [_row(uri, sample)]
+    message = f"{uri}, key {sample.key!r}: {'; '.join(sample.problems)}. Mend the sample."
+    lost = [image.name for image in sample.images] if len(sample.images) > 1 else [sample.key]
+    return [_failed(uri, name, kind="bad_member", message=message) for name in lost]
+
+
 def _row(uri: str, sample: _Sample) -> dict[str, str]:
-    if sample.problems:
-        message = f"{uri}, key {sample.key!r}: {'; '.join(sample.problems)}. Mend the sample."
-        return _failed(uri, sample.key, kind="bad_member", message=message)
     (image,) = sample.images
     clean = error_row(image.name, "", kind="", message="")["id"]
     if clean != image.name:

@@ -29,7 +29,6 @@ from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
 from gist_ray.store.reachable import why_unwritable
-from gist_ray.study.comparisons import num_shots
 from gist_ray.study.config import RunConfig
 from gist_ray.study.draws import Draw
 from gist_ray.study.features import Features
@@ -115,14 +114,15 @@ class Source:
 
 def _source(config: ExportConfig, run: RunConfig, graph: StudyGraph) -> Source:
     name = config.features or shown_features(run)
-    shots = num_shots(run)[-1] if config.shots is None else config.shots
+    shots = graph.num_shots[-1] if config.shots is None else config.shots
     seed = run.study.seeds[0] if config.seed is None else config.seed
     known = sorted({key.features for key in graph.results})
     asked = None if shots == "full" else shots
-    if name not in known or asked not in num_shots(run) or seed not in run.study.seeds:
+    if name not in known or asked not in graph.num_shots or seed not in run.study.seeds:
         raise UserError(
             f"run={config.run}: has no features={name} shots={shots} seed={seed}. It has the "
-            f"features {', '.join(known)}, shots {run.study.shots} and seeds {run.study.seeds}."
+            f"features {', '.join(known)}, shots {[s or 'full' for s in graph.num_shots]} and "
+            f"seeds {run.study.seeds}."
         )
     if config.method not in ("best", *run.methods):
         raise UserError(

@@ -76,7 +76,7 @@ def compare_features(
         difference
         for split in test_sets(graph.manifest) or ["test"]
         for method in compared_methods(config)
-        for shots in num_shots(config)
+        for shots in graph.num_shots
         for difference in _differences(
             config, graph, artifacts, of=_Comparison(method, split, [shots])
         )
@@ -88,21 +88,16 @@ def compare_over_shots(
 ) -> list[Difference]:
     """Returns the same differences over the draws of all numbers of shots together; [] where the
     study has one number of shots."""
-    if len(config.study.shots) == 1:
+    if len(graph.num_shots) == 1:
         return []
     return [
         difference
         for split in test_sets(graph.manifest) or ["test"]
         for method in compared_methods(config)
         for difference in _differences(
-            config, graph, artifacts, of=_Comparison(method, split, num_shots(config))
+            config, graph, artifacts, of=_Comparison(method, split, graph.num_shots)
         )
     ]
-
-
-def num_shots(config: RunConfig) -> list[int | None]:
-    """Returns the study's numbers of shots, None for all images."""
-    return [None if choice == "full" else choice for choice in config.study.shots]
 
 
 @dataclass(frozen=True)

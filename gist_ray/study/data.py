@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import ingest
 from gist_ray.datasets.manifest import classes_of, movable
+from gist_ray.datasets.overview import about_files
 from gist_ray.demo.butterflies.collection import manifest_rows, picture_rows
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.notes import field_notes
@@ -42,6 +43,9 @@ class Data:
     """The stage that stores the manifest, and represents it in the fingerprints of artifacts made
     from it."""
 
+    about: Sequence[str] = ()
+    """Lines on what was understood of the data set's files."""
+
     @cached_property
     def classes(self) -> list[tuple[int, str]]:
         """Returns (label, class name) of every class, by label."""
@@ -58,7 +62,8 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
     """
     if isinstance(config, WorldConfig):
         return _world(config, store)
-    manifest, errors = ingest(config, storage.join(store.root, "indices"))
+    found = ingest(config, storage.join(store.root, "indices"))
+    manifest, errors = found.manifest, found.errors
     names = pc.unique(manifest.column("label").drop_null())
     if len(names) < 2:
         raise UserError(f"{config.path}: has {len(names)} class; a classifier needs at least two.")
@@ -79,7 +84,13 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         folders=folders,
         num_rows=len(manifest),
     )
-    return Data(f"{config.layout} {place.rsplit('/', 1)[-1]}", manifest, _read_notes(notes), stage)
+    return Data(
+        f"{config.layout} {place.rsplit('/', 1)[-1]}",
+        manifest,
+        _read_notes(notes),
+        stage,
+        about_files(found),
+    )
 
 
 def _world(world: WorldConfig, store: ArtifactStore) -> Data:

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from gist_ray.datasets.fewshot import sample_coop, sample_full, sample_nested
+import pyarrow as pa
+
+from gist_ray.datasets.fewshot import same_samples, sample_coop, sample_full, sample_nested
 from gist_ray.datasets.manifest import read_manifest
 from gist_ray.run.stage import Stage
 from gist_ray.study.config import StudyConfig
+from gist_ray.study.data import Data
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,18 @@ class Draw:
         return f"{num} seed {self.seed}"
 
 
-def draws_of(study: StudyConfig, manifest: Stage) -> list[Draw]:
+def distinct_shots(study: StudyConfig, manifest: pa.Table) -> list[int | None]:
+    """Returns the study's numbers of shots, None for all images, without those that give the
+    sample of a smaller one."""
+    same = same_samples(manifest, [shots for shots in study.shots if shots != "full"])
+    return [None if s == "full" else s for s in study.shots if s not in same]
+
+
+def draws_of(study: StudyConfig, data: Data) -> list[Draw]:
     """Returns the draws of every number of shots with every seed."""
     return [
-        draw_of(study, None if shots == "full" else shots, seed, manifest=manifest)
-        for shots in study.shots
+        draw_of(study, shots, seed, manifest=data.stage)
+        for shots in distinct_shots(study, data.manifest)
         for seed in study.seeds
     ]
 

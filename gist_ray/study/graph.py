@@ -21,7 +21,7 @@ from gist_ray.schema import CLASS_TEXTS, test_sets
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data, read_data
-from gist_ray.study.draws import Draw, draws_of
+from gist_ray.study.draws import Draw, distinct_shots, draws_of
 from gist_ray.study.features import FROZEN, Features, features_of
 from gist_ray.texts.stage import NAMES, TextSource, names_stage, texts_stage
 
@@ -67,6 +67,9 @@ class StudyGraph:
     """Every stage once, after what it is made from."""
 
     data: Data
+    num_shots: list[int | None]
+    """The numbers of shots that give samples of their own, None for all images."""
+
     results: dict[Key, Result]
     metrics: list[Stage]
     """The stages that make METRICS; none where only val is measured."""
@@ -98,7 +101,7 @@ def build_graph(
     study = Study.of(config, read(config.data, config.texts.notes, store), measure)
     results: dict[Key, Result] = {}
     matches: dict[str, Stage] = {}
-    for draw in draws_of(config.study, study.data.stage):
+    for draw in draws_of(config.study, study.data):
         features = [study.frozen]
         for training in config.study.trainings:
             match, tuned = study.tuned(training, draw)
@@ -115,6 +118,7 @@ def build_graph(
     return StudyGraph(
         stages=in_order([*ends, *([statistics] if statistics else [])]),
         data=study.data,
+        num_shots=distinct_shots(config.study, study.data.manifest),
         results=results,
         metrics=metrics,
         statistics=statistics,

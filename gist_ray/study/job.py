@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
-import pyarrow.compute as pc
-
 from gist_ray.datasets.config import DataConfig
+from gist_ray.datasets.overview import about_images, about_shots
 from gist_ray.encoders.clip import check_clip
 from gist_ray.encoders.config import LOCAL_MODEL
 from gist_ray.encoders.config import resources_of as embed_resources
@@ -44,7 +43,7 @@ def study_job(config: RunConfig) -> Job:
         stages=graph.stages,
         finish=finish,
         max_failed_fraction=config.max_failed_fraction,
-        about=about(graph),
+        about=about(config, graph),
     )
 
 
@@ -99,13 +98,13 @@ def folders_of(config: RunConfig) -> dict[str, str]:
     return folders if config.texts.import_from else folders | llm_folders(config.llm)
 
 
-def about(graph: StudyGraph) -> list[str]:
-    """Returns a line with facts about the data."""
-    rows = graph.manifest
-    splits = rows.column("split").value_counts().to_pylist()
-    sizes = ", ".join(f"{count['counts']:,} {count['values']}" for count in splits)
-    classes = pc.count_distinct(rows.column("label")).as_py()
-    return [f"{rows.num_rows:,} images ({sizes}) of {classes} classes"]
+def about(config: RunConfig, graph: StudyGraph) -> list[str]:
+    """Returns lines on what was understood of the data."""
+    return [
+        *about_images(graph.manifest),
+        *graph.data.about,
+        *about_shots(graph.manifest, config.study.shots),
+    ]
 
 
 def _why_in_data(config: RunConfig) -> str:

@@ -25,7 +25,6 @@ from gist_ray.study.comparisons import (
     compare_features,
     compare_over_shots,
     compared_methods,
-    num_shots,
     summarise,
 )
 from gist_ray.study.config import RunConfig
@@ -70,7 +69,7 @@ def write_results(
         },
     )
     shown, method = shown_features(config), compared_methods(config)[0]
-    last = graph.result(shown, method, shots=num_shots(config)[-1], seed=config.study.seeds[0])
+    last = graph.result(shown, method, shots=graph.num_shots[-1], seed=config.study.seeds[0])
     assert last.predict is not None
     errors = [entry.artifact.read_errors() for entry in done.values()]
     data = ReportData(

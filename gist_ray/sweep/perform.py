@@ -11,7 +11,6 @@ from gist_ray.run.heartbeat import Heartbeat
 from gist_ray.run.progress import Progress, StageProgress
 from gist_ray.run.stage import Done
 from gist_ray.store import storage
-from gist_ray.study.comparisons import num_shots
 from gist_ray.study.graph import shown_features
 from gist_ray.sweep.capacity import side_by_side
 from gist_ray.sweep.tables import Row, read_row, write_row
@@ -145,7 +144,7 @@ def _of_val(task: Task, planned: Planned, done: Mapping[str, Done]) -> Row:
     """Returns the val measures of the sweep's method, on the fine-tuned model or else on the
     frozen one. Raises UserError if the sweep measures val and has no labelled val images."""
     config = planned.config
-    [shots], [seed] = num_shots(config), config.study.seeds
+    [shots], [seed] = planned.graph.num_shots, config.study.seeds
     result = planned.graph.result(shown_features(config), task.sweep.method, shots=shots, seed=seed)
     found = done[result.fit.name].artifact.info.get("val", {})
     if not found and task.sweep.measure == "val":

@@ -157,13 +157,36 @@ KINDS: list[DataSet] = [
         "classes that differ in case alone",
         REFUSED,
         GOOD + "x.png,Ant,train\n",
-        r"the classes 'Ant', 'ant' differ in case or in the encoding of letters alone",
+        r"the classes 'Ant' \(.*row 9\), 'ant' \(.*row 1\) look alike. Rename one, or make them one",
     ),
     _csv(
         "classes that differ in composed letters alone",
         f"{REFUSED}: shows their codes",
         GOOD + "x.png,caf\u00e9,train\ny.png,cafe\u0301,train\n",
-        r"the classes 'cafe\\u0301', 'caf\\xe9' differ in case or in the encoding",
+        r"the classes 'cafe\\u0301' \(.*row 10\), 'caf\\xe9' \(.*row 9\) look alike",
+    ),
+    _csv(
+        "classes that differ in the kind of an apostrophe or a dash",
+        f"{REFUSED}: shows their codes",
+        GOOD + "x.png,Anna's bee,train\ny.png,Anna\u2019s bee,train\n",
+        r"the classes \"Anna's bee\" \(.*row 9\), 'Anna\\u2019s bee' \(.*row 10\) look alike",
+    ),
+    _csv(
+        "labels 7 and 007",
+        REFUSED,
+        GOOD + "x.png,7,train\ny.png,007,train\n",
+        r"the classes '007' \(.*row 10\), '7' \(.*row 9\) look alike",
+    ),
+    _csv(
+        "a split column with a capital and a space",
+        "read",
+        GOOD.replace(",split", ", Split"),
+    ),
+    _csv(
+        "splits in a column of another name",
+        f"{REFUSED}: names the setting",
+        GOOD.replace(",split", ",subset"),
+        r"the column 'subset' \('train' \d, .* looks like the data set's splits. Set split_column=",
     ),
     _csv(
         "control characters in a class name",
@@ -255,6 +278,41 @@ KINDS: list[DataSet] = [
         files={f"data/{name}/a/1.png": b"" for name in ("train", "test", "ant")},
         path="data",
         says=r"has split folders \('test', 'train'\) and other folders \('ant'\) side by side",
+    ),
+    DataSet(
+        name="folder: split folders called Training and dev",
+        happens="known in any case: read",
+        files={
+            f"data/{top}/{name}/{n}.png": b""
+            for top in ("Training", "dev")
+            for name in ("ant", "bee")
+            for n in range(2)
+        },
+        path="data",
+    ),
+    DataSet(
+        name="folder: top folders with the same folders in them",
+        happens=f"{REFUSED}: both readings, and the setting for each",
+        files={
+            f"data/{top}/{name}/1.png": b"" for top in ("one", "two") for name in ("ant", "bee")
+        },
+        path="data",
+        says=r"Either 'ant', 'bee' are the classes .*split_names=\{one: train, two: test\}.* Or 'one'",
+    ),
+    DataSet(
+        name="folder: a class whose pictures have an ending that is not read",
+        happens=f"{REFUSED}: counts them by ending",
+        files={f"data/{name}/{n}.png": b"" for name in ("ant", "bee") for n in range(4)}
+        | {f"data/wasp/{n}.heic": b"" for n in range(3)},
+        path="data",
+        says=r"data/wasp: has no picture that can be read, but 3 files that end in \.heic",
+    ),
+    DataSet(
+        name="folder: one folder too high",
+        happens=f"{REFUSED}: names what lies below",
+        files={f"data/images/{name}/1.png": b"" for name in ("ant", "bee")},
+        path="data",
+        says=r"has one class, 'images', and below it lie the folders 'ant', 'bee'",
     ),
     DataSet(
         name="folder: a picture outside a class",

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from gist_ray.commands.exits import EXIT_USER_ERROR
-from gist_ray.datasets.ingest import ingest
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
 from gist_ray.study.config import RunConfig
 from tests.badinput.conftest import SMALL, Grounds, run_job
 from tests.badinput.tables import KINDS, DataSet
+from tests.datasets.ingesting import ingest
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

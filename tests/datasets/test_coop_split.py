@@ -3,8 +3,8 @@ import json
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
+from tests.datasets.ingesting import ingest
 
 SPLIT = {
     "train": [["b/2.jpg", 1, "missile"], ["a/1.jpg", 0, "missile"], ["c.jpg", 2, "cobalt_blue"]],

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
+from tests.datasets.ingesting import ingest
 
 CLASSES = ["001.Black_footed_Albatross", "002.Ovenbird", "003.Ovenbird"]
 

@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
+from tests.datasets.ingesting import ingest
 
 HEADER17 = "md5hash,fitzpatrick_scale,fitzpatrick_centaur,label,qc,url,url_alphanum\n"
 ROWS17 = "".join(

@@ -7,8 +7,8 @@ import pytest
 from scipy.io import savemat
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
+from tests.datasets.ingesting import ingest
 
 NAMES = {"1": "pink primrose", "2": "colt's foot", "3": "hard-leaved pocket orchid"}
 LABELS = [1, 1, 1, 3, 3, 3, 2, 2, 2]

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
 from gist_ray.schema import ERRORS, MANIFEST, stable_id
+from tests.datasets.ingesting import ingest
 
 
 def folder(path: str, **values: object) -> DataConfig:

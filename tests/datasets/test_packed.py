@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.datasets.packing.shard import ROWS
 from gist_ray.errors import UserError
 from gist_ray.schema import table
+from tests.datasets.ingesting import ingest
 
 
 def packed(folder: Path, rows: pa.Table) -> DataConfig:

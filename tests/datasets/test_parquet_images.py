@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
 from gist_ray.images.decode import fetch
 from gist_ray.schema import stable_id
 from gist_ray.store import storage
+from tests.datasets.ingesting import ingest
 
 
 def write(uri: str, columns: dict[str, object], names: list[str] | None = None) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from gist_ray import schema
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
 from gist_ray.schema import stable_id
+from tests.datasets.ingesting import ingest
 
 ROWS = [
     {"image": "007.jpg", "class_name": "F-16A/B", "label": "007", "split": "train"},

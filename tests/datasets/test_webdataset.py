@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.errors import UserError
 from gist_ray.images.decode import fetch
 from gist_ray.schema import stable_id
 from gist_ray.store import storage
+from tests.datasets.ingesting import ingest
 
 
 def tar_of(members: dict[str, str | bytes]) -> bytes:
@@ -108,13 +108,25 @@ def test_bad_samples_are_named_by_tar_and_key_and_the_others_go_on(tmp_path, wri
     assert manifest.num_rows == 6
     found = {row["id"]: (row["kind"], row["message"]) for row in errors.to_pylist()}
     assert {name: kind for name, (kind, _) in found.items()} == {
-        "a.tar/two": "bad_member",
+        "a.tar/two.jpg": "bad_member",
+        "a.tar/two.png": "bad_member",
         "a.tar/none": "bad_member",
         "a.tar/json": "bad_member",
         "a.tar/bytes": "bad_member",
         "a.tar/unlabelled.jpg": "missing",
     }
-    assert f"{tmp_path}/a.tar, key 'two': has 'two.jpg', 'two.png'" in found["a.tar/two"][1]
+    of_two = found["a.tar/two.jpg"][1]
+    assert f"{tmp_path}/a.tar, key 'two': has 2 images, 'two.jpg', 'two.png', and" in of_two
+    assert "before the first dot of a name is its sample" in of_two
+
+
+def test_a_sample_that_is_lost_weighs_as_many_rows_as_it_holds_pictures(tmp_path, write_files):
+    """Dates with dots in the names of pictures: a day is one sample."""
+    dotted = {f"2024.05.{day:02}_jay.jpg": "x" for day in range(1, 31)}
+    write_files(tmp_path, {"a.tar": tar_of({**samples(0, 6), **dotted})})
+    manifest, errors = read(tmp_path)
+    assert manifest.num_rows == 6
+    assert len(errors) == 30
 
 
 def test_names_that_lead_out_and_links_touch_nothing(tmp_path, write_files):

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.datasets.alike import alike_problems
 from gist_ray.datasets.config import DataConfig
+from gist_ray.datasets.folders import Folders, LeftOut, Meaning
 from gist_ray.datasets.image_folder import (
-    Folders,
-    Meaning,
     class_folders,
     find_pictures,
     label_paths,
@@ -92,18 +92,21 @@ def _list_folder(source: _Source, progress: Progress) -> Meaning | None:
     its folders mean, or None where the training images of a class do not lie together."""
     root, work = storage.absolute(source.config.path), source.work
     number, last = 0, ""
-    seen = Folders()
+    seen, left_out = Folders(), LeftOut()
     for found in _listed(work):
         seen.add(pictures_and_errors(root, found)[0])
         number, last = number + 1, found.column("path")[-1].as_py()
-    for found in find_pictures(root, after=last):
+    follow = source.config.follow_links
+    for found in find_pictures(root, after=last, follow_links=follow, left_out=left_out):
         storage.write_parquet(_names_file(work, number), found)
         seen.add(pictures_and_errors(root, found)[0])
         number += 1
         progress.say("list images", f"{found.column('path')[-1].as_py()} and all before it")
-    meaning = seen.meaning(root)
-    train_folders = {folder for folder, _ in seen.second if folder.lower() == "train"}
-    return None if meaning.has_splits and len(train_folders) > 1 else meaning
+    meaning = seen.meaning(root, source.config.split_names)
+    if problems := left_out.problems(root, seen, meaning):
+        raise UserError(problems)
+    in_pieces = list(meaning.split_folders.values()).count("train") > 1
+    return None if in_pieces or source.config.join_alike else meaning
 
 
 def _names_file(work: str, number: int) -> str:
@@ -137,6 +140,7 @@ def _rows_by_class(source: _Source, meaning: Meaning) -> Iterator[pa.Table]:
         if not problems:
             yield _to_rows(root, images, ids=image_ids(images), names=names)
     problems += name_problems(root, names)
+    problems += alike_problems(root, meaning.class_entries(), names, places={})
     problems += split_problems(root, meaning.class_entries(), counts)
     if not counts:
         problems = [no_usable_image(root, source.errors)]
@@ -169,7 +173,7 @@ def _classes(source: _Source, meaning: Meaning) -> Iterator[pa.ChunkedArray]:
 def _rows_at_once(source: _Source) -> Iterator[pa.Table]:
     """ROWS of a data set whose files say everything at once."""
     found = read_checked(source.config, storage.join(source.work, INDICES))
-    source.errors.extend(found.errors)
+    source.errors.extend(found.reading.errors)
     yield _to_rows(found.root, found.images, ids=found.ids, names=found.names)
 
 

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.errors import UserError
 from gist_ray.images.decode import fetch
@@ -23,6 +22,7 @@ from gist_ray.operate.status import read_status
 from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.settings.configs import CONFIGS
 from gist_ray.store import storage
+from tests.datasets.ingesting import ingest
 
 pytestmark = pytest.mark.ray
 

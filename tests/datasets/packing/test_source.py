@@ -3,7 +3,6 @@ import pytest
 
 from gist_ray.datasets import image_folder
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.datasets.packing.source import rows_part, write_rows
 from gist_ray.errors import UserError
@@ -11,10 +10,11 @@ from gist_ray.run.progress import Progress
 from gist_ray.schema import MANIFEST
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactWriter
+from tests.datasets.ingesting import ingest
 
 FILES = {
     # "-" and " " come before "/": the order of the paths is not that of the folders
-    "classes": [f"{name}/{n}.jpg" for name in ("a", "a-b", "a b", "c") for n in range(11)],
+    "classes": [f"{name}/{n}.jpg" for name in ("a", "a-b", "a d", "c") for n in range(11)],
     "splits": [
         f"{split}/{name}/deep/{n}.jpg"
         for split in ("Train", "test")
@@ -78,9 +78,9 @@ def test_a_listing_goes_on_behind_the_last_name_that_is_stored(tmp_path, monkeyp
     asked: list[str] = []
     find = image_folder.find_pictures
 
-    def stops(root: str, after: str = ""):
+    def stops(root: str, after: str = "", **how: object):
         asked.append(after)
-        for number, found in enumerate(find(root, after)):
+        for number, found in enumerate(find(root, after, **how)):
             if len(asked) == 1 and number == 3:
                 raise ConnectionError("the machine went away")
             yield found

@@ -8,11 +8,11 @@ import pydantic
 import pytest
 
 from gist_ray.datasets.config import DataConfig
-from gist_ray.datasets.ingest import ingest
 from gist_ray.demo.emoji.build import REPEATS, build_emoji_set
 from gist_ray.demo.emoji.config import EmojiConfig
 from gist_ray.pretraining.captions import read_captions
 from gist_ray.texts.import_texts import import_texts
+from tests.datasets.ingesting import ingest
 
 
 @pytest.fixture
