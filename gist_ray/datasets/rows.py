@@ -43,6 +43,8 @@ def texts(uri: str, rows: Rows, column: str) -> pa.Array:
     """
     if isinstance(rows, pa.Table):
         cells = rows.column(column).combine_chunks()
+        if pa.types.is_dictionary(cells.type):  # pandas' categorical columns
+            cells = cells.dictionary_decode()
         if pa.types.is_string(cells.type):
             return pc.fill_null(cells, "")
         try:

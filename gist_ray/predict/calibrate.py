@@ -8,7 +8,12 @@ import numpy as np
 from scipy.special import softmax
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.calibration import abstention_threshold, fit_temperature
+from gist_ray.evaluation.calibration import (
+    FEW_IMAGES,
+    NEVER,
+    abstention_threshold,
+    fit_temperature,
+)
 from gist_ray.evaluation.metrics import compute_metrics
 from gist_ray.methods.base.predictions import accuracy_and_loss
 from gist_ray.methods.base.problem import Classifier, Split
@@ -40,10 +45,11 @@ def best_method(fitted: Mapping[str, Classifier], val: Split) -> str:
 
 
 def calibrate(fitted: Classifier, val: Split, target_accuracy: float) -> Calibration:
-    """Returns the temperature that minimises the log-loss on val, and the threshold above which
-    the share `target_accuracy` of the val images is right; 1 and 0 without val images."""
+    """Returns the temperature by the log-loss on val, and the threshold above which at least the
+    share `target_accuracy` is right, by a lower bound. With few val images neither promises much:
+    `is_calibrated` is false, and the threshold is one that no probability reaches."""
     if not len(val.labels):
-        return Calibration(1.0, 0.0, {"num_images": 0})
+        return Calibration(1.0, NEVER, {"num_images": 0, "is_calibrated": False})
     logits = fitted.logits(val.features)
     temperature = fit_temperature(logits, val.labels)
     probabilities = softmax(logits / temperature, axis=1)
@@ -56,6 +62,7 @@ def calibrate(fitted: Classifier, val: Split, target_accuracy: float) -> Calibra
         threshold,
         {
             "num_images": len(val.labels),
+            "is_calibrated": len(val.labels) >= FEW_IMAGES,
             "target_accuracy": target_accuracy,
             "log_loss": _log_loss(logits, val.labels, temperature),
             "log_loss_uncalibrated": _log_loss(logits, val.labels, 1.0),
@@ -64,6 +71,26 @@ def calibrate(fitted: Classifier, val: Split, target_accuracy: float) -> Calibra
             **compute_metrics(probabilities, val.labels),
         },
     )
+
+
+def warnings_of(on_val: Mapping[str, Any], threshold: float) -> list[str]:
+    """Returns lines on what the calibration of an exported classifier cannot promise.
+
+    on_val, threshold: of its Calibration.
+    """
+    images = f"{on_val['num_images']:,} val images"
+    lines = []
+    if not on_val.get("is_calibrated", True):
+        lines.append(
+            f"Not calibrated: {images} are too few to say how sure it is ({FEW_IMAGES} are the "
+            "least); probabilities may be far too high."
+        )
+    if threshold >= NEVER:
+        lines.append(
+            f"It abstains on every image: {images} do not show that any of its answers reach the "
+            "accuracy that was asked for. Set predict's threshold to choose one yourself."
+        )
+    return lines
 
 
 def _log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:

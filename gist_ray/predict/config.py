@@ -46,8 +46,8 @@ class PredictConfig:
     """Folder of the classifier, as `gist-ray export` wrote it; local or s3://."""
 
     images: Annotated[str, Field(min_length=1)]
-    """The images to classify: a folder or s3:// prefix (every picture below it), a packed set, or a
-    table (.csv, .parquet, .jsonl) with a column of paths or URIs."""
+    """The images to classify: a folder or s3:// prefix (every picture below it), one picture, a
+    packed set, or a table (.csv, .parquet, .jsonl) with a column of paths or URIs."""
 
     out: Annotated[str, Field(min_length=1), Runtime]
     """Folder of the predictions, local or s3://: new, or of a prediction to go on with."""

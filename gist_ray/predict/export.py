@@ -17,7 +17,7 @@ from gist_ray.methods.base.features import read_sample, read_text_set
 from gist_ray.methods.base.problem import Classifier as FittedClassifier
 from gist_ray.methods.base.stored import load_classifier
 from gist_ray.methods.stage import CLASSIFIER_FILE
-from gist_ray.predict.calibrate import best_method, calibrate
+from gist_ray.predict.calibrate import best_method, calibrate, warnings_of
 from gist_ray.predict.classifier import Classifier
 from gist_ray.predict.config import ExportConfig
 from gist_ray.predict.folder import save_classifier
@@ -85,7 +85,10 @@ def export_job(config: ExportConfig) -> Job:
         save_classifier(made, open_clip_name(source.features.model.of(inputs)), config.out)
         about = made.about
         named = f"{about['features']}, {about['method']}; val: {about['val']}"
-        return [f"Classifier: {config.out} ({named})"]
+        return [
+            f"Classifier: {config.out} ({named})",
+            *warnings_of(about["val"], made.threshold),
+        ]
 
     return Job(
         command=COMMAND,

@@ -10,6 +10,7 @@ from gist_ray.datasets.image_folder import find_pictures, pictures_and_errors
 from gist_ray.datasets.reading import locations, parent, relative_paths
 from gist_ray.datasets.rows import column_names, read_rows, texts
 from gist_ray.errors import UserError
+from gist_ray.images.decode import endings
 from gist_ray.predict.config import PredictConfig
 from gist_ray.schema import ERRORS, error_row, stable_ids, table
 from gist_ray.store import storage
@@ -31,7 +32,7 @@ class Page:
 
 
 def pages_of_images(config: PredictConfig) -> Iterator[Page]:
-    """Yields the images of a folder, a packed set or a table, in a fixed order.
+    """Yields the images of a folder, a packed set or a table, or the one image, in a fixed order.
 
     Raises UserError for a source that is not there or cannot be read, and for repeated ids.
     """
@@ -40,6 +41,9 @@ def pages_of_images(config: PredictConfig) -> Iterator[Page]:
         raise UserError(f"images={config.images}: {why}.")
     if root.lower().endswith(TABLES):
         yield from _of_table(root, config.image_column, config.id_column)
+    elif root.lower().endswith(tuple(endings())) and not storage.is_folder(root):
+        folder, _, name = root.rpartition("/")
+        yield Page(_images(folder, pa.chunked_array([[name]])), ERRORS.empty_table())
     elif storage.exists(storage.join(root, PACKED_MANIFEST)):
         yield from _of_table(storage.join(root, PACKED_MANIFEST), "uri", "image_id")
     else:

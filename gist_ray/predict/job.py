@@ -14,6 +14,7 @@ import pyarrow as pa
 from gist_ray.encoders.clip import fingerprint_of_weights
 from gist_ray.encoders.config import resources_of
 from gist_ray.errors import UserError
+from gist_ray.predict.calibrate import warnings_of
 from gist_ray.predict.config import PredictConfig
 from gist_ray.predict.folder import (
     CLASSIFIER_FILE,
@@ -86,10 +87,13 @@ def predict_job(config: PredictConfig) -> Job:
         config=config,
         root=config.out,
         stages=stages,
-        finish=lambda store, done: _finish(config, store, done),
+        finish=lambda store, done: _finish(prediction, store, done),
         # of a page; of all pages `finish` counts
         max_failed_fraction=1,
-        about=[f"{num_images:,} images of {config.images}, classified by {config.classifier}"],
+        about=[
+            f"{num_images:,} images of {config.images}, classified by {config.classifier}",
+            *prediction.warnings,
+        ],
         root_setting="out",
     )
 
@@ -97,12 +101,13 @@ def predict_job(config: PredictConfig) -> Job:
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """The settings and the claim that all pages share. folders: those that every node has to
-    see."""
+    see. warnings: what the classifier's calibration cannot promise."""
 
     config: PredictConfig
     threshold: float
     claim: Claim
     folders: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +124,8 @@ class Page:
 def _prediction(config: PredictConfig) -> Prediction:
     """Returns what all pages share. Its claim has the hashes of the classifier's files."""
     folder = config.classifier
-    chosen = read_description(folder).threshold
-    threshold = chosen if config.threshold is None else config.threshold
+    description = read_description(folder)
+    threshold = description.threshold if config.threshold is None else config.threshold
     settings: dict[str, Any] = {
         "description": file_content(storage.join(folder, DESCRIPTION_FILE)),
         "classifier": file_content(storage.join(folder, CLASSIFIER_FILE)),
@@ -136,7 +141,13 @@ def _prediction(config: PredictConfig) -> Prediction:
     folders = {"classifier": folder}
     if storage.is_folder(config.images):  # a table is read by the driver alone
         folders["images"] = config.images
-    return Prediction(config=config, threshold=threshold, claim=claim, folders=folders)
+    return Prediction(
+        config=config,
+        threshold=threshold,
+        claim=claim,
+        folders=folders,
+        warnings=warnings_of(description.about.get("val", {"num_images": 0}), threshold),
+    )
 
 
 def _page_stage(prediction: Prediction, page: Page) -> Stage:
@@ -166,13 +177,16 @@ def _page_stage(prediction: Prediction, page: Page) -> Stage:
     )
 
 
-def _finish(config: PredictConfig, store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
+def _finish(
+    prediction: Prediction, store: ArtifactStore, done: Mapping[str, Done]
+) -> Sequence[str]:
     """Writes the summary. Raises TooManyFailedRowsError, counted over all pages."""
     pages = [one.artifact for one in done.values()]
     # pages of an earlier listing, to which images have come or from which they have gone
     for key in set(storage.names_in(store.location(KIND, ""))) - {p.fingerprint for p in pages}:
         store.outdate(KIND, key)
-    summary = write_summary(store.root, pages)
+    config, warnings = prediction.config, prediction.warnings
+    summary = write_summary(store.root, pages, warnings)
     num_failed = sum(summary.failed.values())
     if num_failed > config.max_failed_fraction * summary.rows_in:
         counts = {
@@ -185,5 +199,6 @@ def _finish(config: PredictConfig, store: ArtifactStore, done: Mapping[str, Done
     return [
         f"{summary.rows_ok:,} images classified, {summary.abstained:,} of them below the "
         f"threshold; {num_failed:,} failed. Read them by\n"
-        f"  pandas.read_parquet(...) of {config.out}/artifacts/{KIND}/*/parts/*.parquet"
+        f"  pandas.read_parquet(...) of {config.out}/artifacts/{KIND}/*/parts/*.parquet",
+        *warnings,
     ]

@@ -5,7 +5,7 @@
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -30,18 +30,20 @@ class Summary:
     """Class name -> images for which it was predicted."""
     seconds: float
     """Sum of the seconds of the pages."""
+    warnings: list[str]
+    """What the classifier's calibration cannot promise."""
 
 
-def write_summary(out: str, pages: Collection[Artifact]) -> Summary:
+def write_summary(out: str, pages: Collection[Artifact], warnings: Sequence[str]) -> Summary:
     """Writes errors.parquet and summary.json of all pages; returns the summary."""
     errors = pa.concat_tables([page.read_errors() for page in pages])
     storage.write_parquet(storage.join(out, ERRORS_FILE), errors)
-    summary = _summary(pages)
+    summary = _summary(pages, warnings)
     storage.write_json(storage.join(out, SUMMARY_FILE), asdict(summary))
     return summary
 
 
-def _summary(pages: Collection[Artifact]) -> Summary:
+def _summary(pages: Collection[Artifact], warnings: Sequence[str]) -> Summary:
     failed: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     abstained = 0
@@ -61,4 +63,5 @@ def _summary(pages: Collection[Artifact]) -> Summary:
         abstained=abstained,
         classes=dict(classes),
         seconds=round(sum(page.info["seconds"] for page in pages), 3),
+        warnings=list(warnings),
     )

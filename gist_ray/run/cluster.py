@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -20,6 +21,8 @@ MIN_LOCAL_CPUS = 4
 # How long a stage waits for machines that died to come back.
 PATIENCE_S = 900
 
+ANSWER_TIMEOUT_S = 5
+
 # Small CPU training steps are several times steadier without page faults and spinning threads.
 STEADY_CPU = {
     "MALLOC_MMAP_MAX_": "0",
@@ -35,6 +38,7 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
     """Joins the cluster of RAY_ADDRESS or starts a local one; returns its number of CPUs.
 
     A local one says of itself that it has at least `min_cpus`, and has a dashboard if asked for.
+    Raises UserError if nothing answers at RAY_ADDRESS.
     """
     for name in ("ray", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -44,6 +48,7 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
         # Named, or Ray would join whatever cluster was last started on this machine.
         own = {"address": "local", "num_cpus": max(_local_cpus(), math.ceil(min_cpus))}
         local = {} if os.environ.get("RAY_ADDRESS") else own
+        _check_answers(os.environ.get("RAY_ADDRESS", ""))
         ray.init(
             include_dashboard=dashboard if local else None,
             log_to_driver=False,
@@ -53,6 +58,21 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
             **local,
         )
     return float(ray.cluster_resources().get("CPU", 1))
+
+
+def _check_answers(address: str) -> None:
+    """Raises UserError if nothing listens at a cluster's address, for which Ray would wait for
+    minutes. Names that Ray resolves itself, such as "auto", are not checked."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        raise UserError(
+            f"RAY_ADDRESS={address}: no cluster answers there ({error}). Correct it, start the "
+            "cluster, or unset RAY_ADDRESS to run on this machine."
+        ) from error
 
 
 def no_capacity(what: str) -> UserError:

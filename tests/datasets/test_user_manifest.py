@@ -37,12 +37,25 @@ def as_parquet(rows: list[dict[str, str]]) -> bytes:
     return sink.getvalue()
 
 
+def as_categories(rows: list[dict[str, str]]) -> bytes:
+    """Parquet whose columns are categorical, as pandas writes them."""
+    table, sink = pa.Table.from_pylist(rows), io.BytesIO()
+    pq.write_table(pa.table({n: table[n].dictionary_encode() for n in table.column_names}), sink)
+    return sink.getvalue()
+
+
 def read(path: str, **values: object):
     return ingest(DataConfig(layout="manifest", path=path, **values))
 
 
 @pytest.mark.parametrize(
-    ("name", "encode"), [("m.csv", as_csv), ("m.jsonl", as_jsonl), ("m.parquet", as_parquet)]
+    ("name", "encode"),
+    [
+        ("m.csv", as_csv),
+        ("m.jsonl", as_jsonl),
+        ("m.parquet", as_parquet),
+        ("m.parquet", as_categories),
+    ],
 )
 @pytest.mark.parametrize("root", ["local", "memory://user_manifest"])
 def test_formats_read_alike(root, name, encode, tmp_path, write_files):

@@ -75,7 +75,7 @@ def stored(out: Path) -> pd.DataFrame:
 def test_the_method_is_the_best_on_val_and_calibrated(classifier: str) -> None:
     about = load_classifier(classifier).about
     assert about["val"]["num_images"] > 0
-    assert about["val"]["log_loss"] <= about["val"]["log_loss_uncalibrated"]
+    assert about["val"]["log_loss"] <= about["val"]["log_loss_uncalibrated"] + 1e-5
     assert about["features"] == "frozen"
 
 

@@ -51,7 +51,7 @@ def test_the_best_method_on_val_is_calibrated_and_stands_in_a_record(
 ) -> None:
     about = export(run_folder, tmp_path / "leaves")
     assert about["val"]["num_images"] > 0
-    assert about["val"]["log_loss"] <= about["val"]["log_loss_uncalibrated"]
+    assert about["val"]["log_loss"] <= about["val"]["log_loss_uncalibrated"] + 1e-5
     # its vectors have nothing to do with the texts, so the probe knows them best
     assert (about["features"], about["method"]) == ("frozen", "linear_probe")
     assert (about["shots"], about["seed"]) == (2, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gist_ray.errors import UserError
@@ -78,6 +79,23 @@ def test_a_plan_writes_nothing(
     run_job(predict_job(configured(classifier, images, tmp_path / "out")), plan_only=True)
     assert "4 images of" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+def test_one_picture_is_classified(classifier: str, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(classifier, images / "a.jpg", out)
+    assert summary_of(out)["classes"] == {"red one": 1}
+    with pytest.raises(UserError, match=r"gone\.jpg"):
+        predict_job(configured(classifier, images / "gone.jpg", tmp_path / "other"))
+
+
+def test_a_table_with_categorical_columns_is_read(
+    classifier: str, images: Path, tmp_path: Path
+) -> None:
+    names = pa.array(["a.jpg", "b.jpg"]).dictionary_encode()
+    pq.write_table(pa.table({"image": names}), images / "t.parquet")
+    predict(classifier, images / "t.parquet", tmp_path / "out")
+    assert summary_of(tmp_path / "out")["rows_ok"] == 2
 
 
 def test_a_page_is_a_stage_and_pages_of_an_earlier_listing_go(

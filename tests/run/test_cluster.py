@@ -1,8 +1,10 @@
+import socket
 from pathlib import Path
 
 import pytest
 
-from gist_ray.run.cluster import relative_in_job
+from gist_ray.errors import UserError
+from gist_ray.run.cluster import connect, relative_in_job
 from gist_ray.run.job import folders_of as folders_of_job
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import compose_values
@@ -58,3 +60,14 @@ def test_the_stages_of_a_run_name_the_folders_that_its_config_does(tmp_path: Pat
         found = folders_of_job(study_job(config))
         assert found == folders_of(config)
         assert found.keys() == {"root", "data.path", "llm.model"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_at_which_nothing_answers_is_said_at_once(monkeypatch, address):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", address.format(port))
+    with pytest.raises(UserError, match=r"RAY_ADDRESS=.*: no cluster answers there .*refused"):
+        connect()
