@@ -57,7 +57,7 @@ def embed_images(rows: int, folder: Path) -> Work:
 
 def clean_texts(rows: int, folder: Path) -> Work:
     """More classes, of as many texts each."""
-    from gist_ray.encoders.clip import fits_context
+    from gist_ray.encoders.context import fits_context
     from gist_ray.texts.clean import CleaningConfig, clean_texts
 
     texts = _texts(TEXTS_EACH, rows // TEXTS_EACH)

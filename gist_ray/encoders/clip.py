@@ -20,9 +20,6 @@ from gist_ray.store import storage
 
 EMBEDDED_MODEL = "butterfly-clip"
 
-TEXTS_AT_ONCE = 1024
-"""Number of texts tokenized at once, which bounds the memory of the tokenizer."""
-
 
 @dataclass(frozen=True)
 class Clip:
@@ -169,26 +166,9 @@ def embed_images(clip: Clip, pixels: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def embed_texts(clip: Clip, texts: Sequence[str]) -> np.ndarray:
     """Returns the embeddings (num_texts, dim) float32, L2-normalised, of texts. open_clip truncates
-    texts longer than the context (`fits_context`)."""
+    texts longer than the context (`fits_context` of context.py)."""
     tokens = clip.tokenizer(list(texts)).to(clip.device)
     return _normalised(clip.model.encode_text(tokens))
-
-
-def fits_context(config: ClipConfig, texts: Sequence[str]) -> list[bool]:
-    """Returns which texts fit into the context of a model's text tower. Loads only the tokenizer.
-
-    Each text is also tokenized with a context that is one token longer. A truncated text then has a
-    word in the place of the end token.
-    """
-    check_clip(config)
-    tokenizer = open_clip.get_tokenizer(open_clip_name(config))
-    length = tokenizer.context_length
-    fits: list[bool] = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        some = list(texts[start : start + TEXTS_AT_ONCE])
-        cut, longer = tokenizer(some, context_length=length), tokenizer(some, length + 1)
-        fits += (longer[:, :length] == cut).all(dim=1).tolist()
-    return fits
 
 
 def _dtype(clip: Clip) -> torch.dtype:

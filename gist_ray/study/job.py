@@ -25,12 +25,16 @@ from gist_ray.study.config import RunConfig
 from gist_ray.study.data import read_data
 from gist_ray.study.graph import Measure, ReadData, StudyGraph, build_graph
 from gist_ray.study.results import write_results
+from gist_ray.texts.long_names import long_names
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 
 def study_job(config: RunConfig) -> Job:
     """Returns the job of a run. Raises UserError with all problems that can be seen before work."""
     graph = plan(config, ArtifactStore(config.root))
+    names = long_names(config.clip, config.prompts, graph.data.classes)
+    if names.problems:
+        raise UserError(names.problems)
 
     def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
         return write_results(config, store, graph, done=done)
@@ -43,7 +47,7 @@ def study_job(config: RunConfig) -> Job:
         stages=graph.stages,
         finish=finish,
         max_failed_fraction=config.max_failed_fraction,
-        about=about(config, graph),
+        about=[*about(config, graph), *names.warnings],
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from gist_ray.datasets.manifest import read_manifest
-from gist_ray.encoders.clip import fits_context
 from gist_ray.encoders.config import ClipConfig
+from gist_ray.encoders.context import fits_context
 from gist_ray.errors import UserError
 from gist_ray.llm.config import LlmConfig, folders_of, resources_of
 from gist_ray.llm.generate import generate

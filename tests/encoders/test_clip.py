@@ -15,7 +15,6 @@ from gist_ray.encoders.clip import (
     embed_texts,
     embedded_folder,
     fingerprint_of_weights,
-    fits_context,
     load_clip,
     local_folder,
     to_pixels,
@@ -199,19 +198,6 @@ def test_a_remote_folder_is_copied_once_and_again_when_it_changes(tmp_path, monk
     assert (Path(local_folder(remote)) / "open_clip_config.json").read_text() == "eno"
     with pytest.raises(UserError, match="no model folder here"):
         local_folder("memory://models/nothing")
-
-
-def test_fits_context_draws_the_line_at_the_last_whole_text(shipped_clip):
-    config = ClipConfig()
-    words = shipped_clip.tokenizer.context_length - 2  # beside the start and end tokens
-    fits, is_cut = "red " * words, "red " * (words + 1)
-    assert fits_context(config, [fits, is_cut, "red", ""]) == [True, False, True, True]
-    assert fits_context(config, []) == []
-
-
-def test_fits_context_of_open_clips_own_tokenizer():
-    config = ClipConfig(model="ViT-B-32")
-    assert fits_context(config, ["red " * 75, "red " * 76]) == [True, False]
 
 
 def test_the_embedded_model_is_found_in_the_package():
