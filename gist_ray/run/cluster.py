@@ -5,6 +5,7 @@ import math
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import ray
@@ -22,6 +23,9 @@ MIN_LOCAL_CPUS = 4
 PATIENCE_S = 900
 
 ANSWER_TIMEOUT_S = 5
+
+SLOW_START = "timed out during startup"
+"""In the message of Ray's exception, which has no class of its own."""
 
 # Small CPU training steps are several times steadier without page faults and spinning threads.
 STEADY_CPU = {
@@ -49,7 +53,8 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
         own = {"address": "local", "num_cpus": max(_local_cpus(), math.ceil(min_cpus))}
         local = {} if os.environ.get("RAY_ADDRESS") else own
         _check_answers(os.environ.get("RAY_ADDRESS", ""))
-        ray.init(
+        start = partial(
+            ray.init,
             include_dashboard=dashboard if local else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -57,7 +62,21 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
             runtime_env={"env_vars": {k: v for k, v in STEADY_CPU.items() if k not in os.environ}},
             **local,
         )
+        _started(start)
     return float(ray.cluster_resources().get("CPU", 1))
+
+
+def _started(start: Callable[[], object]) -> None:
+    """Starts Ray, again if it was not up within the 30 s that it gives itself (Ray 2.60): on a busy
+    machine its processes take longer, and the second time their files are in memory."""
+    for is_last in (False, False, True):
+        try:
+            start()
+            return
+        except Exception as error:
+            if is_last or SLOW_START not in str(error):
+                raise
+            ray.shutdown()
 
 
 def _check_answers(address: str) -> None:

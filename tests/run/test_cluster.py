@@ -71,3 +71,35 @@ def test_an_address_at_which_nothing_answers_is_said_at_once(monkeypatch, addres
     monkeypatch.setenv("RAY_ADDRESS", address.format(port))
     with pytest.raises(UserError, match=r"RAY_ADDRESS=.*: no cluster answers there .*refused"):
         connect()
+
+
+def test_a_start_that_took_too_long_is_tried_again(monkeypatch):
+    attempts = []
+
+    def slow(**settings: object) -> None:
+        attempts.append(settings["address"])
+        if len(attempts) < 3:
+            raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr("ray.init", slow)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0})
+    assert connect() == 4
+    assert attempts == ["local"] * 3
+
+
+def test_another_failure_of_the_start_is_not_tried_again(monkeypatch):
+    attempts = []
+
+    def broken(**settings: object) -> None:
+        attempts.append(settings)
+        raise RuntimeError("no space for the object store")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", broken)
+    with pytest.raises(RuntimeError, match="no space"):
+        connect()
+    assert len(attempts) == 1
