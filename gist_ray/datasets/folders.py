@@ -1,5 +1,6 @@
 """What the folders of a data set mean: split/class/*, or class/*."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ import pyarrow.compute as pc
 from gist_ray.datasets.reading import ClassEntry
 from gist_ray.datasets.split_names import split_of
 from gist_ray.errors import UserError, listed
+
+NUMBER_BEFORE = re.compile(r"\d+[._ -]+(?=[^\W\d_])")
 
 MOST_SPLITS = 10
 """More top folders than these are classes, whatever lies in them."""
@@ -74,7 +77,16 @@ class Meaning:
         return 2 if self.has_splits else 1
 
     def class_entries(self) -> list[ClassEntry]:
-        return [ClassEntry((name,), name.replace("_", " ").strip()) for name in self.classes]
+        """Returns the classes with display names: without the number that stands before each, as in
+        001.Black_footed_Albatross, and with spaces for underscores."""
+        names = [NUMBER_BEFORE.sub("", name) for name in self.classes]
+        is_numbered = all(NUMBER_BEFORE.match(name) for name in self.classes)
+        if not is_numbered or len(set(names)) < len(names):
+            names = self.classes
+        return [
+            ClassEntry((key,), name.replace("_", " ").strip())
+            for key, name in zip(self.classes, names, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,15 @@ def fetch(uri: str, max_bytes: int, patience_s: float = PATIENCE_S) -> bytes:
     except TooLargeError as error:
         message = f"{error.num_bytes:,} bytes; at most {max_bytes:,} are read"
         raise ImageError("too_large", message) from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("missing", f"no such file: {uri}") from error
     except Exception as error:
         if _leads_nowhere(uri, error):
             raise ImageError("missing", f"{uri}: {error}") from error
         kind = failure_kind(error) or "network"
-        raise ImageError(kind, f"{type(error).__name__}: {error}") from error
+        if kind == "missing":
+            raise ImageError(kind, f"no such file: {uri}") from error
+        # fsspec's http raises FileNotFoundError for every answer, and says the status behind it
+        told = error.__cause__ if isinstance(error, FileNotFoundError) else error
+        raise ImageError(kind, f"{type(told).__name__}: {told}") from error
     if not data:
         raise ImageError("empty", "the file has no bytes")
     return data

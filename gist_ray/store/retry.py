@@ -47,6 +47,7 @@ KIND_OF_CODE = {
     "BadDigest": "network",
     "XAmzContentSHA256Mismatch": "network",
     "408": "network",
+    "410": "missing",
 }
 """The kind of failure by the code of S3's answer or, where that is unknown, its HTTP status."""
 
@@ -81,7 +82,8 @@ def failure_kind(error: BaseException) -> str | None:
     """Returns missing, forbidden, throttled or network; None for an error that no store raises.
 
     An answer of the server with any other 3xx or 4xx status counts as forbidden, since a retry
-    would get it again. The server's answer is looked for along `__cause__`, where s3fs keeps it.
+    would get it again. The server's answer is looked for along `__cause__`, where s3fs and fsspec's
+    http keep it.
     """
     import aiohttp  # only after a failure: the import takes a third of a second
 
@@ -90,6 +92,8 @@ def failure_kind(error: BaseException) -> str | None:
         response = getattr(seen, "response", None)
         if isinstance(response, dict):
             return _kind_of_answer(response)
+        if isinstance(seen, aiohttp.ClientResponseError):
+            return _kind_of_status(str(seen.status))
         if isinstance(seen, NO_CREDENTIALS):
             return "forbidden"
         if isinstance(seen, boto.ParamValidationError):
@@ -105,7 +109,11 @@ def failure_kind(error: BaseException) -> str | None:
 def _kind_of_answer(response: dict) -> str:
     code = str(response.get("Error", {}).get("Code", ""))
     status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    kind = KIND_OF_CODE.get(code) or KIND_OF_CODE.get(status)
+    return KIND_OF_CODE.get(code) or _kind_of_status(status)
+
+
+def _kind_of_status(status: str) -> str:
+    kind = KIND_OF_CODE.get(status)
     return kind or ("forbidden" if status.startswith(("3", "4")) else "network")
 
 

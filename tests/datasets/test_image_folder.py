@@ -228,3 +228,18 @@ def test_split_folders_beside_others_are_refused(tmp_path, write_files):
 def test_a_class_may_be_called_train(tmp_path, write_files):
     manifest, _ = read(write_files(tmp_path, {"train/1.jpg": "", "bus/1.jpg": ""}))
     assert manifest.column("class_name").to_pylist() == ["bus", "train"]
+
+
+def test_numbers_before_all_class_names_are_left_out_of_them(tmp_path, write_files):
+    files = {f"{name}/1.jpg": "" for name in ("001.Black_footed_Albatross", "002.Laysan_Albatross")}
+    manifest, _ = read(write_files(tmp_path / "cub", files))
+    names = {"Black footed Albatross", "Laysan Albatross"}
+    assert set(manifest.column("class_name").to_pylist()) == names
+
+
+@pytest.mark.parametrize(
+    "folders", [("1.jay", "crow"), ("1.jay", "2.jay"), ("2019", "2020"), ("3 mm", "10 mm", "bolt")]
+)
+def test_other_numbers_are_part_of_the_names(tmp_path, write_files, folders):
+    manifest, _ = read(write_files(tmp_path, {f"{name}/1.jpg": "" for name in folders}))
+    assert set(manifest.column("class_name").to_pylist()) == set(folders)
