@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -23,6 +24,9 @@ MIN_LOCAL_CPUS = 4
 PATIENCE_S = 900
 
 ANSWER_TIMEOUT_S = 5
+
+LONGEST_SOCKET_PATH = 107
+SOCKET_BELOW_TEMP = len("/ray/session_2026-11-28_05-10-15_123456_1234567/sockets/plasma_store.1")
 
 SLOW_START = "timed out during startup"
 """In the message of Ray's exception, which has no class of its own."""
@@ -50,7 +54,11 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if not ray.is_initialized():
         # Named, or Ray would join whatever cluster was last started on this machine.
-        own = {"address": "local", "num_cpus": max(_local_cpus(), math.ceil(min_cpus))}
+        own = {
+            "address": "local",
+            "num_cpus": max(_local_cpus(), math.ceil(min_cpus)),
+            **_short_temp_dir(),
+        }
         local = {} if os.environ.get("RAY_ADDRESS") else own
         _check_answers(os.environ.get("RAY_ADDRESS", ""))
         start = partial(
@@ -64,6 +72,20 @@ def connect(min_cpus: float = 0, *, dashboard: bool = False) -> float:
         )
         _started(start)
     return float(ray.cluster_resources().get("CPU", 1))
+
+
+def _short_temp_dir() -> dict[str, str]:
+    """Returns ray.init's setting of a folder whose sockets have paths that the system takes; {} if
+    the usual one is short enough. Raises UserError if none is."""
+    usual = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(usual)) + SOCKET_BELOW_TEMP <= LONGEST_SOCKET_PATH:
+        return {}
+    if os.access("/tmp", os.W_OK):
+        return {"_temp_dir": "/tmp/ray"}
+    raise UserError(
+        f"Ray cannot start: the paths of its sockets below {usual} are longer than the "
+        f"{LONGEST_SOCKET_PATH} bytes that the system takes. Set RAY_TMPDIR to a short path."
+    )
 
 
 def _started(start: Callable[[], object]) -> None:

@@ -103,3 +103,20 @@ def test_another_failure_of_the_start_is_not_tried_again(monkeypatch):
     with pytest.raises(RuntimeError, match="no space"):
         connect()
     assert len(attempts) == 1
+
+
+def test_sockets_below_a_long_temporary_folder_lie_elsewhere(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", lambda **settings: started.append(settings))
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")
+    connect()
+    assert "_temp_dir" not in started[0]
+    monkeypatch.setattr("tempfile.tempdir", f"{tmp_path}/{'long' * 20}")
+    connect()
+    assert started[1]["_temp_dir"] == "/tmp/ray"
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError, match="Set RAY_TMPDIR to a short path"):
+        connect()
