@@ -137,8 +137,8 @@ def start_bare(model: str, engine_kwargs: dict[str, Any]) -> None:
 
     global ENGINE
     # Times per answer are among the statistics, which ours collects too.
-    backend = {"distributed_executor_backend": "uni", "disable_log_stats": False}
-    ENGINE = vllm.LLM(model=model, **engine_kwargs, **backend)
+    own = {"distributed_executor_backend": "uni", "disable_log_stats": False}
+    ENGINE = vllm.LLM(model=model, **{**own, **engine_kwargs})
 
 
 def stop_bare() -> None:
