@@ -19,8 +19,8 @@ tell-of-browser = $(if $(BROWSER),,@echo "The tests in a browser are left out: t
 .PHONY: run s3-demo test test-all fast-test lint install clean
 
 # Two workers wait for processes that start while the other computes; a file's tests stay together,
-# for they share servers and a Ray. Files come in the order that tests/conftest.py gives them.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# for they share servers and a Ray.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 run: $(VENV)/.run-installed
 	$(BIN)/gist-ray run $(ARGS)

@@ -20,11 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Files with slow tests begin first: the quick ones then fill what is left of both workers.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
     """A local Ray, as `jobs/` start it, whose warm workers serve all tests."""
