@@ -31,7 +31,12 @@ from tests.conftest import s3_environment
 from tests.end_to_end.conftest import texts_from_notes
 from tests.faults.proxy import FaultyProxy, Rule, faulty_proxy
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(1800),
+]
 
 BUCKET = "team"
 RUN_TIMEOUT_S = 900
@@ -260,7 +265,6 @@ def test_a_second_run_finds_everything_stored(s3_world: World, undisturbed: Run)
     assert " runs" not in again.output
 
 
-@pytest.mark.long
 def test_faults_of_every_kind_change_nothing(s3_world: World, undisturbed: Run) -> None:
     rules = (
         Rule("slow_down", fraction=0.02, burst=6),
@@ -283,7 +287,6 @@ def redone(done: Run) -> int:
     return sum(n - 1 for path, n in done.put.items() if "/parts/" in path)
 
 
-@pytest.mark.long
 def test_what_is_forbidden_becomes_error_rows_and_the_rest_is_as_it_was(
     s3_world: World, undisturbed: Run
 ) -> None:
@@ -311,7 +314,6 @@ def test_what_is_forbidden_becomes_error_rows_and_the_rest_is_as_it_was(
     assert all(before[image_id] == vector for image_id, vector in after.items())
 
 
-@pytest.mark.long
 def test_a_training_that_was_killed_goes_on_from_its_state_on_s3(
     s3_world: World, undisturbed: Run
 ) -> None:

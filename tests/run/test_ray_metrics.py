@@ -95,6 +95,7 @@ def value(lines: list[str], name: str, **tags: str) -> float:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_prometheus_gets_of_a_stage_and_a_training(scraped: list[str]) -> None:
     of = {"run": "tiny", "stage": "square"}
     assert value(scraped, "ray_gist_ray_rows_total", **of, outcome="ok") == 36

@@ -222,6 +222,7 @@ class TestOnRayTrain:
         assert trainings.told == [1, 2, 3]
         check_left(trainings, "killed", unbroken)
 
+    @pytest.mark.long
     def test_it_stops_when_told(self, trainings: Trainings) -> None:
         stop_file = f"{trainings.folder('stopped')}/{STOP_FILE}"
 
@@ -233,6 +234,7 @@ class TestOnRayTrain:
         history = storage.read_json(f"{trainings.folder('stopped')}/history.json")
         assert [entry["epoch"] for entry in history] == [1, 2]
 
+    @pytest.mark.long
     def test_what_its_owner_has_to_mend_is_not_tried_again(
         self, trainings: Trainings, tmp_path: Path
     ) -> None:

@@ -164,6 +164,7 @@ def job(environment: dict[str, str], *words: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_local")
 def test_killed_and_run_again_it_is_the_same_set(tmp_path, write_pictures, capsys):
