@@ -89,7 +89,8 @@ def joined(
         members = {first[label] for label in group}
         first = [smallest if one in members else one for one in first]
     kept = sorted(set(first))
-    label_of = pa.array([kept.index(one) for one in first], pa.int32())
+    new_label = {label: new for new, label in enumerate(kept)}
+    label_of = pa.array([new_label[one] for one in first], pa.int32())
     at = images.schema.get_field_index("label")
     labels = label_of.take(images.column("label").combine_chunks())
     images = images.set_column(at, images.schema.field(at), labels)

@@ -17,7 +17,7 @@ from gist_ray.datasets.reading import IMAGES, Reading, is_unicode
 from gist_ray.datasets.rows import mapped
 from gist_ray.datasets.splits import complete_splits, drawn_splits
 from gist_ray.errors import UserError
-from gist_ray.images.decode import endings
+from gist_ray.images.decode import has_picture_ending
 from gist_ray.schema import error_row
 from gist_ray.store import storage
 
@@ -76,7 +76,7 @@ def find_pictures(
             unreadable.append(message)
         elif any(part.startswith(".") for part in path.split("/")):
             continue
-        elif not path.lower().endswith(tuple(endings())):
+        elif not has_picture_ending(path):
             if left_out is not None:
                 left_out.add(path)
         elif is_unicode(path):

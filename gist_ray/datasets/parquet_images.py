@@ -28,7 +28,7 @@ def read_parquet_images(config: DataConfig, indices: str) -> Reading:
     names = [file.removeprefix(root + "/") for file in files]
     make = partial(index_parquet, image_column=config.image_column)
     tables = index_of(files, make, kind=f"parquet {config.image_column}", folder=indices)
-    splits = splits_of(names, config.split_names) if config.split_column else None
+    splits = splits_of(names, config)
     for number, name in enumerate(names):
         places = [f"{name}/{row}" for row in range(len(tables[number]))]
         tables[number] = (

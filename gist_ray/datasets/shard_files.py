@@ -5,12 +5,13 @@ train-{000..012}.tar.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pyarrow as pa
 
+from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.split_names import MEANING
 from gist_ray.errors import UserError
 from gist_ray.schema import stable_id
@@ -69,12 +70,12 @@ def common_folder(files: list[str]) -> str:
     return "/".join(folders[0][:depth])
 
 
-def splits_of(names: list[str], own: Mapping[str, str] | None = None) -> list[str] | None:
+def splits_of(names: list[str], config: DataConfig) -> list[str] | None:
     """Returns the split with which each file's name or a folder of it begins; None unless every
-    file has one.
-
-    own: the setting split_names; None for the usual names.
-    """
+    file has one, and if splits are to be drawn."""
+    if not config.split_column:
+        return None
+    own = config.split_names
     meaning = MEANING if own is None else {name.casefold(): split for name, split in own.items()}
     longest_first = sorted(map(re.escape, meaning), key=len, reverse=True)
     beginning = re.compile(rf"(?:^|/)({'|'.join(longest_first)})(?=[-_./0-9])", re.IGNORECASE)

@@ -29,9 +29,8 @@ def read_webdataset(config: DataConfig, indices: str) -> Reading:
     files = find_files(config.path, ".tar")
     root = common_folder(files)
     names = [file.removeprefix(root + "/") for file in files]
-    tables = index_of(files, index_tar, kind="webdataset", folder=indices)
-    drawn = not config.split_column
-    splits = (None if drawn else splits_of(names, config.split_names)) or [""] * len(files)
+    tables = index_of(files, index_tar, kind="webdataset 2", folder=indices)
+    splits = splits_of(names, config) or [""] * len(files)
     errors = []
     samples = []
     for file, name, split, table in zip(files, names, splits, tables, strict=True):

@@ -45,7 +45,9 @@ def tokens_of_cut(config: ClipConfig, texts: Sequence[str]) -> list[bytes | None
 def has_tokenizer_here(config: ClipConfig) -> bool:
     """Returns whether a model's tokenizer is on this machine: others come from a hub."""
     name = open_clip_name(config)
-    if name.startswith((LOCAL_DIR_PREFIX, HUB)):
-        return not name.startswith(HUB)
+    if name.startswith(LOCAL_DIR_PREFIX):
+        return True
+    if name.startswith(HUB):
+        return False
     known = open_clip.get_model_config(name) or {}
     return "hf_tokenizer_name" not in known.get("text_cfg", {})

@@ -23,9 +23,14 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 
+def has_picture_ending(path: str) -> bool:
+    """Returns whether a file's name ends as those of files in FORMATS do, in any case."""
+    dot = path.rfind(".")
+    return dot >= 0 and path[dot:].lower() in _endings()
+
+
 @cache
-def endings() -> frozenset[str]:
-    """Returns the endings, in lower case and with their dot, of files in FORMATS."""
+def _endings() -> frozenset[str]:
     Image.init()
     known = Image.registered_extensions().items()
     return frozenset(ending for ending, name in known if name in FORMATS)

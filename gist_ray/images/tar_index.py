@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from gist_ray.errors import listed
-from gist_ray.images.decode import endings
+from gist_ray.images.decode import has_picture_ending
 from gist_ray.images.members import range_reference
 from gist_ray.schema import error_row
 from gist_ray.store import storage
@@ -100,7 +100,7 @@ def _sample(key: str, members: Iterable[_Member], file: Any) -> _Sample:
     sample = _Sample(key)
     for member in members:
         # the last ending counts for a picture, so that one with further dots is not overlooked
-        is_image = f".{member.ending.rpartition('.')[2]}" in endings()
+        is_image = has_picture_ending(member.name)
         if not is_image and member.ending not in TEXT_ENDINGS:
             continue
         if not member.is_file:

@@ -10,7 +10,7 @@ from gist_ray.datasets.image_folder import find_pictures, pictures_and_errors
 from gist_ray.datasets.reading import locations, parent, relative_paths
 from gist_ray.datasets.rows import column_names, read_rows, texts
 from gist_ray.errors import UserError
-from gist_ray.images.decode import endings
+from gist_ray.images.decode import has_picture_ending
 from gist_ray.predict.config import PredictConfig
 from gist_ray.schema import ERRORS, error_row, stable_ids, table
 from gist_ray.store import storage
@@ -41,7 +41,7 @@ def pages_of_images(config: PredictConfig) -> Iterator[Page]:
         raise UserError(f"images={config.images}: {why}.")
     if root.lower().endswith(TABLES):
         yield from _of_table(root, config.image_column, config.id_column)
-    elif root.lower().endswith(tuple(endings())) and not storage.is_folder(root):
+    elif has_picture_ending(root) and not storage.is_folder(root):
         folder, _, name = root.rpartition("/")
         yield Page(_images(folder, pa.chunked_array([[name]])), ERRORS.empty_table())
     elif storage.exists(storage.join(root, PACKED_MANIFEST)):

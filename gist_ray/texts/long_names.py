@@ -39,11 +39,10 @@ def long_names(
     long = [(name, text) for name, text in captions if len(text.encode()) > FIT_ANY_TOWER]
     if not long or not has_tokenizer_here(clip):
         return LongNames([], [])
-    cut = {
-        pair: tokens
-        for pair, tokens in zip(long, tokens_of_cut(clip, [t for _, t in long]), strict=True)
-        if tokens is not None
-    }
+    prefixed = [caption(prompts, name, SHORTEST_TEXT) for name in names]
+    left = tokens_of_cut(clip, [*(text for _, text in long), *prefixed])
+    of_long, of_prefixed = left[: len(long)], left[len(long) :]
+    cut = {pair: tokens for pair, tokens in zip(long, of_long, strict=True) if tokens is not None}
     same: defaultdict[bytes, dict[str, None]] = defaultdict(dict)
     for (name, _), tokens in cut.items():
         same[tokens].setdefault(name)
@@ -58,9 +57,8 @@ def long_names(
     if cut:
         shown = listed(dict.fromkeys(_shown(name) for name, _ in cut), 3)
         warnings.append(f"class names that the text tower cuts: {shown}")
-    prefixed = [caption(prompts, name, SHORTEST_TEXT) for name in names]
-    left = tokens_of_cut(clip, prefixed)
-    if full := [name for name, tokens in zip(names, left, strict=True) if tokens is not None]:
+    is_full = [tokens is not None for tokens in of_prefixed]
+    if full := [name for name, no_space in zip(names, is_full, strict=True) if no_space]:
         warnings.append(
             f"class names that leave no space for a text behind them, so that all their texts are "
             f"too long: {listed(map(_shown, full), 3)}; shorten them in data.class_names, or "
