@@ -1,13 +1,13 @@
 """Samples of the images for few-shot learning: CoOp's sampling rule, nested samples, or all."""
 
 import random
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.datasets.splits import counts_of_splits
 from gist_ray.schema import SHOTS, stable_id, table
 
 MAX_VAL_SHOTS = 4
@@ -61,12 +61,11 @@ def sample_full(manifest: pa.Table) -> pa.Table:
 def same_samples(manifest: pa.Table, shots: Sequence[int]) -> dict[int, int]:
     """Returns {number of shots: smaller one of `shots` that gives the same sample}: both take all
     images of every class."""
+    if len(shots) < 2:
+        return {}
+    counts = counts_of_splits([manifest]).values()
     most = max(
-        (
-            min(len(ids), limit)
-            for split, limit in (("train", sys.maxsize), ("val", MAX_VAL_SHOTS))
-            for ids in _ids_by_label(manifest, split).values()
-        ),
+        (max(of["train"], min(of["val"], MAX_VAL_SHOTS)) for of in counts),
         default=0,
     )
     first, *others = sorted(number for number in shots if number >= most) or [0]

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from gist_ray.datasets.packed import read_packed
 from gist_ray.datasets.parquet_images import read_parquet_images
 from gist_ray.datasets.reading import ClassEntry, Reading, locations
 from gist_ray.datasets.shard_files import is_pattern
+from gist_ray.datasets.splits import counts_of_splits
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError, listed
@@ -67,14 +68,11 @@ class Ingested:
 class Checked:
     """A data set that has passed every check."""
 
-    root: str
-    images: pa.Table
-    """An IMAGES table."""
+    reading: Reading
     ids: pa.Array
+    """The id of each image."""
     names: list[str]
     """The display name of each label."""
-    reading: Reading
-    """What the images were read from."""
 
 
 def ingest(config: DataConfig, indices: str = "") -> Ingested:
@@ -84,8 +82,8 @@ def ingest(config: DataConfig, indices: str = "") -> Ingested:
     Raises UserError with every problem of the data set.
     """
     found = read_checked(config, indices)
-    manifest = to_manifest(found.root, found.images, ids=found.ids, names=found.names)
     reading = found.reading
+    manifest = to_manifest(reading.root, reading.images, ids=found.ids, names=found.names)
     return Ingested(manifest, table(reading.errors, ERRORS), reading.left_out, reading.drawn)
 
 
@@ -112,7 +110,7 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    return Checked(reading.root, reading.images, ids, names, reading)
+    return Checked(reading, ids, names)
 
 
 def check_there(config: DataConfig) -> None:
@@ -218,18 +216,6 @@ def no_usable_image(root: str, errors: list[dict[str, str]]) -> str:
     if errors:
         problem += f" The first of {len(errors)} bad rows: {errors[0]['message']}"
     return problem
-
-
-def counts_of_splits(tables: Iterable[pa.Table]) -> dict[int, Counter[str]]:
-    """Returns {label: {split: number of images}} of tables with these columns. Rows without a label
-    are left out."""
-    found: dict[int, Counter[str]] = defaultdict(Counter)
-    for images in tables:
-        labelled = images.select(["label", "split"]).drop_null()
-        counts = labelled.group_by(["label", "split"]).aggregate([([], "count_all")])
-        for row in counts.to_pylist():
-            found[row["label"]][row["split"]] += row["count_all"]
-    return found
 
 
 def split_problems(

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gist_ray.datasets.fewshot import same_samples
 from gist_ray.datasets.ingest import Ingested
+from gist_ray.datasets.manifest import classes_of
+from gist_ray.datasets.splits import counts_of_splits
 from gist_ray.errors import printable
 
 MOST_NAMES = 3
@@ -63,12 +64,8 @@ def about_shots(manifest: pa.Table, shots: Sequence[int | str]) -> list[str]:
 
 def _train_images(manifest: pa.Table) -> list[tuple[str, int]]:
     """Returns (class name, number of its training images), in the order of the labels."""
-    labelled = manifest.filter(pc.is_valid(manifest.column("label")))
-    is_train = pc.equal(labelled.column("split"), "train").cast(pa.int64())
-    classes = labelled.select(["label", "class_name"]).append_column("train", is_train)
-    counted = classes.group_by(["label", "class_name"]).aggregate([("train", "sum")])
-    rows = counted.sort_by("label").to_pylist()
-    return [(row["class_name"], row["train_sum"]) for row in rows]
+    counts = counts_of_splits([manifest])
+    return [(name, counts[label]["train"]) for label, name in classes_of(manifest)]
 
 
 def _sizes(classes: Sequence[tuple[str, int]]) -> str:

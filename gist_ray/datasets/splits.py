@@ -7,7 +7,7 @@ classes.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -139,3 +139,15 @@ def share(fraction: float) -> Callable[[int], int]:
     """Returns a function from n to the number of images that is a fraction of n: rounded, and at
     least 1 unless the fraction is 0."""
     return lambda n: max(1, math.floor(n * fraction + 0.5)) if fraction else 0
+
+
+def counts_of_splits(tables: Iterable[pa.Table]) -> dict[int, Counter[str]]:
+    """Returns {label: {split: number of images}} of tables with these columns. Rows without a label
+    are left out."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    for images in tables:
+        labelled = images.select(["label", "split"]).drop_null()
+        counts = labelled.group_by(["label", "split"]).aggregate([([], "count_all")])
+        for row in counts.to_pylist():
+            found[row["label"]][row["split"]] += row["count_all"]
+    return found

@@ -1,5 +1,6 @@
 """The draws of a study: a number of training images per class, chosen by a seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,7 +9,6 @@ from gist_ray.datasets.fewshot import same_samples, sample_coop, sample_full, sa
 from gist_ray.datasets.manifest import read_manifest
 from gist_ray.run.stage import Stage
 from gist_ray.study.config import StudyConfig
-from gist_ray.study.data import Data
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ def distinct_shots(study: StudyConfig, manifest: pa.Table) -> list[int | None]:
     return [None if s == "full" else s for s in study.shots if s not in same]
 
 
-def draws_of(study: StudyConfig, data: Data) -> list[Draw]:
-    """Returns the draws of every number of shots with every seed."""
+def draws_of(study: StudyConfig, num_shots: Sequence[int | None], manifest: Stage) -> list[Draw]:
+    """Returns the draws of every number of shots (`distinct_shots`) with every seed."""
     return [
-        draw_of(study, shots, seed, manifest=data.stage)
-        for shots in distinct_shots(study, data.manifest)
+        draw_of(study, shots, seed, manifest=manifest)
+        for shots in num_shots
         for seed in study.seeds
     ]
 

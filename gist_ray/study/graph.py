@@ -101,7 +101,8 @@ def build_graph(
     study = Study.of(config, read(config.data, config.texts.notes, store), measure)
     results: dict[Key, Result] = {}
     matches: dict[str, Stage] = {}
-    for draw in draws_of(config.study, study.data):
+    num_shots = distinct_shots(config.study, study.data.manifest)
+    for draw in draws_of(config.study, num_shots, study.data.stage):
         features = [study.frozen]
         for training in config.study.trainings:
             match, tuned = study.tuned(training, draw)
@@ -118,7 +119,7 @@ def build_graph(
     return StudyGraph(
         stages=in_order([*ends, *([statistics] if statistics else [])]),
         data=study.data,
-        num_shots=distinct_shots(config.study, study.data.manifest),
+        num_shots=num_shots,
         results=results,
         metrics=metrics,
         statistics=statistics,

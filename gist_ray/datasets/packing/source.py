@@ -24,7 +24,6 @@ from gist_ray.datasets.image_folder import (
     pictures_and_errors,
 )
 from gist_ray.datasets.ingest import (
-    counts_of_splits,
     display_names,
     image_ids,
     name_problems,
@@ -35,7 +34,7 @@ from gist_ray.datasets.ingest import (
 )
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.datasets.packing.shard import ROWS
-from gist_ray.datasets.splits import complete_splits
+from gist_ray.datasets.splits import complete_splits, counts_of_splits
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table
@@ -173,8 +172,9 @@ def _classes(source: _Source, meaning: Meaning) -> Iterator[pa.ChunkedArray]:
 def _rows_at_once(source: _Source) -> Iterator[pa.Table]:
     """ROWS of a data set whose files say everything at once."""
     found = read_checked(source.config, storage.join(source.work, INDICES))
-    source.errors.extend(found.reading.errors)
-    yield _to_rows(found.root, found.images, ids=found.ids, names=found.names)
+    reading = found.reading
+    source.errors.extend(reading.errors)
+    yield _to_rows(reading.root, reading.images, ids=found.ids, names=found.names)
 
 
 def _to_rows(root: str, images: pa.Table, *, ids: pa.Array, names: list[str]) -> pa.Table:
