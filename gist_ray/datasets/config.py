@@ -98,6 +98,13 @@ class DataConfig:
     """Make one class of classes whose names look alike: they differ in case, in the kind of their
     dashes, apostrophes or spaces, or as 007 and 7 do. If false, such names are refused."""
 
+    duplicates: Literal["report", "drop", "error", "ignore"] = "report"
+    """Pictures that are there several times, equal byte for byte. report: say how many, in which
+    splits and classes; drop: keep one of each (that in test before that in val before that in
+    train), and none of those that are in several classes; error: refuse the data set; ignore: do
+    not look for them. Unless ignored, splits that are drawn keep equal pictures together. Files are
+    compared by size, then by content; objects on S3 by size and ETag, without being read."""
+
     group_column: str = ""
     """manifest, webdataset, parquet_images: the column that names what an image belongs to (a
     patient, a burst, a site). Splits that are drawn keep its images together. Empty: images belong

@@ -12,7 +12,7 @@ from gist_ray.datasets.reading import (
     find_root,
     images_table,
 )
-from gist_ray.datasets.splits import carve
+from gist_ray.datasets.splits import Drawn
 from gist_ray.errors import UserError
 from gist_ray.store import storage
 
@@ -84,8 +84,9 @@ def read_cub(config: DataConfig) -> Reading:
         ClassEntry((class_folders[class_id][1], class_id), _display(class_folders[class_id][1]))
         for class_id in label_of
     ]
-    carved = carve(images_table(images), {"val": lambda _: config.val_per_class}, config.seed)
-    return Reading(root, classes, carved)
+    how = f"{config.val_per_class} images of each class drawn from train by seed {config.seed}"
+    val = Drawn(lambda _: config.val_per_class, how)
+    return Reading(root, classes, images_table(images), drawn={"val": val})
 
 
 def _display(folder: str) -> str:

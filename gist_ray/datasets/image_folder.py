@@ -15,7 +15,7 @@ from gist_ray.datasets.folders import Folders, LeftOut, Meaning, parts
 from gist_ray.datasets.listing import files
 from gist_ray.datasets.reading import IMAGES, Reading, is_unicode
 from gist_ray.datasets.rows import mapped
-from gist_ray.datasets.splits import complete_splits, drawn_splits
+from gist_ray.datasets.splits import to_draw
 from gist_ray.errors import UserError
 from gist_ray.images.decode import has_picture_ending
 from gist_ray.schema import error_row
@@ -50,14 +50,13 @@ def read_image_folder(config: DataConfig) -> Reading:
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     errors += outside_classes(root, paths, meaning)
-    images = label_paths(paths, meaning)
     return Reading(
         root,
         meaning.class_entries(),
-        complete_splits(images, config, meaning.splits),
+        label_paths(paths, meaning),
         errors,
         left_out.reasons,
-        drawn_splits(images, config, meaning.splits),
+        to_draw(meaning.splits, config),
     )
 
 

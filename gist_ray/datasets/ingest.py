@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,6 +13,12 @@ from gist_ray.datasets.aircraft import read_aircraft
 from gist_ray.datasets.alike import alike_problems, first_places, joined
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.coop_split import read_coop_split
+from gist_ray.datasets.copies import (
+    about_copies,
+    copy_problems,
+    equal_pictures_of,
+    without_copies,
+)
 from gist_ray.datasets.cub import read_cub
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
@@ -21,7 +27,7 @@ from gist_ray.datasets.packed import read_packed
 from gist_ray.datasets.parquet_images import read_parquet_images
 from gist_ray.datasets.reading import ClassEntry, Reading, locations
 from gist_ray.datasets.shard_files import is_pattern
-from gist_ray.datasets.splits import counts_of_splits
+from gist_ray.datasets.splits import complete_splits, counts_of_splits, has_groups
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError, listed
@@ -61,7 +67,10 @@ class Ingested:
     """As in `Reading`."""
 
     drawn: Mapping[str, str]
-    """As in `Reading`."""
+    """{split: how it came about} of splits that the data set does not have itself."""
+
+    copies: Sequence[str]
+    """Lines on pictures that are there several times."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class Checked:
     """The id of each image."""
     names: list[str]
     """The display name of each label."""
+    copies: Sequence[str]
+    """As in `Ingested`."""
 
 
 def ingest(config: DataConfig, indices: str = "") -> Ingested:
@@ -84,15 +95,22 @@ def ingest(config: DataConfig, indices: str = "") -> Ingested:
     found = read_checked(config, indices)
     reading = found.reading
     manifest = to_manifest(reading.root, reading.images, ids=found.ids, names=found.names)
-    return Ingested(manifest, table(reading.errors, ERRORS), reading.left_out, reading.drawn)
+    together = ", groups kept together" if has_groups(reading.images) else ""
+    return Ingested(
+        manifest,
+        table(reading.errors, ERRORS),
+        reading.left_out,
+        {split: f"{one.how}{together}" for split, one in reading.drawn.items()},
+        found.copies,
+    )
 
 
 def read_checked(config: DataConfig, indices: str = "") -> Checked:
     """Reads and checks a data set. indices: as in `ingest`. Raises UserError with every problem."""
     check_there(config)
+    indices = indices or str(storage.cache_folder() / "indices")
     if config.layout in INDEXED_READERS:
-        folder = indices or str(storage.cache_folder() / "indices")
-        reading = INDEXED_READERS[config.layout](config, folder)
+        reading = INDEXED_READERS[config.layout](config, indices)
     else:
         reading = READERS[config.layout](config)
     problems: list[str] = []
@@ -102,6 +120,7 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     if config.join_alike:
         images, classes, names = joined(reading.images, reading.classes, names)
         reading = replace(reading, images=images, classes=classes)
+    reading, copies = _with_splits(reading, config, indices, problems=problems)
     ids = image_ids(reading.images)
     problems += name_problems(reading.root, names)
     problems += alike_problems(
@@ -110,7 +129,24 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    return Checked(reading, ids, names)
+    return Checked(reading, ids, names, copies)
+
+
+def _with_splits(
+    reading: Reading, config: DataConfig, indices: str, *, problems: list[str]
+) -> tuple[Reading, list[str]]:
+    """Returns the data set with all its splits, after what `config.duplicates` says was done about
+    equal pictures, and lines on these. Adds what is wrong to `problems`."""
+    if config.duplicates == "ignore":
+        images = complete_splits(reading.images, reading.drawn, config.seed)
+        return replace(reading, images=images), []
+    equal = equal_pictures_of(reading, config, indices)
+    if config.duplicates == "drop":
+        reading, equal = without_copies(reading, equal)
+    if config.duplicates == "error":
+        problems += copy_problems(reading, equal)
+    images = complete_splits(reading.images, reading.drawn, config.seed, equal_to=equal.first)
+    return replace(reading, images=images), about_copies(images, equal)
 
 
 def check_there(config: DataConfig) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.datasets.splits import Drawn
 from gist_ray.errors import UserError
 from gist_ray.store import storage
 
@@ -66,13 +67,13 @@ class Reading:
     root: str
     classes: list[ClassEntry]
     images: pa.Table
-    """An IMAGES table."""
+    """An IMAGES table, with the splits that the data set has itself."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """Rows that could not be used, as rows of an ERRORS table."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """{why files were not looked at: how many}, for example {"ending .heic": 12}."""
-    drawn: Mapping[str, str] = field(default_factory=dict)
-    """{split: how it came about} of splits that the data set does not have itself."""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """The splits that are to be drawn from train."""
 
 
 def read_given_table(uri: str) -> pa.Table:

@@ -8,10 +8,14 @@ classes.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.schema import stable_ids
@@ -41,18 +45,25 @@ def carve(images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: in
     return _with_splits(images, splits.tolist())
 
 
-def carve_groups(
-    images: pa.Table, counts: Mapping[str, Callable[[int], int]], seed: int
+def carve_units(
+    images: pa.Table,
+    counts: Mapping[str, Callable[[int], int]],
+    seed: int,
+    *,
+    equal_to: np.ndarray | None = None,
 ) -> pa.Table:
-    """As `carve`, but the training images of a group move together, those of other classes too; an
-    image without a group moves alone.
+    """As `carve`, but the training images of a unit move together, those of other classes too. A
+    unit holds the images of one group and the images with equal files; other images move alone.
 
-    A split gets more images of a class than its count where the last group is larger than what it
-    lacks. A group stays in train if a class has no other one there.
+    A split gets more images of a class than its count where the last unit is larger than what it
+    lacks. A unit stays in train if a class has no other one there.
+
+    equal_to: (num_images,) int64, the place of the first image with the same file
+    (`EqualPictures.first`).
     """
     labels = pc.fill_null(images.column("label"), -1).to_pylist()
     splits = images.column("split").to_pylist()
-    units = _units(images, seed)
+    units = _units(images, seed, equal_to)
     of_label: dict[int, list[str]] = defaultdict(list)
     for unit, places in units.items():
         for label in {labels[place] for place in places}:
@@ -77,16 +88,22 @@ def carve_groups(
     return _with_splits(images, splits)
 
 
-def _units(images: pa.Table, seed: int) -> dict[str, list[int]]:
-    """{group, or path of an image without one: places of its training images}, in the order drawn
-    by the seed."""
-    columns = (images.column(name).to_pylist() for name in ("path", "group", "split"))
-    found: dict[str, list[int]] = defaultdict(list)
-    for place, (path, group, split) in enumerate(zip(*columns, strict=True)):
-        if split == "train":
-            found[path if group is None else f"group {group}"].append(place)
-    draws = dict(zip(found, stable_ids(found, seed), strict=True))
-    return {unit: found[unit] for unit in sorted(found, key=draws.__getitem__)}
+def _units(images: pa.Table, seed: int, equal_to: np.ndarray | None) -> dict[str, list[int]]:
+    """Returns {name of a unit: places of its training images}, in the order drawn by the seed. A
+    unit is named by the group, or the path, of its first image."""
+    groups = images.column("group")
+    paths = images.column("path")
+    own = pc.coalesce(pc.binary_join_element_wise("group", groups, " "), paths).to_pylist()
+    codes, names = pd.factorize(np.array(own, object))
+    first = np.arange(len(images)) if equal_to is None else equal_to
+    links = coo_array((np.ones(len(images)), (codes, codes[first])), (len(names), len(names)))
+    _, unit_of = connected_components(links, directed=False)
+    found: dict[int, list[int]] = defaultdict(list)
+    for place in np.flatnonzero(pc.equal(images.column("split"), "train").to_numpy()).tolist():
+        found[unit_of[codes[place]]].append(place)
+    named = {own[places[0]]: places for places in found.values()}
+    draws = dict(zip(named, stable_ids(named, seed), strict=True))
+    return {unit: named[unit] for unit in sorted(named, key=draws.__getitem__)}
 
 
 def _with_splits(images: pa.Table, splits: Sequence[str]) -> pa.Table:
@@ -94,45 +111,53 @@ def _with_splits(images: pa.Table, splits: Sequence[str]) -> pa.Table:
     return images.set_column(at, images.schema.field(at), pa.array(splits, pa.string()))
 
 
-def complete_splits(
-    images: pa.Table, config: DataConfig, given: Collection[str] | None = None
-) -> pa.Table:
-    """Returns `images` with those of the splits test and val that are not given drawn from train.
+@dataclass(frozen=True)
+class Drawn:
+    """A split that a data set does not have itself."""
 
-    given: the splits of the data set, by default those of `images`.
-    """
-    counts = {split: share(value) for split, value in _to_draw(images, config, given).items()}
-    if not counts:
-        return images
-    return (carve_groups if has_groups(images) else carve)(images, counts, config.seed)
+    count: Callable[[int], int]
+    """Returns from the number of a class's training images the number that becomes this split."""
+
+    how: str
+    """How it comes about, for people."""
 
 
-def drawn_splits(
-    images: pa.Table, config: DataConfig, given: Collection[str] | None = None
-) -> dict[str, str]:
-    """Returns {split: how `complete_splits` draws it}."""
-    whole = ", groups kept together" if has_groups(images) else ""
+def to_draw(given: Collection[str], config: DataConfig) -> dict[str, Drawn]:
+    """Returns the splits test and val unless they are `given`, the splits that the data set has."""
+    kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
+    fractions = {"test": config.test_fraction, "val": config.val_fraction}
     return {
-        split: f"drawn from train by seed {config.seed}{whole}"
-        if fraction
-        else f"none, for {split}_fraction=0"
-        for split, fraction in _to_draw(images, config, given).items()
+        split: Drawn(
+            share(fraction),
+            f"drawn from train by seed {config.seed}"
+            if fraction
+            else f"none, for {split}_fraction=0",
+        )
+        for split, fraction in fractions.items()
+        if split not in kinds
     }
+
+
+def complete_splits(
+    images: pa.Table,
+    drawn: Mapping[str, Drawn],
+    seed: int,
+    *,
+    equal_to: np.ndarray | None = None,
+) -> pa.Table:
+    """Returns `images` with further splits drawn from train. The images of a group and those with
+    equal files stay together. equal_to: as in `carve_units`; None compares no files."""
+    if not drawn:
+        return images
+    counts = {split: one.count for split, one in drawn.items()}
+    has_equal = equal_to is not None and (equal_to != np.arange(len(images))).any()
+    if has_equal or has_groups(images):
+        return carve_units(images, counts, seed, equal_to=equal_to)
+    return carve(images, counts, seed)
 
 
 def has_groups(images: pa.Table) -> bool:
     return images.column("group").null_count < len(images)
-
-
-def _to_draw(
-    images: pa.Table, config: DataConfig, given: Collection[str] | None
-) -> dict[str, float]:
-    """Returns {split: its share of train} of the splits that the data set does not have."""
-    if given is None:
-        given = pc.unique(images.column("split")).to_pylist()
-    kinds = {split.split("/")[0] for split in given}  # test/night is also a test set
-    fractions = {"test": config.test_fraction, "val": config.val_fraction}
-    return {split: value for split, value in fractions.items() if split not in kinds}
 
 
 def share(fraction: float) -> Callable[[int], int]:

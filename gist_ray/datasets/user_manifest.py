@@ -24,7 +24,7 @@ from gist_ray.datasets.reading import (
 from gist_ray.datasets.rows import Rows, column_names, mapped, other_cells, read_rows, texts
 from gist_ray.datasets.split_column import find_split_column
 from gist_ray.datasets.split_names import split_of
-from gist_ray.datasets.splits import complete_splits, drawn_splits
+from gist_ray.datasets.splits import to_draw
 from gist_ray.errors import UserError, listed
 from gist_ray.schema import error_row
 from gist_ray.store import storage
@@ -113,8 +113,8 @@ def rows_to_reading(
         ],
         schema=IMAGES,
     )
-    whole, drawn = complete_splits(images, config), drawn_splits(images, config)
-    return Reading(root, classes, whole, errors, drawn=drawn)
+    given = pc.unique(images.column("split")).to_pylist()
+    return Reading(root, classes, images, errors, drawn=to_draw(given, config))
 
 
 def _columns_present(uri: str, rows: Rows, config: DataConfig) -> tuple[str, str, str]:

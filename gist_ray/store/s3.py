@@ -174,21 +174,35 @@ def _code_of(error: BaseException) -> str:
 def list_keys(files: Any, path: str, after: str = "") -> Iterator[str]:
     """Returns the keys below a folder, relative to it, that come after `after`, requested page by
     page, in the bucket's (UTF-8) order. Objects that only mark a folder are left out."""
-    return (key for key, _ in list_sizes(files, path, after))
+    return (found.key for found in list_objects(files, path, after))
 
 
-def list_sizes(files: Any, path: str, after: str = "") -> Iterator[tuple[str, int]]:
-    """Yields the keys of `list_keys` with the number of bytes of each object."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing gives it."""
+
+    key: str
+    """Relative to the folder that was listed."""
+    num_bytes: int
+    etag: str
+
+
+def list_objects(
+    files: Any, path: str, after: str = "", *, recursive: bool = True
+) -> Iterator[Listed]:
+    """Yields the objects of `list_keys`; not recursive: only those directly in the folder."""
     bucket, key, _ = files.split_path(path)
     prefix = f"{key.rstrip('/')}/" if key else ""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     if after:
         request["StartAfter"] = prefix + after
+    if not recursive:
+        request["Delimiter"] = "/"
     while True:
         page = patiently(lambda s: files.call_s3("list_objects_v2", **request, timeout=s))
         for found in page.get("Contents", ()):
             if not found["Key"].endswith("/"):
-                yield found["Key"][len(prefix) :], found["Size"]
+                yield Listed(found["Key"][len(prefix) :], found["Size"], found["ETag"])
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]

@@ -308,7 +308,7 @@ def list_sizes(uri: str) -> dict[str, int]:
     in sorted order."""
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
-        return dict(s3.list_sizes(fs, path))
+        return {found.key: found.num_bytes for found in s3.list_objects(fs, path)}
     prefix = path.rstrip("/") + "/"
     found = call(fs, "find", path, detail=True)
     return {name[len(prefix) :]: int(found[name]["size"]) for name in sorted(found)}

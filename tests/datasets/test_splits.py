@@ -1,12 +1,13 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.reading import LabelledImage, images_table
-from gist_ray.datasets.splits import carve, carve_groups, complete_splits, share
+from gist_ray.datasets.splits import carve, carve_units, complete_splits, share, to_draw
 
 
 def images_of(label: int, count: int) -> list[LabelledImage]:
@@ -17,9 +18,14 @@ def config(**values: object) -> DataConfig:
     return DataConfig(layout="image_folder", path="x", **values)
 
 
+def completed(images: pa.Table, **values: object) -> pa.Table:
+    drawn = to_draw(set(images.column("split").to_pylist()), config(**values))
+    return complete_splits(images, drawn, config(**values).seed)
+
+
 def drawn_from(images: list[LabelledImage], **values: object) -> list[tuple[str, int, str]]:
     """(path, label, split) of each image."""
-    table = complete_splits(images_table(images), config(**values))
+    table = completed(images_table(images), **values)
     return [(row["path"], row["label"], row["split"]) for row in table.to_pylist()]
 
 
@@ -91,7 +97,7 @@ def grouped(images: list[LabelledImage], groups: list[str | None]) -> pa.Table:
 
 
 def splits_of(images: pa.Table, seed: int = 0) -> list[str]:
-    drawn = carve_groups(images, {"test": share(0.2), "val": share(0.1)}, seed)
+    drawn = carve_units(images, {"test": share(0.2), "val": share(0.1)}, seed)
     assert drawn.select(["path", "label", "group"]) == images.select(["path", "label", "group"])
     found: list[str] = drawn.column("split").to_pylist()
     return found
@@ -135,7 +141,30 @@ def test_a_group_of_several_classes_leaves_each_of_them_training_images():
 
 def test_groups_of_given_splits_stay_where_they_are():
     images = [*images_of(0, 10), LabelledImage("0/t.jpg", 0, "test/night")]
-    table = complete_splits(grouped(images, ["a"] * 5 + ["b"] * 5 + ["a"]), config())
+    table = completed(grouped(images, ["a"] * 5 + ["b"] * 5 + ["a"]))
     splits = table.column("split").to_pylist()
     assert splits[-1] == "test/night"
     assert Counter(splits) == {"train": 5, "val": 5, "test/night": 1}
+
+
+def test_equal_pictures_stay_together_and_the_others_are_drawn_as_where_there_are_none():
+    images = images_table(images_of(0, 40) + images_of(1, 10))
+    drawn = to_draw({"train"}, config())
+    equal_to = np.arange(50)
+    assert complete_splits(images, drawn, 3, equal_to=equal_to) == complete_splits(images, drawn, 3)
+    # the pictures 0 to 19 of class 0 are there twice, and two of both classes are equal
+    equal_to[20:40] = np.arange(20)
+    equal_to[41] = 5
+    for seed in range(5):
+        splits = complete_splits(images, drawn, seed, equal_to=equal_to).column("split").to_pylist()
+        assert [splits[place] for place in equal_to] == splits
+        assert Counter(splits[:40])["test"] in (8, 9)
+
+
+def test_groups_that_share_a_picture_move_together():
+    images = grouped(images_of(0, 40), [f"g{n // 4}" for n in range(40)])
+    equal_to = np.arange(40)
+    equal_to[4] = 0  # the groups g0 and g1 share a picture
+    for seed in range(10):
+        drawn = complete_splits(images, to_draw({"train"}, config()), seed, equal_to=equal_to)
+        assert len(set(drawn.column("split").to_pylist()[:8])) == 1

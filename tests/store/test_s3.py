@@ -23,6 +23,7 @@ from gist_ray.run.rows import run_rows
 from gist_ray.run.step import Step
 from gist_ray.store import ranged_file, reachable, retry, s3, storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
+from gist_ray.store.file_facts import content_facts
 from gist_ray.store.parts import read_part
 from gist_ray.store.ranged_file import TAIL_BYTES
 from gist_ray.store.reachable import why_missing, why_unwritable
@@ -86,6 +87,20 @@ def test_names_are_only_names() -> None:
     storage.delete(storage.join(ROOT, "deep"))
     assert list(storage.list_files(ROOT)) == sorted(NAMES[:-3] + NAMES[-1:])
     assert not storage.exists(f"{ROOT}/deep")
+
+
+def test_facts_of_objects_are_equal_where_their_content_is_and_come_from_listings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contents = {"a/0.jpg": b"one", "a/1.jpg": b"two", "b/0.jpg": b"one", "b/c/1.jpg": b"three"}
+    for name, content in contents.items():
+        storage.write_bytes(storage.join(ROOT, name), content)
+    monkeypatch.setattr(s3, "read_object", None)
+    wanted = [*contents, "a/nowhere.jpg", "b/c"]
+    first, second, copy, other, *missing = content_facts([f"{ROOT}/{name}" for name in wanted])
+    assert first == copy
+    assert len({first, second, other}) == 3
+    assert missing == [None, None]
 
 
 def test_a_folder_is_not_its_namesakes() -> None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from gist_ray.datasets.alike import alike_problems
 from gist_ray.datasets.config import DataConfig
+from gist_ray.datasets.copies import needs_all_pictures
 from gist_ray.datasets.folders import Folders, LeftOut, Meaning
 from gist_ray.datasets.image_folder import (
     class_folders,
@@ -34,7 +35,7 @@ from gist_ray.datasets.ingest import (
 )
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.datasets.packing.shard import ROWS
-from gist_ray.datasets.splits import complete_splits, counts_of_splits
+from gist_ray.datasets.splits import complete_splits, counts_of_splits, to_draw
 from gist_ray.errors import UserError
 from gist_ray.run.progress import Progress
 from gist_ray.schema import ERRORS, table
@@ -88,7 +89,8 @@ def _tables(source: _Source, progress: Progress) -> Iterator[pa.Table]:
 
 def _list_folder(source: _Source, progress: Progress) -> Meaning | None:
     """List a folder's pictures to files, going on behind the last one that is there; returns what
-    its folders mean, or None where the training images of a class do not lie together."""
+    its folders mean, or None where the rows of a class cannot be made from its own pictures: its
+    training images do not lie together, or all pictures have to be known for their copies."""
     root, work = storage.absolute(source.config.path), source.work
     number, last = 0, ""
     seen, left_out = Folders(), LeftOut()
@@ -101,11 +103,13 @@ def _list_folder(source: _Source, progress: Progress) -> Meaning | None:
         seen.add(pictures_and_errors(root, found)[0])
         number += 1
         progress.say("list images", f"{found.column('path')[-1].as_py()} and all before it")
-    meaning = seen.meaning(root, source.config.split_names)
+    config = source.config
+    meaning = seen.meaning(root, config.split_names)
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     in_pieces = list(meaning.split_folders.values()).count("train") > 1
-    return None if in_pieces or source.config.join_alike else meaning
+    needs_all = in_pieces or config.join_alike or needs_all_pictures(config, meaning.splits)
+    return None if needs_all else meaning
 
 
 def _names_file(work: str, number: int) -> str:
@@ -128,9 +132,11 @@ def _rows_by_class(source: _Source, meaning: Meaning) -> Iterator[pa.Table]:
         root, meaning.class_entries(), class_names=config.class_names, problems=problems
     )
 
+    drawn = to_draw(meaning.splits, config)
+
     def labelled() -> Iterator[pa.Table]:
         for paths in _classes(source, meaning):
-            yield complete_splits(label_paths(paths, meaning), config, meaning.splits)
+            yield complete_splits(label_paths(paths, meaning), drawn, config.seed)
 
     counts = counts_of_splits([])
     for images in labelled():
