@@ -22,6 +22,9 @@ KEPT_FIRST = ("test", "val", "train", "unlabeled")
 
 MOST_EXAMPLES = 3
 
+FEWEST_KEPT = 10_000
+"""Pictures from which on it pays to keep what the comparison found."""
+
 
 def needs_all_pictures(config: DataConfig, given: Collection[str]) -> bool:
     """Returns whether the rows of a data set with these splits depend on which of all its pictures
@@ -32,8 +35,9 @@ def needs_all_pictures(config: DataConfig, given: Collection[str]) -> bool:
 
 
 def equal_pictures_of(reading: Reading, config: DataConfig, indices: str) -> EqualPictures:
-    """Returns which pictures of a data set have equal files. The result is kept in the folder
-    `indices` as long as the data set names the same files, unless some could not be compared."""
+    """Returns which pictures of a data set have equal files. For a large one the result is kept in
+    the folder `indices` and serves as long as the data set names the same files, unless some could
+    not be compared."""
     uris = pa.table({"uri": locations(reading.root, reading.images.column("path"))})
     key = stable_id("equal pictures 1", table_content(uris), config.duplicates)
     kept = storage.join(indices, f"{key}.parquet")
@@ -41,7 +45,7 @@ def equal_pictures_of(reading: Reading, config: DataConfig, indices: str) -> Equ
         return EqualPictures(storage.read_parquet(kept).column("first").to_numpy(), 0)
     most_reads = MOST_READS if config.duplicates == "report" else None
     found = find_equal_pictures(uris.column("uri").to_pylist(), most_reads=most_reads)
-    if not found.num_not_compared:
+    if len(uris) >= FEWEST_KEPT and not found.num_not_compared:
         storage.write_parquet(kept, pa.table({"first": found.first}))
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gist_ray.datasets import copies
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.ingest import Ingested, ingest
 from gist_ray.datasets.overview import about_files
@@ -110,3 +111,14 @@ def test_a_table_tells_pictures_that_it_could_not_compare(tmp_path):
     config = DataConfig(layout="manifest", path=str(tmp_path / "table.jsonl"))
     (line,) = ingest(config, str(tmp_path / "indices")).copies
     assert line.startswith("equal pictures: 2 pictures were not compared")
+
+
+def test_the_comparison_of_a_large_set_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "FEWEST_KEPT", 11)
+    root = written(tmp_path / "in", LEAKING)
+    found = read(root, tmp_path / "indices")
+    monkeypatch.setattr(copies, "find_equal_pictures", None)
+    assert read(root, tmp_path / "indices") == found
+    written(tmp_path / "in", {"test/wren/9.jpg": "nine"})
+    with pytest.raises(TypeError):
+        read(root, tmp_path / "indices")
