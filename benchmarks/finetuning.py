@@ -35,9 +35,10 @@ from benchmarks.record import REPOSITORY, parser, record
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import open_clip_name
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.trainer import train_clip
+from gist_ray.images.limits import ImageLimits
 from gist_ray.run.cluster import STEADY_CPU, connect
 from gist_ray.run.progress import Progress
 from gist_ray.schema import PAIRS

@@ -136,9 +136,9 @@ def load_pairs(rows: int, folder: Path) -> Work:
     import torch
 
     from gist_ray.encoders.clip import load_clip
-    from gist_ray.encoders.config import ImageLimits
     from gist_ray.finetune.config import FinetuneConfig
     from gist_ray.finetune.pairs import PairDataset, PairLoader
+    from gist_ray.images.limits import ImageLimits
 
     images = _drawn(rows, folder)
     texts = _texts(TEXTS_EACH).column("text").to_pylist()

@@ -17,7 +17,8 @@ from benchmarks.embedding import NUM_FILES, draw_pictures, ours
 from benchmarks.rates import in_turns, part_times, say_rates, steady_rate
 from benchmarks.record import parser, record
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig, EmbedConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig, EmbedConfig
+from gist_ray.images.limits import ImageLimits
 from gist_ray.methods.base.linear_classifier import LinearClassifier
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.predict.classifier import Classifier

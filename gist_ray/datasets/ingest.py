@@ -57,6 +57,9 @@ INDEXED_READERS: dict[str, Callable[[DataConfig, str], Reading]] = {
 class Ingested:
     """A data set as a run works on it, and what was understood of its files."""
 
+    root: str
+    """The folder that its relative paths are of."""
+
     manifest: pa.Table
     """MANIFEST, in the order of the files."""
 
@@ -97,6 +100,7 @@ def ingest(config: DataConfig, indices: str = "") -> Ingested:
     manifest = to_manifest(reading.root, reading.images, ids=found.ids, names=found.names)
     together = ", groups kept together" if has_groups(reading.images) else ""
     return Ingested(
+        reading.root,
         manifest,
         table(reading.errors, ERRORS),
         reading.left_out,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gist_ray.images.limits import ImageLimits, WhiteLevel
 from gist_ray.run.resources import Resources
 from gist_ray.settings.declare import Runtime, settings
 
@@ -30,22 +31,6 @@ class ClipConfig:
 
     image_std: Rgb | None = None
     """Standard deviation the weights were trained with; as `image_mean`."""
-
-
-@settings
-class ImageLimits:
-    """Limits of the pictures that any part of a run reads."""
-
-    max_image_mib: Annotated[float, Field(gt=0)] = 64
-    """Largest image file in MiB."""
-
-    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
-    """Most pixels of an image; at most Pillow's own limit."""
-
-    @property
-    def max_bytes(self) -> int:
-        """Returns `max_image_mib` in bytes."""
-        return int(self.max_image_mib * 2**20)
 
 
 @settings
@@ -79,10 +64,20 @@ class EmbedConfig:
     """Images with more pixels become error rows before they are decoded; at most Pillow's own
     limit."""
 
+    white_level: WhiteLevel = None
+    """The value that is white in grey pictures of more than 8 bits, such as 4095 for 12 bits in a
+    16-bit PNG or TIFF, or 65535. null: 65535, or 255 (for floats also 1) in a picture with no value
+    above it; the plan refuses 16-bit pictures of which none uses more than 14 bits, until this is
+    set."""
+
     @property
     def limits(self) -> ImageLimits:
-        """Returns the two limits as one value."""
-        return ImageLimits(max_image_mib=self.max_image_mib, max_image_pixels=self.max_image_pixels)
+        """Returns what holds for every picture as one value."""
+        return ImageLimits(
+            max_image_mib=self.max_image_mib,
+            max_image_pixels=self.max_image_pixels,
+            white_level=self.white_level,
+        )
 
 
 def resources_of(embed: EmbedConfig) -> Resources:

@@ -39,7 +39,8 @@ def _decoder(preprocess: Any, config: EmbedConfig) -> Callable[[Batch], Batch]:
         def one(uri: str) -> tuple[np.ndarray | None, str, str]:
             patience_s = min(PATIENCE_S, max(SHORT_PATIENCE_S, end - time.monotonic()))
             try:
-                image = decode(fetch(uri, limits.max_bytes, patience_s), limits.max_image_pixels)
+                data = fetch(uri, limits.max_bytes, patience_s)
+                image = decode(data, limits.max_image_pixels, white_level=limits.white_level)
                 return np.asarray(transform(image)), "", ""
             except ImageError as error:
                 return None, error.kind, error.message

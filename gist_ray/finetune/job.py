@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig, ImageLimits
+from gist_ray.encoders.config import LOCAL_MODEL, ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
+from gist_ray.images.limits import ImageLimits
 from gist_ray.store import storage
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.images.decode import ImageError, decode, fetch
+from gist_ray.images.limits import ImageLimits
 from gist_ray.schema import TRANSIENT_KINDS
 
 RGB_BYTES = 3
@@ -81,7 +81,7 @@ class PairDataset(torch.utils.data.Dataset):
             return kept
         try:
             data = fetch(self.uris[row], self.limits.max_bytes) if kept is None else kept
-            image = decode(data, self.limits.max_image_pixels)
+            image = decode(data, self.limits.max_image_pixels, white_level=self.limits.white_level)
         except ImageError as error:
             fix = "Mend or remove it and run again."
             if error.kind in TRANSIENT_KINDS:

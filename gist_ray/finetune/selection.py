@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from gist_ray.encoders.clip import Clip, embed_images, embed_texts, to_pixels
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch
+from gist_ray.images.limits import ImageLimits
 
 # L2-normalised features are small; without this a regularised classifier stays near uniform.
 FEATURE_SCALE = 10.0
@@ -75,7 +75,9 @@ def embed_uris(clip: Clip, uris: list[str], limits: ImageLimits) -> np.ndarray:
     transform = to_pixels(clip.preprocess)
 
     def pixels(uri: str) -> np.ndarray:
-        image = decode(fetch(uri, limits.max_bytes), limits.max_image_pixels)
+        image = decode(
+            fetch(uri, limits.max_bytes), limits.max_image_pixels, white_level=limits.white_level
+        )
         return np.asarray(transform(image))
 
     batches = [uris[at : at + BATCH_SIZE] for at in range(0, len(uris), BATCH_SIZE)]

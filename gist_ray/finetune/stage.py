@@ -7,11 +7,12 @@ import pyarrow.compute as pc
 
 from gist_ray.datasets.fewshot import sampled_images
 from gist_ray.datasets.manifest import read_manifest
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.captions import pairs_of_matches, pairs_of_names
 from gist_ray.finetune.config import FinetuneConfig, resources_of
 from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
+from gist_ray.images.limits import ImageLimits
 from gist_ray.run.progress import Progress
 from gist_ray.run.stage import Stage
 from gist_ray.schema import PAIRS, table

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import (
     PAIRS_FILE,
@@ -11,6 +11,7 @@ from gist_ray.finetune.job import (
     check_pairs,
     seen_from_anywhere,
 )
+from gist_ray.images.limits import ImageLimits
 from gist_ray.run.progress import Progress
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactWriter

@@ -95,8 +95,17 @@ def _leads_nowhere(uri: str, error: Exception) -> bool:
     return storage.is_local(uri) and getattr(error, "errno", None) in LEADS_NOWHERE
 
 
-def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """Returns the RGB pixels of an encoded image, converted by `to_rgb`. Raises ImageError.
+def decode(data: bytes, max_pixels: int, *, white_level: float | None = None) -> Image.Image:
+    """Returns the RGB pixels of an encoded image, converted by `to_rgb`. Raises ImageError."""
+    image = decode_as_stored(data, max_pixels)
+    try:
+        return to_rgb(image, white_level)
+    except Exception as error:
+        raise ImageError("corrupt", f"{type(error).__name__}: {error}") from error
+
+
+def decode_as_stored(data: bytes, max_pixels: int) -> Image.Image:
+    """Returns an encoded image in its own mode. Raises ImageError.
 
     The EXIF orientation is applied. Of an animation the first frame is taken.
     """
@@ -108,7 +117,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
             raise ImageError("too_large", f"{size}: longer than {MAX_ASPECT_RATIO} times its width")
         image.load()
-        return to_rgb(_upright(image))
+        return _upright(image)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -126,19 +135,35 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Returns an image of any mode as RGB: 16 bits are scaled to 8, transparency is composed on
-    white, values that are not finite become black."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float32)
-        values = np.where(np.isfinite(values), values, 0)
-        high = float(np.max(values))
-        top = 65535.0
-        if high <= 255:
-            top = 1.0 if image.mode == "F" and high <= 1 else 255.0
+def is_deep(image: Image.Image) -> bool:
+    """Returns whether an image in its own mode has more than 8 bits per pixel and colour."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def deep_values(image: Image.Image) -> np.ndarray:
+    """Returns the (height, width) float32 values of a deep image; those not finite become 0."""
+    values = np.asarray(image, np.float32)
+    return np.where(np.isfinite(values), values, 0)
+
+
+def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:
+    """Returns an image of any mode as RGB. Transparency is composed on white.
+
+    white_level: the value of a deep image that becomes 255; None: 65535, or 255 (for floats also 1)
+    in an image with no value above it.
+    """
+    if is_deep(image):
+        values = deep_values(image)
+        top = white_level or _usual_white(image.mode, float(np.max(values)))
         image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _usual_white(mode: str, highest: float) -> float:
+    if highest > 255:
+        return 65535.0
+    return 1.0 if mode == "F" and highest <= 1 else 255.0

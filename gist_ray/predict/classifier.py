@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from gist_ray.encoders.clip import Clip, embed_images, to_pixels
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.images.decode import decode, fetch, to_rgb
+from gist_ray.images.limits import ImageLimits
 from gist_ray.matching.groups import LabelledFeatures
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
@@ -70,7 +70,11 @@ class Classifier:
             picture = to_rgb(image)
         else:
             limits = self.limits
-            picture = decode(fetch(str(image), limits.max_bytes), limits.max_image_pixels)
+            picture = decode(
+                fetch(str(image), limits.max_bytes),
+                limits.max_image_pixels,
+                white_level=limits.white_level,
+            )
         pixels = np.array(to_pixels(self.clip.preprocess)(picture))
         return predict_features(self, embed_images(self.clip, pixels[None]))[0]
 

@@ -18,9 +18,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from gist_ray.encoders.clip import load_clip
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.export import export_model
+from gist_ray.images.limits import ImageLimits
 from gist_ray.methods import METHODS
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.methods.base.stored import load_classifier as load_fitted

@@ -12,7 +12,7 @@ from gist_ray.encoders.decoding import decoding
 from gist_ray.encoders.stage import encoding, first_of, vector_errors
 from gist_ray.predict.classifier import predict_features
 from gist_ray.predict.config import PredictConfig
-from gist_ray.predict.folder import load_classifier, model_of
+from gist_ray.predict.folder import load_classifier, model_of, read_description
 from gist_ray.run.progress import Progress
 from gist_ray.run.rows import run_rows
 from gist_ray.run.step import Batch
@@ -31,11 +31,16 @@ def classify_rows(
     """Stores CLASSIFIED of every image (image_id, uri). Images that give no pixels become error
     rows; what a run before this one stored is not made again.
 
-    threshold: predictions below this probability are marked as abstained.
+    threshold: predictions below this probability are marked as abstained. Deep pictures are scaled
+    as those that the classifier was trained on, unless `config.embed` says otherwise.
     """
     preprocess = load_clip(model_of(config.classifier)).preprocess
+    embed = config.embed
+    if embed.white_level is None:
+        white_level = read_description(config.classifier).limits.white_level
+        embed = replace(embed, white_level=white_level)
     steps = [
-        decoding(preprocess, config.embed),
+        decoding(preprocess, embed),
         encoding(Predictor, (config.classifier, threshold), config.embed),
     ]
     run_rows(

@@ -13,12 +13,13 @@ from rich.table import Table
 from gist_ray.demo.butterflies.corpus import CorpusSplit, corpus_pairs, corpus_rows
 from gist_ray.demo.stage import draw_pictures, where_drawn
 from gist_ray.encoders.clip import Clip, load_clip
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.errors import UserError
 from gist_ray.finetune.config import resources_of
 from gist_ray.finetune.job import PAIRS_FILE
 from gist_ray.finetune.trainer import train_clip
+from gist_ray.images.limits import ImageLimits
 from gist_ray.pretraining.captions import read_captions
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.pretraining.quality import butterfly_quality, caption_quality

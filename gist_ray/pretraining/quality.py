@@ -8,8 +8,8 @@ import pyarrow as pa
 from gist_ray.demo.butterflies.attributes import Attributes
 from gist_ray.demo.butterflies.captions import attribute_answer, attribute_prompts
 from gist_ray.encoders.clip import Clip, embed_texts
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.finetune.selection import BATCH_SIZE, embed_uris
+from gist_ray.images.limits import ImageLimits
 
 
 def retrieval(images: np.ndarray, texts: np.ndarray, own: np.ndarray) -> tuple[float, float]:

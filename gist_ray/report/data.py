@@ -1,6 +1,7 @@
 """Input of a report: tables of the run and rows computed from them. Nothing here reads an artifact
 or a model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
@@ -93,6 +94,8 @@ class ReportData:
     """Pairs of methods compared on the same draws."""
     manifest: pa.Table
     """MANIFEST."""
+    about: Sequence[str] = ()
+    """Lines on what was understood of the data set."""
     stages: list[StageRow]
     """The stages in the order of the pipeline."""
     split: str = "test"

@@ -59,6 +59,7 @@ SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     lambda data: Section("cards", "Images and their texts", "section_cards.html", _cards(data)),
     lambda data: Section("confusions", "Confusions", "section_confusions.html", _confusions(data)),
     lambda data: Section("texts", "Texts", "section_texts.html", _texts(data)),
+    lambda data: Section("data", "Data", "section_data.html", {}),
     lambda data: Section("errors", "Errors", "section_errors.html", _errors(data)),
     lambda data: Section("configuration", "Configuration", "section_configuration.html", {}),
 )

@@ -46,6 +46,9 @@ class Data:
     about: Sequence[str] = ()
     """Lines on what was understood of the data set's files."""
 
+    root: str = ""
+    """The folder that its relative paths are of; "" for a world, whose pictures are drawn."""
+
     @cached_property
     def classes(self) -> list[tuple[int, str]]:
         """Returns (label, class name) of every class, by label."""
@@ -90,6 +93,7 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         _read_notes(notes),
         stage,
         about_files(found),
+        found.root,
     )
 
 

@@ -71,6 +71,9 @@ class StudyGraph:
     """The numbers of shots that give samples of their own, None for all images."""
 
     results: dict[Key, Result]
+    frozen_images: Stage
+    """The embeddings of all images by the model as loaded."""
+
     metrics: list[Stage]
     """The stages that make METRICS; none where only val is measured."""
 
@@ -121,6 +124,7 @@ def build_graph(
         data=study.data,
         num_shots=num_shots,
         results=results,
+        frozen_images=study.frozen.images,
         metrics=metrics,
         statistics=statistics,
     )

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from functools import partial
 
 from gist_ray.datasets.config import DataConfig
+from gist_ray.datasets.first_look import look_at_pictures
 from gist_ray.datasets.overview import about_images, about_shots
 from gist_ray.encoders.clip import check_clip
 from gist_ray.encoders.config import LOCAL_MODEL
@@ -35,9 +36,10 @@ def study_job(config: RunConfig) -> Job:
     names = long_names(config.clip, config.prompts, graph.data.classes)
     if names.problems:
         raise UserError(names.problems)
+    lines = [*about(config, graph), *first_look(config, graph), *names.warnings]
 
     def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
-        return write_results(config, store, graph, done=done)
+        return write_results(config, store, graph, done=done, about=lines)
 
     return Job(
         command="run",
@@ -47,8 +49,17 @@ def study_job(config: RunConfig) -> Job:
         stages=graph.stages,
         finish=finish,
         max_failed_fraction=config.max_failed_fraction,
-        about=[*about(config, graph), *names.warnings],
+        about=lines,
     )
+
+
+def first_look(config: RunConfig, graph: StudyGraph) -> list[str]:
+    """Returns lines on a few pictures of the data set; nothing if all pictures are embedded
+    already, for they may be gone since. Raises UserError as `look_at_pictures` does."""
+    is_drawn = not graph.data.root
+    if is_drawn or graph.frozen_images.find(ArtifactStore(config.root)):
+        return []
+    return look_at_pictures(graph.manifest, config.embed.limits, graph.data.root)
 
 
 def plan(

@@ -35,9 +35,17 @@ Finished = Mapping[str, Done]
 
 
 def write_results(
-    config: RunConfig, store: ArtifactStore, graph: StudyGraph, *, done: Finished
+    config: RunConfig,
+    store: ArtifactStore,
+    graph: StudyGraph,
+    *,
+    done: Finished,
+    about: Sequence[str],
 ) -> Sequence[str]:
-    """Collects, prints and writes the results; returns the lines that say where they are."""
+    """Collects, prints and writes the results; returns the lines that say where they are.
+
+    about: lines on what was understood of the data.
+    """
     folder = storage.join(store.root, "runs", config.name)
     confidence = config.evaluation.confidence
     artifacts = {name: entry.artifact for name, entry in done.items()}
@@ -82,6 +90,7 @@ def write_results(
         differences=[*differences],
         differences_over_shots=[*over_shots],
         manifest=graph.manifest,
+        about=about,
         stages=stages,
         confidence=confidence,
         split=splits[0],

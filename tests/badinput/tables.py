@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from tests.badinput.kinds import Kind
 
@@ -60,6 +62,13 @@ def _jsonl(change: Callable[[list[str]], None]) -> bytes:
     lines = [json.dumps(row) for row in rows]
     change(lines)
     return "\n".join(lines).encode()
+
+
+def _deep_png(highest: int) -> bytes:
+    sink = io.BytesIO()
+    values = np.linspace(0, highest, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(values).save(sink, "PNG")
+    return sink.getvalue()
 
 
 REFUSED = "refused at plan, exit code 2"
@@ -321,5 +330,44 @@ KINDS: list[DataSet] = [
         | {"data/stray.png": b""},
         path="data",
         errors=(("stray.png", "bad_layout"),),
+    ),
+    _csv(
+        "no picture is where it says",
+        f"{REFUSED}: names the first, and what paths are relative to",
+        GOOD,
+        r"none of 8 pictures looked at is there; the first is \S+ant/0\.png\. Correct the paths",
+    ),
+    DataSet(
+        name="table: backslashes in the paths",
+        happens=f"{REFUSED}: names where the picture is, and what to write",
+        files={
+            "table.csv": GOOD.replace("/", "\\").encode(),
+            **{f"{name}/{n}.png": b"any" for name in ("ant", "bee") for n in range(4)},
+        },
+        says=r"ant/0\.png is there\. In the paths, write / for \\\.",
+    ),
+    DataSet(
+        name="table: a picture in train and in test",
+        happens="told in plan and report; `data.duplicates=error` refuses it at plan, exit code 2; "
+        "`drop` leaves out the one in train",
+        files={
+            "table.csv": GOOD.encode(),
+            "ant/0.png": b"one picture",
+            "ant/3.png": b"one picture",
+        },
+        words=("data.duplicates=error",),
+        says=r"1 of 8 pictures are copies, byte for byte, of others, in train and in test: 1",
+    ),
+    DataSet(
+        name="folder: 12 bits in 16-bit pictures",
+        happens=f"{REFUSED}: names the highest value and `embed.white_level`",
+        files={
+            f"data/{split}/{name}/{n}.png": _deep_png(4000 + n)
+            for split in ("train", "test")
+            for name in ("ant", "bee")
+            for n in range(2)
+        },
+        path="data",
+        says=r"end at 4,001 in the 8 looked at.*embed\.white_level=4095",
     ),
 ]

@@ -12,11 +12,12 @@ import torch
 from gist_ray.demo.butterflies.corpus import corpus_pairs, corpus_rows
 from gist_ray.demo.butterflies.pictures import write_pictures
 from gist_ray.encoders.clip import Clip, load_clip
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.encoders.tokenizer import save_tokenizer
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.export import export_model
 from gist_ray.finetune.job import PAIRS_FILE, VAL_FILE, FinetuneJob
+from gist_ray.images.limits import ImageLimits
 from gist_ray.store import storage
 
 VIT = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}

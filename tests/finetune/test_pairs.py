@@ -3,11 +3,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gist_ray.encoders.config import EmbedConfig, ImageLimits
+from gist_ray.encoders.config import EmbedConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune.pairs import EpochBatches, PairDataset, PairLoader
 from gist_ray.finetune.selection import embed_uris
 from gist_ray.images.decode import ImageError
+from gist_ray.images.limits import ImageLimits
 
 FIRST_EPOCH, SECOND_EPOCH = 0, 1
 

@@ -1,10 +1,10 @@
 import pyarrow as pa
 import pytest
 
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.errors import UserError
 from gist_ray.finetune.job import check_pairs
 from gist_ray.finetune.selection import probe_score, retrieval_score, validation_sample
+from gist_ray.images.limits import ImageLimits
 
 LIMITS = ImageLimits()
 

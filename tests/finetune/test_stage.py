@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gist_ray.encoders.config import ImageLimits
 from gist_ray.finetune import stage as finetune
+from gist_ray.images.limits import ImageLimits
 from gist_ray.schema import MANIFEST, SHOTS
 from tests.study.test_graph import graph
 

@@ -17,13 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from gist_ray.encoders.clip import load_clip
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.finetune import trainer
 from gist_ray.finetune.config import FinetuneConfig
 from gist_ray.finetune.job import FinetuneJob
 from gist_ray.finetune.trainer import train_clip
 from gist_ray.finetune.weights import interpolate
+from gist_ray.images.limits import ImageLimits
 from gist_ray.run.progress import Progress
 from gist_ray.run.warm import warm_workers
 from gist_ray.store import storage

@@ -47,6 +47,15 @@ def test_deep_grey_is_scaled_and_not_clipped():
     assert decoded(row(0, 127, 255, dtype=np.float32), "TIFF") == wanted
 
 
+def test_a_white_level_scales_deep_grey_of_any_brightness():
+    for values in ((0, 2048, 4095), (0, 100, 200)):
+        data = encoded(row(*values, dtype=np.uint16), "PNG")
+        pixels = decode(data, MAX_PIXELS, white_level=4095)
+        assert [pixels.getpixel((x, 0))[0] for x in range(3)] == [v * 255 // 4095 for v in values]
+    grey = encoded(row(0, 100, 200, dtype=np.uint8), "PNG")
+    assert decode(grey, MAX_PIXELS, white_level=4095).getpixel((2, 0)) == (200,) * 3
+
+
 def test_transparency_is_laid_on_white():
     assert decoded(Image.new("RGBA", (1, 1), (200, 0, 0, 0)), "PNG") == [WHITE]
     half = decoded(Image.new("RGBA", (1, 1), (255, 0, 0, 128)), "PNG")[0]

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pytest
 
 from gist_ray.encoders.clip import embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
+from gist_ray.images.limits import ImageLimits
 from gist_ray.methods.base.linear_classifier import by_cosine
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.predict.classifier import Classifier

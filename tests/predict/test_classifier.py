@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from gist_ray.encoders.clip import Clip, embed_texts, load_clip, open_clip_name
-from gist_ray.encoders.config import ClipConfig, ImageLimits
+from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.images.decode import ImageError
+from gist_ray.images.limits import ImageLimits
 from gist_ray.methods.base.linear_classifier import LinearClassifier
 from gist_ray.methods.base.problem import TextSet
 from gist_ray.methods.zero_shot_best_texts import BestTextsClassifier

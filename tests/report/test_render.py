@@ -34,7 +34,8 @@ def test_every_section_is_there(make_report_data):
     page = Page(html)
     sections = [attrs["id"] for attrs in page.of("section")]
     assert sections == [
-        "results", "flow", "cards", "confusions", "texts", "errors", "configuration",
+        "results", "flow", "cards", "confusions", "texts", "data", "errors",
+        "configuration",
     ]  # fmt: skip
     text = " ".join(page.text)
     for expected in ("GIST + linear probe", "0123abc", "learning_rate: 3.0e-4", "list remnant",

@@ -52,10 +52,11 @@ def test_a_run_without_a_plain_test_set_shows_the_first_of_its_named_ones(
     run_flow(before, store, Progress(), num_cpus=1, max_failed_fraction=0)
     write_stand_ins(graph, store, 16)
     done = run_flow(graph.stages, store, Progress(), num_cpus=1, max_failed_fraction=0)
-    [line] = write_results(config, store, graph, done=done)
+    [line] = write_results(config, store, graph, done=done, about=["two test sets"])
 
     folder = f"{store.root}/runs/named"
     assert line == f"Report: {folder}/report.html"
+    assert "<li>two test sets</li>" in storage.read_text(f"{folder}/report.html")
     summary = storage.read_json(f"{folder}/summary.json")
     assert {row["split"] for row in summary["summary"]} == {"test/day", "test/night"}
     assert {row["split"] for row in summary["differences"]} == {"test/day", "test/night"}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gist_ray.datasets.config import DataConfig
+from gist_ray.images.limits import WhiteLevel
 from gist_ray.settings.declare import Runtime, settings
 
 
@@ -39,6 +40,10 @@ class PackConfig:
 
     max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 100_000_000
     """With max_side_px: images with more pixels become error rows before they are decoded."""
+
+    white_level: WhiteLevel = None
+    """With max_side_px: the value that is white in grey pictures of more than 8 bits, as
+    embed.white_level."""
 
     max_failed_fraction: Annotated[float, Field(ge=0, le=1), Runtime] = 0.01
     """Largest share of images that may fail before the job ends with exit code 1."""

@@ -126,7 +126,7 @@ def _encoded(
 
 def reencode(data: bytes, config: PackConfig) -> bytes:
     """The image upright, in RGB, at most `max_side_px` on a side. Raises ImageError."""
-    image = decode(data, config.max_image_pixels)
+    image = decode(data, config.max_image_pixels, white_level=config.white_level)
     assert config.max_side_px is not None
     # thumbnail keeps the shape and never enlarges
     image.thumbnail((config.max_side_px, config.max_side_px), Image.Resampling.LANCZOS)
