@@ -31,16 +31,11 @@ def classify_rows(
     """Stores CLASSIFIED of every image (image_id, uri). Images that give no pixels become error
     rows; what a run before this one stored is not made again.
 
-    threshold: predictions below this probability are marked as abstained. Deep pictures are scaled
-    as those that the classifier was trained on, unless `config.embed` says otherwise.
+    threshold: predictions below this probability are marked as abstained.
     """
     preprocess = load_clip(model_of(config.classifier)).preprocess
-    embed = config.embed
-    if embed.white_level is None:
-        white_level = read_description(config.classifier).limits.white_level
-        embed = replace(embed, white_level=white_level)
     steps = [
-        decoding(preprocess, embed),
+        decoding(preprocess, scaled_as_trained(config)),
         encoding(Predictor, (config.classifier, threshold), config.embed),
     ]
     run_rows(
@@ -53,6 +48,15 @@ def classify_rows(
         unit="images",
         progress=progress,
     )
+
+
+def scaled_as_trained(config: PredictConfig) -> EmbedConfig:
+    """Returns how pictures are embedded, with the white level of those that the classifier was
+    trained on unless the config has one."""
+    if config.embed.white_level is not None:
+        return config.embed
+    limits = read_description(config.classifier).limits
+    return replace(config.embed, white_level=limits.white_level)
 
 
 class Predictor:

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from gist_ray.images.decode import FORMATS, fetch
+from gist_ray.images.decode import FORMATS, deep_values, fetch, is_deep, to_rgb
 
 JPEG_QUALITY = 82
 PATIENCE_S = 10.0
@@ -31,6 +31,9 @@ def _read(uri: str, max_px: int) -> Image.Image:
     with Image.open(io.BytesIO(fetch(uri, MAX_BYTES, PATIENCE_S)), formats=FORMATS) as opened:
         opened.draft("RGB", (max_px, max_px))
         upright = ImageOps.exif_transpose(opened)
+        if is_deep(upright):
+            # to be seen, whatever scale the model is given
+            upright = to_rgb(upright, max(1.0, float(deep_values(upright).max())))
         upright.thumbnail((max_px, max_px))
         with_alpha = upright.convert("RGBA")
         pixels = Image.new("RGB", upright.size, "white")

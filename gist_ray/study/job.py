@@ -36,7 +36,7 @@ def study_job(config: RunConfig) -> Job:
     names = long_names(config.clip, config.prompts, graph.data.classes)
     if names.problems:
         raise UserError(names.problems)
-    lines = [*about(config, graph), *first_look(config, graph), *names.warnings]
+    lines = [*understood(config, graph), *names.warnings]
 
     def finish(store: ArtifactStore, done: Mapping[str, Done]) -> Sequence[str]:
         return write_results(config, store, graph, done=done, about=lines)
@@ -51,15 +51,6 @@ def study_job(config: RunConfig) -> Job:
         max_failed_fraction=config.max_failed_fraction,
         about=lines,
     )
-
-
-def first_look(config: RunConfig, graph: StudyGraph) -> list[str]:
-    """Returns lines on a few pictures of the data set; nothing if all pictures are embedded
-    already, for they may be gone since. Raises UserError as `look_at_pictures` does."""
-    is_drawn = not graph.data.root
-    if is_drawn or graph.frozen_images.find(ArtifactStore(config.root)):
-        return []
-    return look_at_pictures(graph.manifest, config.embed.limits, graph.data.root)
 
 
 def plan(
@@ -113,12 +104,19 @@ def folders_of(config: RunConfig) -> dict[str, str]:
     return folders if config.texts.import_from else folders | llm_folders(config.llm)
 
 
-def about(config: RunConfig, graph: StudyGraph) -> list[str]:
-    """Returns lines on what was understood of the data."""
+def understood(config: RunConfig, graph: StudyGraph) -> list[str]:
+    """Returns lines on what was understood of the data, after a look at a few pictures unless all
+    are embedded already: they may be gone since. Raises UserError as `look_at_pictures` does."""
+    data = graph.data
+    seen: list[str] = []
+    is_drawn = not data.root
+    if not is_drawn and not graph.frozen_images.find(ArtifactStore(config.root)):
+        seen = look_at_pictures(data.manifest, config.embed.limits, data.root)
     return [
-        *about_images(graph.manifest),
-        *graph.data.about,
-        *about_shots(graph.manifest, config.study.shots),
+        *about_images(data.manifest),
+        *data.about,
+        *about_shots(data.manifest, config.study.shots),
+        *seen,
     ]
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from gist_ray.errors import UserError
 from gist_ray.run.cluster import is_local
+from gist_ray.study.job import understood
 from gist_ray.sweep.capacity import Need, need_of, num_on_this_machine
 from gist_ray.sweep.perform import empty_row, stored_row
 from gist_ray.sweep.shared import place, shared_places
@@ -36,6 +37,8 @@ class SweepPlan:
     """Trials that passed every check; for Optuna also samples of its possible suggestions."""
     rows: dict[str, Row] = field(default_factory=dict)
     """trial_id -> row, of the trials that cannot run or that an earlier start has ended."""
+    about: list[str] = field(default_factory=list)
+    """Lines on what was understood of the data of the first trial that can run."""
 
     @property
     def pending(self) -> list[Planned]:
@@ -81,7 +84,12 @@ def plan_sweep(task: Task) -> SweepPlan:
         found.planned.append(planned)
         if row := stored_row(task, planned):
             found.rows[trial.trial_id] = row
-    problems = [] if found.planned else problems
+    if found.planned:
+        problems = []
+        try:
+            found.about.extend(understood(found.planned[0].config, found.planned[0].graph))
+        except UserError as error:
+            problems = error.problems
     wanted = task.sweep.max_concurrent_trials
     if found.planned and wanted and is_local():
         fitting = num_on_this_machine(found.need)
@@ -117,6 +125,8 @@ def print_sweep(plan: SweepPlan) -> None:
     task, sweep = plan.task, plan.task.sweep
     counts = by_status(plan.rows.values())
     console = Console()
+    for line in plan.about:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"\nSweep {task.base['name']}: {plan.num_trials} trials ({sweep.search}, measured on "
         f"{sweep.measure}), {counts.get('failed', 0)} of them with problems, "

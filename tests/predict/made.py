@@ -28,7 +28,7 @@ from gist_ray.store.stored_rows import collect, finished_ids
 NAMES = ["red one", "green one", "blue one"]
 
 
-def write_classifier(folder: object) -> str:
+def write_classifier(folder: object, **limits: float) -> str:
     clip = load_clip(ClipConfig())
     texts = TextSet(NAMES, embed_texts(clip, NAMES), np.arange(3))
     made = Classifier(
@@ -39,7 +39,7 @@ def write_classifier(folder: object) -> str:
         class_texts=texts,
         temperature=1.0,
         threshold=0.5,
-        limits=ImageLimits(),
+        limits=ImageLimits(**limits),
         about={},
     )
     save_classifier(made, open_clip_name(ClipConfig()), str(folder))

@@ -12,6 +12,7 @@ import pytest
 from gist_ray.errors import UserError
 from gist_ray.predict.config import ExportConfig, PredictConfig
 from gist_ray.predict.job import predict_job
+from gist_ray.predict.stage import scaled_as_trained
 from gist_ray.run.flow import TooManyFailedRowsError
 from gist_ray.run.run_job import run_job
 from gist_ray.settings.declare import Runtime
@@ -79,6 +80,15 @@ def test_a_plan_writes_nothing(
     run_job(predict_job(configured(classifier, images, tmp_path / "out")), plan_only=True)
     assert "4 images of" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+def test_deep_pictures_are_scaled_as_in_training_unless_the_config_says_otherwise(
+    images: Path, tmp_path: Path
+) -> None:
+    config = configured(write_classifier(tmp_path / "deep", white_level=4095), images, tmp_path)
+    assert scaled_as_trained(config) == replace(config.embed, white_level=4095)
+    of_its_own = replace(config, embed=replace(config.embed, white_level=1023))
+    assert scaled_as_trained(of_its_own) == of_its_own.embed
 
 
 def test_one_picture_is_classified(classifier: str, images: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import base64
 import io
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
@@ -40,6 +41,13 @@ def test_nothing_but_pixels_passes(tmp_path):
     for name in ("a.png", "a.jpg"):
         clean = decoded(thumbnail(str(tmp_path / name)))
         assert not {"Comment", "comment", "icc_profile", "exif"} & set(clean.info)
+
+
+def test_deep_grey_is_shown_from_black_to_white_whatever_its_scale(tmp_path):
+    values = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    low, high = decoded(thumbnail(str(tmp_path / "deep.png"), 8)).convert("L").getextrema()
+    assert (low, high) == (0, 255)
 
 
 def test_turned_upright(tmp_path):

@@ -57,6 +57,12 @@ def test_a_misspelt_axis_is_told_with_what_was_meant(tiny_words: list[str], tmp_
         plan_sweep(task_for(tiny_words, tmp_path, "space: {finetune.learnin_rate: [0.1]}"))
 
 
+def test_the_data_are_told_once_for_all_trials(tiny_words: list[str], tmp_path: Path) -> None:
+    plan = plan_sweep(task_for(tiny_words, tmp_path, "space: {matching.k: [1, 2]}"))
+    assert " images (" in plan.about[0]
+    assert len(plan.about) == len(set(plan.about))
+
+
 def test_a_trial_trains_once(tiny_words: list[str], tmp_path: Path) -> None:
     words = [*tiny_words, "study.trainings=[gist,random]", "study.shots=[1,2]"]
     with pytest.raises(UserError) as caught:
