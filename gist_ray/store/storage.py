@@ -108,12 +108,18 @@ def read_bytes(uri: str, max_bytes: int | None = None, patience_s: float = PATIE
 
 def size(uri: str) -> int:
     """Returns the number of bytes of a file."""
+    if is_local(uri):
+        return os.path.getsize(absolute(uri))
     fs, path = filesystem(uri)
     return int(call(fs, "info", path)["size"] or 0)
 
 
 def read_range(uri: str, start: int, end: int, *, patience_s: float = PATIENCE_S) -> bytes:
     """Returns the bytes from `start` to before `end`, fewer if the file ends earlier."""
+    if is_local(uri):
+        with open(absolute(uri), "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
     fs, path = filesystem(uri)
     if s3.is_s3(uri):
         return patiently(lambda s: s3.read_object(fs, path, s, span=(start, end)), patience_s)
