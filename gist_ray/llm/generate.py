@@ -27,6 +27,8 @@ TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len", re.IGNO
 # the finished answers would wait, on a small machine, for the CPUs of the engine and the writers.
 LIGHT_TASK = {"num_cpus": 0.1}
 
+CPU_BLOCK_TOKENS = 32
+
 IN_ENGINE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """By its full name, since vLLM takes "uni" for its default on a CPU."""
 
@@ -158,6 +160,9 @@ def _processor_config(llm: LlmConfig, chat: bool) -> vLLMEngineProcessorConfig:
         engine_kwargs["gpu_memory_utilization"] = 0.9 * min(gpus, 1)
     else:
         engine_kwargs["enforce_eager"] = True
+        # Prompts of a set begin alike, and vLLM finds what it has computed by whole blocks, which
+        # are of 128 tokens on a CPU unless it is told otherwise.
+        engine_kwargs["block_size"] = CPU_BLOCK_TOKENS
         # The model runs in the process of the engine. vLLM's default for CPUs (0.32) is a process
         # of its own, for which the engine waits by polling: a CPU of two.
         engine_kwargs["distributed_executor_backend"] = IN_ENGINE
