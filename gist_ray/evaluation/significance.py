@@ -59,6 +59,33 @@ def p_value(mean: float, standard_error: float, *, num_units: int | None = None)
     return float(2 * of_ratio.sf(abs(mean) / standard_error))
 
 
+def detectable_over_draws(values: np.ndarray, confidence: float) -> float | None:
+    """Returns the detectable difference of the mean of `values` (num_draws,), one difference per
+    draw, by Student's t."""
+    if len(values) < 2:
+        return None
+    return detectable_difference(
+        float(stats.sem(values)), confidence=confidence, num_units=len(values)
+    )
+
+
+def p_value_over_draws(values: np.ndarray) -> float | None:
+    """Returns the p-value of the mean of `values` (num_draws,) by Student's t; None for one."""
+    if len(values) < 2:
+        return None
+    return p_value(float(np.mean(values)), float(stats.sem(values)), num_units=len(values))
+
+
+def holm_of_those(p_values: Sequence[float | None]) -> list[float | None]:
+    """Returns `holm` of the p-values that are there, in place; None for the others, and for one
+    that is alone."""
+    there = [p for p in p_values if p is not None]
+    if len(there) < 2:
+        return [None] * len(p_values)
+    adjusted = iter(holm(there))
+    return [None if p is None else next(adjusted) for p in p_values]
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns the adjusted p-values of Holm 1979, in the order of `p_values`: those below alpha are
     together false with a probability below alpha, however the comparisons depend on each other."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from gist_ray.evaluation.comparison import compare, summarise_seeds
 from gist_ray.evaluation.predictions import read_predictions
-from gist_ray.evaluation.significance import detectable_difference, holm, p_value
+from gist_ray.evaluation.significance import detectable_difference, holm_of_those, p_value
 from gist_ray.report.data import DifferenceRow, Shown, SummaryRow
 from gist_ray.schema import is_test, test_sets
 from gist_ray.store.artifacts import Artifact
@@ -165,10 +165,8 @@ def corrected(rows: Sequence[ShownRow]) -> list[ShownRow]:
     """Returns the rows with Holm's p-values for all of them that have one; without where it is one
     only."""
     rows = [row.copy() for row in rows]
-    compared = [(row, p) for row in rows if (p := row["p_value"]) is not None]
-    if len(compared) > 1:
-        for (row, _), value in zip(compared, holm([p for _, p in compared]), strict=True):
-            row["p_holm"] = value
+    for row, value in zip(rows, holm_of_those([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = value
     return rows
 
 
