@@ -44,8 +44,7 @@ def slice_accuracies(
     correct: (num_seeds, num_images) bool, whether the image is classified right. seed: of the
     bootstrap, whose resamples of seeds and images serve all slices.
     """
-    large = [one for one in slices if len(one.rows) >= MIN_IMAGES]
-    parts: list[Part] = [ALL, *(one.rows for one in large)]
+    parts: list[Part] = [ALL, *(one.rows for one in slices if len(one.rows) >= MIN_IMAGES)]
     values = correct.astype(np.float64)
     num_seeds, num_images = values.shape
     rng = np.random.default_rng(seed)
@@ -55,14 +54,18 @@ def slice_accuracies(
         pieces.append([_accuracy(values, part, images, seeds) for part in parts])
     of_all, *of_slices = np.concatenate(pieces, axis=1)
     mean_of_all = float(values.mean())
-    made: dict[str, SliceAccuracy] = {}
-    for one, resampled in zip(large, of_slices, strict=True):
-        mean = float(values[:, one.rows].mean())
-        accuracy = _estimate(mean, resampled, config)
-        difference = _estimate(mean - mean_of_all, resampled - of_all, config)
-        if accuracy.high - accuracy.low <= MAX_WIDTH:
-            made[one.name] = SliceAccuracy(one, accuracy, difference)
-    return [made.get(one.name) or SliceAccuracy(one, None, None) for one in slices]
+    resampled = iter(of_slices)
+    found = []
+    for one in slices:
+        accuracy = difference = None
+        if len(one.rows) >= MIN_IMAGES:
+            mean, of_slice = float(values[:, one.rows].mean()), next(resampled)
+            accuracy = _estimate(mean, of_slice, config)
+            difference = _estimate(mean - mean_of_all, of_slice - of_all, config)
+            if accuracy.high - accuracy.low > MAX_WIDTH:
+                accuracy = difference = None
+        found.append(SliceAccuracy(one, accuracy, difference))
+    return found
 
 
 def _accuracy(values: np.ndarray, part: Part, images: np.ndarray, seeds: np.ndarray) -> np.ndarray:

@@ -107,9 +107,9 @@ def _values(images: pa.Table, attributes: Sequence[str]) -> dict[str, list[str |
 
 def _text(value: Any) -> str | None:
     """Returns a value as text: 3.0 as "3", for tables with gaps turn whole numbers into floats;
-    None for null, NaN and blanks."""
+    None for null, NaN, blanks and MISSING."""
     if isinstance(value, str):
-        return value.strip() or None
+        return None if value.strip() in ("", MISSING) else value.strip()
     if value is None or value != value:
         return None
     if isinstance(value, float) and value.is_integer():

@@ -9,20 +9,18 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from gist_ray.evaluation.slice_accuracy import MAX_WIDTH
-from gist_ray.evaluation.slices import MIN_IMAGES
 from gist_ray.report import wording
 from gist_ray.report.cards import choose_images, make_cards, similarity_range
 from gist_ray.report.confusions import most_confused
-from gist_ray.report.data import ReportData, SliceRow
+from gist_ray.report.data import ReportData
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
 from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
-from gist_ray.report.headline import headline, num_compared, stands
+from gist_ray.report.headline import headline, num_compared
 from gist_ray.report.page.document import Section, document
 from gist_ray.report.page.wording import count, duration
 from gist_ray.report.plots import results_plot
 from gist_ray.report.results import ResultGrid, chance_level, result_grid
-from gist_ray.report.slices import slice_label, slice_tables, worst_of_methods
+from gist_ray.report.slices import slice_label, slice_values
 from gist_ray.report.text_use import (
     fewest_texts,
     most_used,
@@ -60,7 +58,7 @@ NAMES = (
 
 SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     lambda data: Section("results", "Results", "section_results.html", _results(data)),
-    lambda data: Section("slices", "Slices", "section_slices.html", _slices(data)),
+    lambda data: Section("slices", "Slices", "section_slices.html", slice_values(data)),
     lambda data: Section("flow", "Flow", "section_flow.html", _flow(data)),
     lambda data: Section("cards", "Images and their texts", "section_cards.html", _cards(data)),
     lambda data: Section("confusions", "Confusions", "section_confusions.html", _confusions(data)),
@@ -86,29 +84,6 @@ def render(data: ReportData) -> str:
     filters["slice_label"] = slice_label
     sections = [section(data) for section in SECTIONS]
     return document(FOLDER, "report.html", values, filters=filters, sections=sections)
-
-
-def _slices(data: ReportData) -> dict[str, Any]:
-    tables = slice_tables(data.slices, data.split, data.confidence)
-
-    def is_shown(row: SliceRow) -> bool:
-        low, high = row["difference_ci_low"] or 0.0, row["difference_ci_high"] or 0.0
-        return (low > 0 or high < 0) and stands(row, data.confidence) is not False
-
-    worst = []
-    if tables:
-        shots = tables[0].rows[0]["shots"]
-        worst = worst_of_methods(
-            data.metrics, split=data.split, metric=data.headline_metric, shots=shots
-        )
-    return {
-        "slice_tables": tables,
-        "worst_slices": worst,
-        "num_slices_compared": sum(row["p_holm"] is not None for row in data.slices),
-        "is_shown": is_shown,
-        "min_images": MIN_IMAGES,
-        "max_width": MAX_WIDTH,
-    }
 
 
 def _flow(data: ReportData) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gist_ray.evaluation.slice_accuracy import MAX_WIDTH
 from gist_ray.evaluation.slices import MIN_IMAGES, MISSING
-from gist_ray.report.data import Pair, SliceRow
+from gist_ray.report.data import Pair, ReportData, SliceRow
 from gist_ray.report.headline import stands
 from gist_ray.report.page.wording import count, interval, percent, points
 
@@ -37,13 +39,36 @@ class WorstSlice:
     value: float
 
 
+def slice_values(data: ReportData) -> dict[str, Any]:
+    """Returns what the page's section reads."""
+    tables = slice_tables(data.slices, data.split, data.confidence)
+
+    def is_shown(row: SliceRow) -> bool:
+        low, high = row["difference_ci_low"] or 0.0, row["difference_ci_high"] or 0.0
+        return (low > 0 or high < 0) and stands(row, data.confidence) is not False
+
+    worst = []
+    if tables:
+        shots = tables[0].rows[0]["shots"]
+        worst = worst_of_methods(
+            data.metrics, split=data.split, metric=data.headline_metric, shots=shots
+        )
+    return {
+        "slice_tables": tables,
+        "worst_slices": worst,
+        "num_slices_compared": _num_compared(data.slices),
+        "is_shown": is_shown,
+        "min_images": MIN_IMAGES,
+        "max_width": MAX_WIDTH,
+    }
+
+
 def slice_tables(rows: Sequence[SliceRow], split: str, confidence: float) -> list[SliceTable]:
     """Returns a table for each attribute, of one test set."""
     of_attribute: defaultdict[str, list[SliceRow]] = defaultdict(list)
     for row in rows:
         if row["split"] == split:
             of_attribute[row["attribute"]].append(row)
-    num_compared = sum(row["p_holm"] is not None for row in rows)
     tables = []
     for attribute, members in of_attribute.items():
         told = [row for row in members if row["mean"] is not None]
@@ -51,10 +76,14 @@ def slice_tables(rows: Sequence[SliceRow], split: str, confidence: float) -> lis
         sentence = (
             f"{attribute}: too few images to compare its values."
             if worst is None
-            else _sentence(worst, confidence, num_compared)
+            else _sentence(worst, confidence, _num_compared(rows))
         )
         tables.append(SliceTable(attribute, members, worst, sentence))
     return tables
+
+
+def _num_compared(rows: Sequence[SliceRow]) -> int:
+    return sum(row["p_holm"] is not None for row in rows)
 
 
 def slice_label(row: SliceRow) -> str:

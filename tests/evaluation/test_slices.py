@@ -42,14 +42,14 @@ def ids(count: int) -> pa.ChunkedArray:
 
 def test_images_are_told_apart_by_value_and_those_without_one_are_a_slice() -> None:
     values: list[Any] = ["b", 10, 9.0, "b ", None, " ", float("nan"), "10", True]
-    rows = [{"site": value} for value in values] + [{}]
-    found = {one.name: one.rows.tolist() for one in slices_of(manifest(rows), ids(10), ["site"])}
+    rows = [*({"site": value} for value in values), {}, {"site": "(missing)"}]
+    found = {one.name: one.rows.tolist() for one in slices_of(manifest(rows), ids(11), ["site"])}
     assert found == {
         "site=9": [2],
         "site=10": [1, 7],
         "site=b": [0, 3],
         "site=true": [8],
-        "site=(missing)": [4, 5, 6, 9],
+        "site=(missing)": [4, 5, 6, 9, 10],
     }
     assert list(found) == ["site=9", "site=10", "site=b", "site=true", "site=(missing)"]
 

@@ -122,7 +122,7 @@ def _against_next(
     power = ""
     if detectable := detectable_over_draws(gains, confidence):
         least = or_more(detectable) if measure.unit else f"{detectable:.3f} or more"
-        power = f" They could have shown a lead of {least}."
+        power = f" These {len(units)} {unit}s could have shown a lead of {least}."
     if ends[0] > 0:
         return "better", f"{ahead}It lies above zero.{power}"
     return "undecided", (

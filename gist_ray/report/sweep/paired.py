@@ -155,7 +155,7 @@ def markdown(rows: Sequence[Level], factor: str, *, base: str, unit: str) -> str
     have been shown, and its p-value after Holm's correction for all differences of the table. The
     last columns give the difference of each unit, and the number of draws above the base."""
     contrasts = [one for row in rows for one in (row.over_frozen, row.over_base)]
-    corrected = iter(holm_of_those([one and one.p_value for one in contrasts]))
+    corrected = iter(holm_of_those([one.p_value if one else None for one in contrasts]))
     lines = [
         f"| {factor} | accuracy, % | over the model as it came | over {base} | by {unit} | above |",
         "|---|---|---|---|---|---|",

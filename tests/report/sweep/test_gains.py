@@ -32,4 +32,4 @@ def test_a_gain_that_does_not_stand_the_correction_is_called_so(fake_sweep, tmp_
         assert shown[k].detectable == pytest.approx(expected, rel=1e-3)
     html = render(sweep, "tiny")
     assert "the 2 gains that are looked at" in html
-    assert "13.1 points or more<small>does not stand Holm" in html
+    assert "13.1 points or more<small>not after correction" in html

@@ -37,7 +37,7 @@ def test_a_lead_that_every_seed_shows_is_called_one(two, tmp_path):
     assert "Chosen of 2 configurations: k 10: val log loss 0.600" in text
     assert "The next best, k 1, has 0.700" in text
     assert "on the same 3 seeds the lead is +0.100 [0.0" in text
-    assert "It lies above zero. They could have shown a lead of 0.003 or more." in text
+    assert "It lies above zero. These 3 seeds could have shown a lead of 0.003 or more." in text
 
 
 def test_a_lead_within_the_interval_is_not_called_one(two, tmp_path):
