@@ -127,7 +127,7 @@ METRICS = pa.schema(
         # the seed of the draw; null if nothing is drawn
         pa.field("seed", pa.int32()),
         pa.field("split", pa.string(), nullable=False),
-        # the subset of the split's images that the metric is of; "" for all
+        # the images that the metric is of, as attribute=value; "" for all
         pa.field("slice", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),

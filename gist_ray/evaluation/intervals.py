@@ -1,13 +1,13 @@
 """Confidence intervals over the test set, over seeds, and of the difference of two methods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from gist_ray.errors import UserError
-from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, weighted_metrics
+from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, Part, metrics_of_parts
 
 MAX_WEIGHTS = 2**24
 """Most bootstrap weights of a paired difference that are drawn for each image separately."""
@@ -38,15 +38,19 @@ def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, f
 
 
 def metric_intervals(
-    found: Outcomes, *, num_bootstrap: int, confidence: float, seed: int
-) -> dict[str, tuple[float, float]]:
-    """Returns percentile intervals of all METRIC_NAMES from resamples of the test images.
+    found: Outcomes, parts: Sequence[Part], *, num_bootstrap: int, confidence: float, seed: int
+) -> list[dict[str, tuple[float, float]]]:
+    """Returns percentile intervals of all METRIC_NAMES for each part of the test images, from the
+    same resamples of all of them.
 
     The trained model is fixed, so the intervals do not cover the draw of the training set.
     """
     rng = np.random.default_rng(seed)
-    values = weighted_metrics(found, bootstrap_weights(len(found.labels), num_bootstrap, rng))
-    return {name: percentile_interval(values[name], confidence) for name in METRIC_NAMES}
+    weights = bootstrap_weights(len(found.labels), num_bootstrap, rng)
+    return [
+        {name: percentile_interval(values[name], confidence) for name in METRIC_NAMES}
+        for values in metrics_of_parts(found, parts, weights)
+    ]
 
 
 def seeds_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | None:
@@ -62,13 +66,15 @@ def seeds_interval(values: np.ndarray, confidence: float) -> tuple[float, float]
 class PairedDifference:
     """The accuracy of method A minus that of B on the same draws and test images.
 
-    mean: over seeds and images. low, high: the hierarchical bootstrap interval. seeds_interval:
-    Student's t over the per-seed differences, None for one seed. per_seed: (num_seeds,).
+    mean: over seeds and images. low, high: the hierarchical bootstrap interval. standard_error: of
+    the same bootstrap. seeds_interval: Student's t over the per-seed differences, None for one
+    seed. per_seed: (num_seeds,).
     """
 
     mean: float
     low: float
     high: float
+    standard_error: float
     seeds_interval: tuple[float, float] | None
     per_seed: np.ndarray
     num_images: int
@@ -104,12 +110,14 @@ def paired_difference(
     for sums in _resampled_sums(difference, num_bootstrap, rng):
         seeds = next(bootstrap_weights(num_seeds, sums.shape[1], rng))
         values.append((sums * seeds).sum(axis=0) / (num_seeds * num_images))
-    low, high = percentile_interval(np.concatenate(values), confidence)
+    resampled = np.concatenate(values)
+    low, high = percentile_interval(resampled, confidence)
     per_seed = difference.mean(axis=1)
     return PairedDifference(
         float(per_seed.mean()),
         low,
         high,
+        float(resampled.std()),
         seeds_interval(per_seed, confidence),
         per_seed,
         num_images,

@@ -4,7 +4,7 @@ Each metric is computed from sums over images. One weight per image and resample
 (weights of 1) and its bootstrap distribution (weights are how often each image was drawn).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,10 @@ from gist_ray.matching.similarity import top_k
 TOPS = (1, 3, 5)
 METRIC_NAMES = ("top1", "top3", "top5", "mean_per_class", "macro_f1", "ece")
 NUM_CALIBRATION_BINS = 15
+
+Part = slice | np.ndarray
+"""Images: ALL, or their rows."""
+ALL = slice(None)
 
 NO_IMAGE = "there is no labelled image to evaluate: check the manifest's split column."
 
@@ -77,13 +81,28 @@ def compute_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, 
 
 
 def weighted_metrics(found: Outcomes, pieces: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns METRIC_NAMES -> (num_resamples,).
+    """Returns METRIC_NAMES -> (num_resamples,). Arguments as in `metrics_of_parts`."""
+    return metrics_of_parts(found, [ALL], pieces)[0]
+
+
+def metrics_of_parts(
+    found: Outcomes, parts: Sequence[Part], pieces: Iterable[np.ndarray]
+) -> list[dict[str, np.ndarray]]:
+    """Returns METRIC_NAMES -> (num_resamples,) of each part of the images, all with the same
+    weights. A part whose images have no weight in a resample is NaN there.
 
     pieces: weights >= 0, (num_images, some), that have num_resamples columns together.
     """
     sums = _sums_over_images(found)
-    values = [_metrics_of_sums(sums @ weights, found.num_classes) for weights in pieces]
-    return {name: np.concatenate([piece[name] for piece in values]) for name in METRIC_NAMES}
+    sums_of_parts = [(part, sums[:, part]) for part in parts]
+    values: list[list[dict[str, np.ndarray]]] = [[] for _ in parts]
+    for weights in pieces:
+        for (part, of_part), pieces_of_part in zip(sums_of_parts, values, strict=True):
+            pieces_of_part.append(_metrics_of_sums(of_part @ weights[part], found.num_classes))
+    return [
+        {name: np.concatenate([piece[name] for piece in of_part]) for name in METRIC_NAMES}
+        for of_part in values
+    ]
 
 
 def _sums_over_images(found: Outcomes) -> csc_array:

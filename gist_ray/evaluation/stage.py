@@ -10,8 +10,16 @@ import numpy as np
 from gist_ray.datasets.manifest import num_classes_of, read_manifest
 from gist_ray.evaluation.config import EvaluationConfig
 from gist_ray.evaluation.intervals import metric_intervals
-from gist_ray.evaluation.metrics import METRIC_NAMES, Outcomes, outcomes_of, weighted_metrics
+from gist_ray.evaluation.metrics import (
+    ALL,
+    METRIC_NAMES,
+    Outcomes,
+    Part,
+    metrics_of_parts,
+    outcomes_of,
+)
 from gist_ray.evaluation.predictions import read_predictions
+from gist_ray.evaluation.slices import MIN_IMAGES, Slice, slices_of
 from gist_ray.run.progress import Progress
 from gist_ray.run.stage import Stage
 from gist_ray.schema import METRICS, table
@@ -45,18 +53,29 @@ def measure_stage(
     """Returns the stage that writes METRICS of every method and split, with intervals over images.
 
     predictions: {(method, split): the stage that holds its PREDICTIONS}. A split without images has
-    no rows.
+    no rows. The slices of the config are measured on test sets.
     """
     splits = {f"{method} {split}": (method, split) for method, split in predictions}
 
     def run(inputs: Mapping[str, Artifact], writer: ArtifactWriter, progress: Progress) -> None:
-        num_classes = num_classes_of(read_manifest(inputs["manifest"]))
+        manifest = read_manifest(inputs["manifest"])
+        num_classes = num_classes_of(manifest)
         rows: list[dict[str, object]] = []
         for key, (method, split) in splits.items():
             found = read_predictions(inputs[key], split)
             if len(found):
-                outcomes = outcomes_of(found, num_classes)
-                rows += metric_rows(method, split, outcomes, measured=measured, config=config)
+                rows += metric_rows(
+                    method,
+                    split,
+                    outcomes_of(found, num_classes),
+                    slices=slices_of(
+                        manifest,
+                        found.column("image_id"),
+                        [] if split == "val" else config.slices,
+                    ),
+                    measured=measured,
+                    config=config,
+                )
         writer.write(table(rows, METRICS))
 
     return Stage(
@@ -81,31 +100,50 @@ def measure_stage(
 
 
 def metric_rows(
-    method: str, split: str, found: Outcomes, *, measured: Measured, config: EvaluationConfig
-) -> Sequence[dict[str, object]]:
-    """Returns a METRICS row for each metric of one method on one split."""
-    values = weighted_metrics(found, [np.ones((len(found.labels), 1))])
+    method: str,
+    split: str,
+    found: Outcomes,
+    *,
+    slices: Sequence[Slice] = (),
+    measured: Measured,
+    config: EvaluationConfig,
+) -> list[dict[str, object]]:
+    """Returns a METRICS row for each metric of one method on one split, and on each slice of it. A
+    slice of fewer than MIN_IMAGES has no interval."""
+    parts: list[tuple[str, Part, int]] = [
+        ("", ALL, len(found.labels)),
+        *((s.name, s.rows, len(s.rows)) for s in slices),
+    ]
+    ones = np.ones((len(found.labels), 1))
+    values = metrics_of_parts(found, [part for _, part, _ in parts], [ones])
+    with_interval = [(n, part) for n, part, size in parts if not n or size >= MIN_IMAGES]
     intervals = metric_intervals(
         found,
+        [part for _, part in with_interval],
         num_bootstrap=config.num_bootstrap,
         confidence=config.confidence,
         seed=measured.bootstrap_seed,
     )
-    return [
-        {
-            "features": measured.features,
-            "method": method,
-            "data": measured.data,
-            "shots": measured.shots,
-            "seed": measured.seed,
-            "split": split,
-            "slice": "",
-            "metric": name,
-            "value": float(values[name][0]),
-            "ci_low": intervals[name][0],
-            "ci_high": intervals[name][1],
-            "num_samples": len(found.labels),
-            "params": json.dumps(measured.params, sort_keys=True),
-        }
-        for name in METRIC_NAMES
-    ]
+    ends = {name: of for (name, _), of in zip(with_interval, intervals, strict=True)}
+    rows: list[dict[str, object]] = []
+    for (name, _, num_images), of_part in zip(parts, values, strict=True):
+        for metric in METRIC_NAMES:
+            low, high = ends[name][metric] if name in ends else (None, None)
+            rows.append(
+                {
+                    "features": measured.features,
+                    "method": method,
+                    "data": measured.data,
+                    "shots": measured.shots,
+                    "seed": measured.seed,
+                    "split": split,
+                    "slice": name,
+                    "metric": metric,
+                    "value": float(of_part[metric][0]),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "num_samples": num_images,
+                    "params": json.dumps(measured.params, sort_keys=True),
+                }
+            )
+    return rows

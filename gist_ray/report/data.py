@@ -31,7 +31,18 @@ Pair = tuple[str, str]
 """(features, method): what is compared."""
 
 
-class DifferenceRow(TypedDict):
+class Shown(TypedDict):
+    """What a difference could have shown, and whether it stands a correction for many."""
+
+    # the smallest true difference that would mostly have been shown; None where the spread is 0
+    detectable: float | None
+    # None for a slice of too few images
+    p_value: float | None
+    # Holm's, for all differences of its kind in the report; None where it is the only one
+    p_holm: float | None
+
+
+class DifferenceRow(Shown):
     """A minus B on the same draws, as fractions."""
 
     features_a: str
@@ -46,6 +57,26 @@ class DifferenceRow(TypedDict):
     ci_high: float | None
     # one difference per seed, in the order of the seeds
     per_seed: list[float]
+
+
+class SliceRow(Shown):
+    """Top-1 accuracy on the images of a test set that have one value of an attribute, and that
+    minus the accuracy on all of them. What is None could not be told from so few images."""
+
+    features: str
+    method: str
+    split: str
+    shots: int | None
+    attribute: str
+    # None: the images that have none
+    value: str | None
+    num_images: int
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    difference: float | None
+    difference_ci_low: float | None
+    difference_ci_high: float | None
 
 
 class StageRow(TypedDict):
@@ -104,6 +135,8 @@ class ReportData:
     """Confidence level of all intervals, 0 to 1."""
     differences_over_shots: list[DifferenceRow] = field(default_factory=list)
     """The same pairs over the draws of all numbers of shots together."""
+    slices: list[SliceRow] = field(default_factory=list)
+    """Of the method that the report is about, by attribute; one test set after the other."""
     headline: tuple[Pair, Pair] = (("gist", "linear_probe"), ("frozen", "linear_probe"))
     """The pairs that the first sentence compares."""
     headline_metric: str = "top1"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gist_ray.report.data import DifferenceRow, Pair, sides
-from gist_ray.report.headline import Verdict, verdict
+from gist_ray.report.headline import Verdict, stands, verdict
 
 DRAWING_WIDTH = 200
 
@@ -16,6 +16,8 @@ class Difference:
 
     row: DifferenceRow
     verdict: Verdict
+    # after Holm's correction; None where there was none, or the interval includes zero
+    stands: bool | None
     # how many rows its pair of methods has, on the first of them; 0 on the others
     span: int
     zero_x: float
@@ -26,7 +28,12 @@ class Difference:
 
 
 def difference_table(
-    rows: Sequence[DifferenceRow], metric: str, *, headline: tuple[Pair, Pair], limit: int
+    rows: Sequence[DifferenceRow],
+    metric: str,
+    *,
+    headline: tuple[Pair, Pair],
+    limit: int,
+    confidence: float,
 ) -> list[Difference]:
     """Returns at most `limit` rows of `metric`: the headline's pair first, shots rising in each
     pair."""
@@ -56,10 +63,12 @@ def difference_table(
     for row in chosen:
         # popped: only the first row of a pair finds its number
         span = num_rows.pop(sides(row), 0)
+        found = verdict(row)
         made.append(
             Difference(
                 row=row,
-                verdict=verdict(row),
+                verdict=found,
+                stands=stands(row, confidence) if found in ("better", "worse") else None,
                 span=span,
                 zero_x=position(0),
                 mean_x=position(row["mean"]),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gist_ray.report.data import DifferenceRow, Pair, ReportData, sides
-from gist_ray.report.page.wording import confidence_level, interval, percent, points
+from gist_ray.report.data import DifferenceRow, Pair, ReportData, Shown, sides
+from gist_ray.report.page.wording import confidence_level, interval, or_more, percent, points
 from gist_ray.report.wording import (
     LOWER_IS_BETTER,
     at_shots,
@@ -34,6 +34,18 @@ def verdict(row: DifferenceRow) -> Verdict:
         return "undecided"
     higher = low > 0
     return "better" if higher != (row["metric"] in LOWER_IS_BETTER) else "worse"
+
+
+def stands(row: Shown, confidence: float) -> bool | None:
+    """Returns whether a difference stands Holm's correction; None if it was not corrected, as the
+    only one."""
+    return None if row["p_holm"] is None else row["p_holm"] < 1 - confidence
+
+
+def num_compared(data: ReportData) -> int:
+    """Returns for how many differences Holm's correction was made, 0 for none."""
+    rows = [*data.differences, *data.differences_over_shots]
+    return sum(row["p_holm"] is not None for row in rows)
 
 
 def headline(data: ReportData) -> Headline | None:
@@ -92,4 +104,11 @@ def _explanation(data: ReportData, row: DifferenceRow) -> str:
         ),
         "no interval": "There is no interval for it, so it may be chance.",
     }[verdict(row)]
+    if row["detectable"] is not None:
+        said += f" It could have shown a difference of {or_more(row['detectable'])}."
+    if verdict(row) in ("better", "worse") and stands(row, data.confidence) is False:
+        said += (
+            f" It does not stand Holm's correction for the {num_compared(data)} differences of "
+            "this report."
+        )
     return f"{said} ({what[0].upper()}{what[1:]}.)"

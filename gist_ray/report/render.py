@@ -15,11 +15,12 @@ from gist_ray.report.confusions import most_confused
 from gist_ray.report.data import ReportData
 from gist_ray.report.differences import DRAWING_WIDTH, difference_table
 from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
-from gist_ray.report.headline import headline
+from gist_ray.report.headline import headline, num_compared
 from gist_ray.report.page.document import Section, document
 from gist_ray.report.page.wording import count, duration
 from gist_ray.report.plots import results_plot
 from gist_ray.report.results import ResultGrid, chance_level, result_grid
+from gist_ray.report.slices import slice_label, slice_values
 from gist_ray.report.text_use import (
     fewest_texts,
     most_used,
@@ -39,10 +40,12 @@ LIMITS = {
     "checks": 30,
     "error_kinds": 40,
     "errors": 20,
+    "worst_slices": 60,
 }
 MAX_TABLE_COLUMNS = 6
 # of `wording`, as filters of the templates
 NAMES = (
+    "at_shots",
     "head_label",
     "pair_label",
     "metric_label",
@@ -55,6 +58,7 @@ NAMES = (
 
 SECTIONS: Sequence[Callable[[ReportData], Section]] = (
     lambda data: Section("results", "Results", "section_results.html", _results(data)),
+    lambda data: Section("slices", "Slices", "section_slices.html", slice_values(data)),
     lambda data: Section("flow", "Flow", "section_flow.html", _flow(data)),
     lambda data: Section("cards", "Images and their texts", "section_cards.html", _cards(data)),
     lambda data: Section("confusions", "Confusions", "section_confusions.html", _confusions(data)),
@@ -77,7 +81,8 @@ def render(data: ReportData) -> str:
         "headline": headline(data),
         "facts": _facts(data),
     }
-    filters = {name: getattr(wording, name) for name in NAMES}
+    filters: dict[str, Callable[..., str]] = {name: getattr(wording, name) for name in NAMES}
+    filters["slice_label"] = slice_label
     sections = [section(data) for section in SECTIONS]
     return document(FOLDER, "report.html", values, filters=filters, sections=sections)
 
@@ -149,14 +154,23 @@ def _results(data: ReportData) -> dict[str, Any]:
         "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
         "differences": {
             metric: difference_table(
-                differences, metric, headline=data.headline, limit=LIMITS["differences"]
+                differences,
+                metric,
+                headline=data.headline,
+                limit=LIMITS["differences"],
+                confidence=data.confidence,
             )
             for metric in sorted(difference_metrics, key=lambda m: m != data.headline_metric)
         },
         "over_shots": difference_table(
-            over_shots, data.headline_metric, headline=data.headline, limit=LIMITS["differences"]
+            over_shots,
+            data.headline_metric,
+            headline=data.headline,
+            limit=LIMITS["differences"],
+            confidence=data.confidence,
         ),
         "num_differences": Counter(row["metric"] for row in differences),
+        "num_compared": num_compared(data),
         "drawing_width": DRAWING_WIDTH,
     }
 
@@ -169,6 +183,7 @@ def _seeds(data: ReportData, metric: str) -> dict[tuple[str, str, int | None], l
             pc.equal(data.metrics.column("metric"), metric),
         )
     )
+    test = test.filter(pc.equal(test.column("slice"), ""))
     for row in test.select(["features", "method", "shots", "seed", "value"]).to_pylist():
         if row["seed"] is not None:
             values[row["features"], row["method"], row["shots"]].append(row["value"])

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.evaluation.comparison import compare, summarise_seeds
 from gist_ray.evaluation.predictions import read_predictions
-from gist_ray.report.data import DifferenceRow, SummaryRow
+from gist_ray.evaluation.significance import detectable_difference, holm_of_those, p_value
+from gist_ray.report.data import DifferenceRow, Shown, SummaryRow
 from gist_ray.schema import is_test, test_sets
 from gist_ray.store.artifacts import Artifact
 from gist_ray.study.config import RunConfig
@@ -22,6 +24,8 @@ COMPARED = ("linear_probe", "zero_shot_best_texts")
 
 ANSWERS = ["image_id", "label", "predicted"]
 """The columns of PREDICTIONS that a comparison reads."""
+
+ShownRow = TypeVar("ShownRow", bound=Shown)
 
 Artifacts = Mapping[str, Artifact]
 """{name of a stage: its artifact}"""
@@ -41,8 +45,10 @@ def collect_metrics(graph: StudyGraph, artifacts: Artifacts) -> pa.Table:
 
 
 def summarise(config: RunConfig, metrics: pa.Table) -> list[SummaryRow]:
-    """Returns test metrics over seeds; what has no seed keeps its interval over test images."""
-    test = metrics.filter(is_test(metrics.column("split")))
+    """Returns test metrics on all images over seeds; what has no seed keeps its interval over test
+    images."""
+    of_all = metrics.filter(pc.equal(metrics.column("slice"), ""))
+    test = of_all.filter(is_test(of_all.column("split")))
     over_seeds = summarise_seeds(test, config.evaluation)
     without_seed = test.filter(pc.is_null(test.column("seed")))
     return [
@@ -125,7 +131,7 @@ def _differences(
         features: {index: predictions(features, *draw) for index, draw in enumerate(draws)}
         for features in (shown, *others)
     }
-    common = _on_common_images(of_features)
+    common = on_common_images(of_features)
     rows: list[Difference] = []
     for other in others:
         found = compare(common[shown], common[other], config.evaluation, seed=config.seed)
@@ -143,6 +149,11 @@ def _differences(
                 "ci_low": found.low,
                 "ci_high": found.high,
                 "per_seed": [float(value) for value in found.per_seed],
+                "detectable": detectable_difference(
+                    found.standard_error, confidence=config.evaluation.confidence
+                ),
+                "p_value": p_value(found.mean, found.standard_error),
+                "p_holm": None,
                 "seeds_ci_low": over_seeds[0],
                 "seeds_ci_high": over_seeds[1],
             }
@@ -150,7 +161,16 @@ def _differences(
     return rows
 
 
-def _on_common_images(
+def corrected(rows: Sequence[ShownRow]) -> list[ShownRow]:
+    """Returns the rows with Holm's p-values for all of them that have one; without where it is one
+    only."""
+    rows = [row.copy() for row in rows]
+    for row, value in zip(rows, holm_of_those([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = value
+    return rows
+
+
+def on_common_images(
     of_features: Mapping[str, Mapping[int, pa.Table]],
 ) -> dict[str, dict[int, pa.Table]]:
     """Returns the predictions on the images that all features have predictions of. An image that

@@ -10,6 +10,8 @@ import pyarrow as pa
 from gist_ray.datasets.config import DataConfig
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.encoders.embedded import Model, Part, clip_identity
+from gist_ray.errors import UserError
+from gist_ray.evaluation.slices import slice_problems
 from gist_ray.evaluation.stage import Measured, measure_stage
 from gist_ray.finetune.stage import finetune_stage
 from gist_ray.matching.config import CLASS_NAME, DRAWN_VARIANTS, MatchingConfig
@@ -99,9 +101,12 @@ def build_graph(
 ) -> StudyGraph:
     """Reads the manifest and returns all stages.
 
-    Raises UserError for a broken data set, or prompts that cannot be made.
+    Raises UserError for a broken data set, prompts that cannot be made, or attributes to slice by
+    that the test images do not have.
     """
     study = Study.of(config, read(config.data, config.texts.notes, store), measure)
+    if problems := slice_problems(study.data.manifest, config.evaluation.slices):
+        raise UserError(problems)
     results: dict[Key, Result] = {}
     matches: dict[str, Stage] = {}
     num_shots = distinct_shots(config.study, study.data.manifest)

@@ -13,7 +13,8 @@ from gist_ray.matching.stage import statistics_tables
 from gist_ray.report.console import results_table
 from gist_ray.report.data import ReportData, StageRow
 from gist_ray.report.render import render
-from gist_ray.report.wording import pair_label
+from gist_ray.report.slices import slice_tables
+from gist_ray.report.wording import pair_label, split_label
 from gist_ray.run.environment import environment
 from gist_ray.run.stage import Done
 from gist_ray.schema import ERRORS, test_sets
@@ -25,11 +26,13 @@ from gist_ray.study.comparisons import (
     compare_features,
     compare_over_shots,
     compared_methods,
+    corrected,
     summarise,
 )
 from gist_ray.study.config import RunConfig
 from gist_ray.study.features import FROZEN
 from gist_ray.study.graph import StudyGraph, shown_features
+from gist_ray.study.slicing import compare_slices
 
 Finished = Mapping[str, Done]
 
@@ -51,8 +54,10 @@ def write_results(
     artifacts = {name: entry.artifact for name, entry in done.items()}
     metrics = collect_metrics(graph, artifacts)
     summary = summarise(config, metrics)
-    differences = compare_features(config, graph, artifacts)
-    over_shots = compare_over_shots(config, graph, artifacts)
+    at_shots = compare_features(config, graph, artifacts)
+    every = corrected([*at_shots, *compare_over_shots(config, graph, artifacts)])
+    differences, over_shots = every[: len(at_shots)], every[len(at_shots) :]
+    slices = compare_slices(config, graph, artifacts)
     config_yaml = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
     stages = [_stage_row(entry) for entry in done.values()]
     console = Console()
@@ -65,6 +70,10 @@ def write_results(
     for row in over_shots:
         line = difference_line(row, over="over all shots")
         console.print(line, highlight=False, soft_wrap=True)
+    for split in splits:
+        for sliced in slice_tables(slices, split, confidence):
+            on = "" if split == "test" else f"{split_label(split)}: "
+            console.print(f"{on}{sliced.sentence}", highlight=False, markup=False, soft_wrap=True)
     storage.write_json(storage.join(folder, "stages.json"), stages)
     storage.write_parquet(storage.join(folder, "metrics.parquet"), metrics)
     storage.write_json(
@@ -74,6 +83,7 @@ def write_results(
             "summary": summary,
             "differences": differences,
             "differences_over_shots": over_shots,
+            "slices": slices,
         },
     )
     shown, method = shown_features(config), compared_methods(config)[0]
@@ -89,6 +99,7 @@ def write_results(
         summary=summary,
         differences=[*differences],
         differences_over_shots=[*over_shots],
+        slices=slices,
         manifest=graph.manifest,
         about=about,
         stages=stages,
@@ -114,6 +125,8 @@ def difference_line(row: Difference, over: str = "") -> str:
     line = f"{over or shots_name(row['shots'])}{where}: {a} - {b} = {100 * row['mean']:+.1f} points"
     if row["ci_low"] is not None and row["ci_high"] is not None:
         line += f" ({100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f})"
+    if row["detectable"] is not None:
+        line += f"; could have shown {100 * row['detectable']:.1f} points or more"
     if len(row["per_seed"]) > 1:
         line += "; seeds " + " ".join(f"{100 * value:+.1f}" for value in row["per_seed"])
     return line

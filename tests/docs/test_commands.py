@@ -14,7 +14,7 @@ from gist_ray.study.config import RunConfig
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("recipes.md", "emoji.md")
+PAGES = ("recipes.md", "emoji.md", "slices.md")
 COMMANDS = {"run": ("config", RunConfig), "pretrain": ("pretrain", PretrainConfig)}
 FLAGS = {"--plan": 0, "--until": 1}
 

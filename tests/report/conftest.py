@@ -155,6 +155,9 @@ class FakeRun:
                         "ci_low": paired.mean() - 0.034,
                         "ci_high": paired.mean() + 0.034,
                         "per_seed": paired.tolist(),
+                        "detectable": 0.049,
+                        "p_value": 0.004,
+                        "p_holm": 0.036,
                     }
                 )
         return {

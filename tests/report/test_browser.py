@@ -1,13 +1,15 @@
 import pytest
 
 from gist_ray.report.render import render
+from tests.report.test_slices import ROWS
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_it_opens_without_an_error(open_page, make_report_data, tmp_path, width):
-    (tmp_path / "report.html").write_text(render(make_report_data()), encoding="utf-8")
+    page = render(make_report_data(slices=ROWS))
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
     browser = open_page(tmp_path / "report.html", width)
     assert browser.execute_script("return document.images.length") > 10
 

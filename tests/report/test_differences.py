@@ -16,6 +16,9 @@ def row(features_a, shots, mean, low, high, metric="top1"):
         "ci_low": low,
         "ci_high": high,
         "per_seed": [mean],
+        "detectable": 0.031,
+        "p_value": 0.01,
+        "p_holm": None,
     }
 
 
@@ -29,7 +32,7 @@ ROWS = [
 
 
 def test_headline_pair_comes_first_with_shots_rising():
-    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10, confidence=0.95)
     assert [(d.row["features_a"], d.row["shots"], d.span) for d in table] == [
         ("gist", 1, 2),
         ("gist", 5, 0),
@@ -39,7 +42,7 @@ def test_headline_pair_comes_first_with_shots_rising():
 
 
 def test_drawings_share_one_scale_around_zero():
-    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=10, confidence=0.95)
     assert len({d.zero_x for d in table}) == 1
     widest, lowest = table[0], table[2]
     assert widest.high_x == pytest.approx(DRAWING_WIDTH - 6)
@@ -48,5 +51,13 @@ def test_drawings_share_one_scale_around_zero():
 
 
 def test_span_counts_only_the_rows_that_are_shown():
-    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=1)
+    table = difference_table(ROWS, "top1", headline=HEADLINE, limit=1, confidence=0.95)
     assert [d.span for d in table] == [1]
+
+
+def test_only_what_excludes_zero_can_stand_the_correction():
+    holm = [0.2, 0.04, 0.06, None]
+    rows = [{**one, "p_holm": value} for one, value in zip(ROWS, holm, strict=True)]
+    table = difference_table(rows, "top1", headline=HEADLINE, limit=10, confidence=0.95)
+    # gist at 1 and 5 shots, then random, whose interval includes zero
+    assert [d.stands for d in table] == [False, True, None]

@@ -3,7 +3,7 @@ import pytest
 from gist_ray.report.headline import headline, verdict
 
 
-def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.06)):
+def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.06), **changes):
     return {
         "features_a": "gist",
         "method_a": "linear_probe",
@@ -16,6 +16,10 @@ def difference(low, high, mean=0.045, shots=5, metric="top1", per_seed=(0.03, 0.
         "ci_low": low,
         "ci_high": high,
         "per_seed": list(per_seed),
+        "detectable": 0.031,
+        "p_value": 0.01,
+        "p_holm": None,
+        **changes,
     }
 
 
@@ -84,6 +88,18 @@ def test_an_interval_with_zero_is_said_plainly(make_report_data):
     found = headline(make_report_data(differences=differences, summary=summary()))
     assert "[−1.0," in found.sentence
     assert "interval includes zero: this run does not show" in found.explanation
+
+
+def test_what_could_have_been_shown_and_the_correction_for_many_are_told(make_report_data):
+    def told(**changes):
+        rows = [difference(0.021, 0.069, **changes)] * 2
+        return headline(make_report_data(differences=rows, summary=summary())).explanation
+
+    assert "It could have shown a difference of 3.1 points or more." in told()
+    assert "could have shown" not in told(detectable=None)
+    assert "does not stand Holm's correction for the 2 differences" in told(p_holm=0.06)
+    assert "Holm" not in told(p_holm=0.04)
+    assert "Holm" not in told()
 
 
 def test_a_pair_not_compared_has_no_headline(make_report_data):

@@ -17,6 +17,7 @@ from gist_ray.study.comparisons import (
     compare_features,
     compare_over_shots,
     compared_methods,
+    corrected,
     summarise,
 )
 from gist_ray.study.config import RunConfig
@@ -213,6 +214,9 @@ def difference(**changes: object) -> Difference:
         "per_seed": [0.04],
         "seeds_ci_low": None,
         "seeds_ci_high": None,
+        "detectable": None,
+        "p_value": 1.0,
+        "p_holm": None,
     }
     return row | changes  # type: ignore[return-value]
 
@@ -228,6 +232,31 @@ def test_a_difference_in_a_line(low: float | None, per_seed: list[float], end: s
     high = None if low is None else 0.06
     line = difference_line(difference(ci_low=low, ci_high=high, per_seed=per_seed))
     assert line == f"5-shot: gist linear_probe - frozen linear_probe {end}"
+
+
+def test_a_line_says_what_could_have_been_shown() -> None:
+    line = difference_line(difference(detectable=0.0214, per_seed=[0.03, 0.05]))
+    assert line.endswith("= +4.0 points; could have shown 2.1 points or more; seeds +3.0 +5.0")
+
+
+def test_p_values_are_corrected_for_all_that_is_compared() -> None:
+    rows = [difference(p_value=p) for p in (0.01, 0.04, None, 0.03)]
+    assert [row["p_holm"] for row in corrected(rows)] == pytest.approx([0.03, 0.06, None, 0.06])
+    assert [row["p_holm"] for row in corrected([rows[0], rows[2]])] == [None, None]
+
+
+def test_a_difference_has_the_power_of_its_own_bootstrap(tmp_path: Path) -> None:
+    """Both seeds say the same, so the standard error is that of half of 40 images."""
+    images = [str(number) for number in range(40)]
+    wrong = dict.fromkeys(images, False)
+    half = {image: number % 2 == 0 for number, image in enumerate(images)}
+    answers = {("frozen", 1, seed): wrong for seed in (1, 2)}
+    answers |= {("gist", 1, seed): half for seed in (1, 2)}
+    row = compare_features(*evaluated(tmp_path, answers))[0]
+    error = 0.5 / 40**0.5
+    assert row["detectable"] == pytest.approx(2.80 * error, rel=0.15)
+    assert row["p_value"] is not None
+    assert row["p_value"] < 1e-6
 
 
 def test_a_difference_on_another_test_set_says_so() -> None:

@@ -70,6 +70,7 @@ OTHER: dict[str, Any] = {
     "matcher.image_mean": lambda mean: (0.5, 0.5, 0.5),
     "matcher.image_std": lambda std: (0.5, 0.5, 0.5),
     "finetune.num_epochs": None,  # either this or num_steps
+    "evaluation.slices": lambda slices: ["form"],
     "study.trainings": lambda trainings: ["gist"],
     "study.shots": lambda shots: [2],
     "study.seeds": lambda seeds: [2],

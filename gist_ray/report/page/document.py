@@ -54,6 +54,7 @@ def document(
         confidence_level=wording.confidence_level,
         count=wording.count,
         duration=wording.duration,
+        or_more=wording.or_more,
         percent=wording.percent,
         points=wording.points,
         shorten=wording.shorten,

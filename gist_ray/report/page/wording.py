@@ -15,6 +15,12 @@ def points(fraction: float) -> str:
     return f"{100 * fraction:+.1f}".replace("-", "−")
 
 
+def or_more(fraction: float | None) -> str:
+    """Returns the smallest difference that could have been shown: "2.1 points or more"; "–" for
+    None."""
+    return "–" if fraction is None else f"{100 * fraction:.1f} points or more"
+
+
 def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
 

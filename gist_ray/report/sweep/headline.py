@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
-from gist_ray.report.page.wording import confidence_level, percent, points
+from gist_ray.evaluation.significance import detectable_over_draws
+from gist_ray.report.page.wording import confidence_level, or_more, percent, points
 from gist_ray.report.sweep.configurations import Configuration, find_chosen
 from gist_ray.report.sweep.factors import Factor, factor_label, level_label
 from gist_ray.report.sweep.held_out import held_out_sentence
@@ -118,9 +119,15 @@ def _against_next(
     lead = f"{points(mean)} points" if measure.unit else f"{mean:+.3f}".replace("-", "−")
     ahead = f"{text}; on the same {len(units)} {unit}s the lead is {lead} "
     ahead += f"{measure.interval(*ends)}, a {confidence_level(confidence)} interval over {unit}s. "
+    power = ""
+    if detectable := detectable_over_draws(gains, confidence):
+        least = or_more(detectable) if measure.unit else f"{detectable:.3f} or more"
+        power = f" These {len(units)} {unit}s could have shown a lead of {least}."
     if ends[0] > 0:
-        return "better", f"{ahead}It lies above zero."
-    return "undecided", (f"{ahead}It includes zero: this sweep does not show that the two differ.")
+        return "better", f"{ahead}It lies above zero.{power}"
+    return "undecided", (
+        f"{ahead}It includes zero: this sweep does not show that the two differ.{power}"
+    )
 
 
 def _test(sweep: Sweep, best: Configuration, confidence: float) -> str:

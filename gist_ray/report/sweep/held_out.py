@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gist_ray.evaluation.intervals import seeds_interval
+from gist_ray.evaluation.significance import detectable_over_draws
 from gist_ray.report.data import Pair
-from gist_ray.report.page.wording import interval, percent, points
+from gist_ray.report.page.wording import interval, or_more, percent, points
 from gist_ray.report.sweep.scores import (
     FROZEN,
     HEADLINE_HEAD,
@@ -77,7 +78,11 @@ def held_out_sentence(sweep: Sweep, trial_ids: set[str], confidence: float) -> s
     if first is reference or ends is None:
         return sentence
     sentence += f": a difference of {points(gains.mean())} points {interval(*ends)} over seeds"
-    return sentence + (", which includes zero" if ends[0] <= 0 <= ends[1] else "")
+    if ends[0] <= 0 <= ends[1]:
+        sentence += ", which includes zero"
+    if detectable := detectable_over_draws(gains, confidence):
+        sentence += f" ({len(gains)} seeds could have shown {or_more(detectable)})"
+    return sentence
 
 
 def _rows_of(sweep: Sweep, trial_ids: set[str]) -> Sequence[dict[str, Any]]:

@@ -16,6 +16,7 @@ from gist_ray.report.page.wording import count, duration
 from gist_ray.report.sweep.configurations import Configuration, configurations, find_chosen
 from gist_ray.report.sweep.costs import costs
 from gist_ray.report.sweep.factors import Factor, factor_label, find_factors, level_label
+from gist_ray.report.sweep.gains import shown_gains
 from gist_ray.report.sweep.headline import headline
 from gist_ray.report.sweep.held_out import HeldOut, held_out_rows
 from gist_ray.report.sweep.importance import importance
@@ -72,6 +73,8 @@ def render(sweep: Sweep, name: str) -> str:
     shots = [factor for factor in factors if factor.key == SHOTS]
     found = configurations(sweep.trials, measure, confidence)
     accuracies = {one.key: one for one in configurations(sweep.trials, accuracy, confidence)}
+    gains = configurations(sweep.trials, gain, confidence)
+    shown = shown_gains(gains, confidence)
     others = accuracies if accuracy.scores and accuracy.label != measure.label else {}
     chosen = find_chosen(sweep, found)
     tested = _held_out(sweep, chosen, confidence)
@@ -87,7 +90,9 @@ def render(sweep: Sweep, name: str) -> str:
         "accuracies": accuracies,
         "has_other_accuracy": bool(others),
         "gain": gain,
-        "gains": {one.key: one for one in configurations(sweep.trials, gain, confidence)},
+        "gains": {one.key: one for one in gains},
+        "shown_gains": shown,
+        "num_corrected": sum(one.stands is not None for one in shown.values()),
         "factors": factors,
         "own_factors": own_factors,
         "shots": {name: _shots(name) for name in shots[0].places} if shots else {},

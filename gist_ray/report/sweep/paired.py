@@ -17,6 +17,11 @@ import numpy as np
 
 from gist_ray.errors import UserError
 from gist_ray.evaluation.intervals import seeds_interval
+from gist_ray.evaluation.significance import (
+    detectable_over_draws,
+    holm_of_those,
+    p_value_over_draws,
+)
 from gist_ray.report.page.wording import points
 from gist_ray.report.sweep.factors import level, level_label, make_factor
 from gist_ray.report.sweep.scores import HEADLINE_HEAD, gain_measure, held_out_measure
@@ -28,7 +33,8 @@ Draw = tuple[int, str]
 
 @dataclass(frozen=True)
 class Contrast:
-    """A mean difference of accuracies, as a fraction. low, high: None for a single unit."""
+    """A mean difference of accuracies, as a fraction. low, high, detectable (the smallest true
+    difference that would mostly have been shown), p_value: None for a single unit."""
 
     mean: float
     low: float | None
@@ -37,6 +43,8 @@ class Contrast:
     by_unit: Mapping[int, float]
     num_above: int
     num_draws: int
+    detectable: float | None
+    p_value: float | None
 
 
 @dataclass(frozen=True)
@@ -130,12 +138,24 @@ def _contrast(differences: Mapping[Draw, float], confidence: float) -> Contrast 
     values = np.array(list(by_unit.values()))
     low, high = seeds_interval(values, confidence) or (None, None)
     num_above = sum(value > 0 for value in differences.values())
-    return Contrast(float(values.mean()), low, high, by_unit, num_above, len(differences))
+    return Contrast(
+        float(values.mean()),
+        low,
+        high,
+        by_unit,
+        num_above,
+        len(differences),
+        detectable_over_draws(values, confidence),
+        p_value_over_draws(values),
+    )
 
 
 def markdown(rows: Sequence[Level], factor: str, *, base: str, unit: str) -> str:
-    """Returns a Markdown table in percentage points. The last columns give the difference of each
-    unit, and the number of draws above the base."""
+    """Returns a Markdown table in percentage points. A difference has the smallest one that could
+    have been shown, and its p-value after Holm's correction for all differences of the table. The
+    last columns give the difference of each unit, and the number of draws above the base."""
+    contrasts = [one for row in rows for one in (row.over_frozen, row.over_base)]
+    corrected = iter(holm_of_those([one.p_value if one else None for one in contrasts]))
     lines = [
         f"| {factor} | accuracy, % | over the model as it came | over {base} | by {unit} | above |",
         "|---|---|---|---|---|---|",
@@ -148,8 +168,8 @@ def markdown(rows: Sequence[Level], factor: str, *, base: str, unit: str) -> str
         cells = (
             row.label,
             f"{100 * row.accuracy:.1f}",
-            _in_words(row.over_frozen),
-            _in_words(row.over_base),
+            _in_words(row.over_frozen, next(corrected)),
+            _in_words(row.over_base, next(corrected)),
             by_unit,
             above,
         )
@@ -157,12 +177,16 @@ def markdown(rows: Sequence[Level], factor: str, *, base: str, unit: str) -> str
     return "\n".join(lines)
 
 
-def _in_words(contrast: Contrast | None) -> str:
+def _in_words(contrast: Contrast | None, p_holm: float | None) -> str:
     if contrast is None:
         return ""
     text = points(contrast.mean)
     if contrast.low is not None and contrast.high is not None:
         text += f" [{points(contrast.low)}, {points(contrast.high)}]"
+    if contrast.detectable is not None:
+        text += f"; could have shown {100 * contrast.detectable:.1f}"
+    if p_holm is not None:
+        text += f"; p {p_holm:.2g} (Holm)"
     return text
 
 

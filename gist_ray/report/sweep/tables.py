@@ -80,9 +80,10 @@ def read_sweep(folder: str) -> Sweep:
 
 
 def _on_first_test_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the rows of "test", or of the first test/NAME if there is no such split."""
+    """Returns the rows on all images of "test", or of the first test/NAME if there is no such
+    split."""
     first = min((row["split"] for row in rows), default="test")
-    return [row for row in rows if row["split"] == first]
+    return [row for row in rows if row["split"] == first and not row["slice"]]
 
 
 def _rows(folder: str, name: str) -> list[dict[str, Any]]:

@@ -73,3 +73,10 @@ def test_of_several_test_sets_the_first_counts(fake_sweep, tmp_path):
     ]
     fake.test = [{**row, "split": f"test/{name}"} for row in before for name in ("night", "day")]
     assert {row["split"] for row in read_sweep(fake.write(tmp_path)).test} == {"test/day"}
+
+
+def test_slices_of_the_test_images_are_left_out(fake_sweep, tmp_path):
+    fake = fake_sweep(ks=(1, 3), losses=("infonce",), shots=(5,))
+    whole = read_sweep(fake.write(tmp_path / "whole")).test
+    fake.test += [{**row, "slice": "site=Oslo", "value": 0.0} for row in fake.test]
+    assert read_sweep(fake.write(tmp_path / "sliced")).test == whole
