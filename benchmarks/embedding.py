@@ -128,6 +128,8 @@ def bare_loop(uris: list[str], arguments: argparse.Namespace) -> list[Stamp]:
         Pictures(uris, preprocess),
         batch_size=arguments.batch_size,
         num_workers=arguments.loaders,
+        # as in a script; a spawned process would spawn them, one after the other
+        multiprocessing_context="fork",
         pin_memory=arguments.cuda,
     )
     device = "cuda" if arguments.cuda else "cpu"

@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
         embeddings = [embed_images(clip, pixels), embed_texts(clip, texts)]
         references = references or embeddings
         of_formats[precision] = {
-            **_rates(clip, pixels, texts, seconds=arguments.seconds),
+            **_rates(clip, pixels, texts, precision=precision, seconds=arguments.seconds),
             "images, least cosine": _least_cosine(embeddings[0], references[0]),
             "texts, least cosine": _least_cosine(embeddings[1], references[1]),
         }
@@ -74,9 +74,11 @@ def _pixels(clip: Clip, number: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _rates(clip: Clip, pixels: np.ndarray, texts: Sequence[str], *, seconds: float) -> Numbers:
+def _rates(
+    clip: Clip, pixels: np.ndarray, texts: Sequence[str], *, precision: str, seconds: float
+) -> Numbers:
     """Rows/s of the functions that stages call, and of the towers in them."""
-    dtype = next(clip.model.visual.parameters()).dtype
+    dtype = FORMATS[precision]
     images = torch.rand(len(pixels), 3, *size_of(clip.preprocess), device=clip.device).to(dtype)
     tokens = clip.tokenizer(list(texts)).to(clip.device)
     works: dict[str, Callable[[], Any]] = {

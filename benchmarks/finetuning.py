@@ -248,6 +248,8 @@ def bare_loop(
         shuffle=True,
         drop_last=True,
         num_workers=config.loader_processes,
+        # as in a script; a spawned process would spawn them, one after the other
+        multiprocessing_context="fork" if config.loader_processes else None,
         persistent_workers=config.loader_processes > 0,
         pin_memory=device.type == "cuda",
     )
