@@ -14,6 +14,7 @@ RESULTS = REPOSITORY / "benchmarks" / "results.jsonl"
 RUNS = [
     ["embedding"],
     ["embedding", "--model", "butterfly-clip", "--batch-size", "256", "--images", "8192"],
+    ["encoder"],
     ["prediction"],
     ["generation"],
     ["finetuning"],

@@ -128,12 +128,16 @@ def bare_loop(uris: list[str], arguments: argparse.Namespace) -> list[Stamp]:
         Pictures(uris, preprocess),
         batch_size=arguments.batch_size,
         num_workers=arguments.loaders,
+        # as in a script; a spawned process would spawn them, one after the other
+        multiprocessing_context="fork",
         pin_memory=arguments.cuda,
     )
     device = "cuda" if arguments.cuda else "cpu"
     features, stamps = [], []
     for images in loader:
-        encoded = model.encode_image(images.to(device, dtype, non_blocking=True)).float()
+        # converted on the device: there it takes no time, and pinned memory is copied as it is
+        images = images.to(device, non_blocking=True).to(dtype)
+        encoded = model.encode_image(images).float()
         features.append(torch.nn.functional.normalize(encoded, dim=-1).cpu().numpy())
         stamps.append((time.time(), len(images)))
     assert len(np.concatenate(features)) == len(uris)

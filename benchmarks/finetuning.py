@@ -1,6 +1,7 @@
 """Fine-tuning against a bare PyTorch loop of the same step, samples/s in the steady state.
 
-One worker of ours against the bare loop, each on one CPU with one thread (or on one GPU); and two
+One worker of ours against the bare loop, each on one CPU with one thread (or on one GPU, with
+processes that read and augment pictures, and the rate of the step alone beside it); and two
 workers of ours, each on a CPU of its own, against twice one worker: the batch of a worker stays the
 same (weak scaling), because that is what a second machine is added for, and the loss contrasts all
 of it. Two bare loops side by side, which exchange nothing, show what the machine itself takes from
@@ -14,7 +15,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -72,6 +73,10 @@ def main(words: Sequence[str] | None = None) -> None:
                     both = bare(others, 2, pairs, arguments.model, config)
                     rates["side by side"].append(sum(both))
                 print({name: round(of[-1], 2) for name, of in rates.items() if of}, flush=True)
+            if arguments.cuda:
+                alone = others.submit(bare_loop, pairs, arguments.model, config, one_batch=True)
+                print(f"the step alone: {alone.result():,.1f} samples/s")
+                rates["step alone"] = [alone.result()]
     show(rates, arguments)
 
 
@@ -87,7 +92,9 @@ def show(rates: dict[str, list[float]], arguments: argparse.Namespace) -> None:
     rows = [each.row(name) for name, each in compared.items()]
     say_rates(f"Fine-tuning {arguments.model}, batch {arguments.batch_size}", "samples/s", rows)
     settings = {name: value for name, value in vars(arguments).items() if name != "out"}
-    numbers = {name: each.numbers() for name, each in compared.items()}
+    numbers: dict[str, Any] = {name: each.numbers() for name, each in compared.items()}
+    if "step alone" in rates:
+        numbers["step_alone"] = rates["step alone"][0]
     record("finetuning", {"settings": settings, **numbers}, arguments.out)
 
 
@@ -101,7 +108,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--pairs", type=int, default=3, help="turns of each")
     arguments = options.parse_args(words)
     arguments.cuda = cuda
-    arguments.devices = torch.cuda.device_count() if cuda else len(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0))
+    arguments.devices = torch.cuda.device_count() if cuda else cpus
+    arguments.loaders = max(1, (cpus - 1) // arguments.devices) if cuda else 0
     return arguments
 
 
@@ -116,6 +125,7 @@ def _config(arguments: argparse.Namespace) -> FinetuneConfig:
             "select_by": "last",
             "wise_ft": 1.0,
             "gpus_per_worker": 1 if arguments.cuda else 0,
+            "loader_processes": arguments.loaders,
         }
     )
 
@@ -213,8 +223,13 @@ class Pairs(torch.utils.data.Dataset):
         return image, self.tokens_of(captions[np.random.randint(len(captions))])
 
 
-def bare_loop(pairs: pa.Table, name: str, config: FinetuneConfig) -> float:
-    """A loop as one would write it for one device, with the kernels that ours takes; samples/s."""
+def bare_loop(
+    pairs: pa.Table, name: str, config: FinetuneConfig, *, one_batch: bool = False
+) -> float:
+    """A loop as one would write it for one device, with the kernels that ours takes; samples/s.
+
+    one_batch: take the first batch, which stays on the device, at each step.
+    """
     device = torch.device("cuda" if config.gpus_per_worker else "cpu")
     torch.set_num_threads(config.cpus_per_worker)
     torch.backends.cuda.enable_flash_sdp(device.type == "cuda")
@@ -233,6 +248,10 @@ def bare_loop(pairs: pa.Table, name: str, config: FinetuneConfig) -> float:
         batch_size=config.batch_size,
         shuffle=True,
         drop_last=True,
+        num_workers=config.loader_processes,
+        # as in a script; a spawned process would spawn them, one after the other
+        multiprocessing_context="fork" if config.loader_processes else None,
+        persistent_workers=config.loader_processes > 0,
         pin_memory=device.type == "cuda",
     )
     matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and "embed" not in n]
@@ -250,9 +269,13 @@ def bare_loop(pairs: pa.Table, name: str, config: FinetuneConfig) -> float:
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.num_steps or 1)
     loss_of = open_clip.ClipLoss()
+    batches: Iterable[Any] = loader
+    if one_batch:
+        first = [part.to(device) for part in next(iter(loader))]
+        batches = [first] * len(loader)
     times: list[float] = []
     while len(times) < (config.num_steps or 1):
-        for images, tokens in loader:
+        for images, tokens in batches:
             images, tokens = images.to(device, non_blocking=True), tokens.to(device)
             if device.type == "cpu":
                 images = images.contiguous(memory_format=torch.channels_last)

@@ -172,8 +172,10 @@ def embed_texts(clip: Clip, texts: Sequence[str]) -> np.ndarray:
 
 
 def _dtype(clip: Clip) -> torch.dtype:
-    """Returns the dtype of the image tower's weights."""
-    return next(p for p in clip.model.visual.parameters() if p.ndim > 1).dtype
+    """Returns the dtype that the image tower's first layer takes. The tower's positional embedding
+    stays in fp32 where open_clip puts the layers in bf16 or fp16."""
+    layers = (torch.nn.Conv2d, torch.nn.Linear)
+    return next(m for m in clip.model.visual.modules() if isinstance(m, layers)).weight.dtype
 
 
 def _normalised(features: torch.Tensor) -> np.ndarray:

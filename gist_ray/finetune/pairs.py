@@ -4,6 +4,7 @@ Every random choice is a function of (seed, epoch, image), so a visit is the sam
 or process makes it, and a training that goes on from a checkpoint sees what it would have seen.
 """
 
+import multiprocessing
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -169,8 +170,7 @@ class PairLoader:
             dataset,
             batch_sampler=self._batches,
             num_workers=config.loader_processes,
-            # forking a process that has a CUDA context or s3fs threads deadlocks (s3fs#914)
-            multiprocessing_context="spawn" if config.loader_processes else None,
+            multiprocessing_context=_context() if config.loader_processes else None,
             persistent_workers=config.loader_processes > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -183,3 +183,16 @@ class PairLoader:
             if device.type == "cpu":
                 images = images.contiguous(memory_format=torch.channels_last)
             yield images, tokens.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+def _context() -> Any:
+    """Returns how processes that read start: they are forked from one that has imported this module
+    and no more.
+
+    Forking the worker itself, which has a CUDA context or s3fs threads, deadlocks (s3fs#914).
+    Spawned processes start one after the other, each for as long as it imports torch, because each
+    has to take the whole data set before the next is started.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context

@@ -65,6 +65,14 @@ def test_half_precision_stays_close_to_full(shipped_clip, picture_uris, precisio
     assert of_texts.min() > 0.995
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_vision_transformer_of_open_clip_takes_half_precision(precision):
+    # its positional embedding stays in fp32
+    clip = load_clip(ClipConfig(model="ViT-S-32-alt"), precision=precision)
+    features = embed_images(clip, np.zeros((1, 224, 224, 3), np.uint8))
+    assert np.linalg.norm(features, axis=1) == pytest.approx([1], abs=1e-3)
+
+
 def test_logit_scale_is_the_exponential(shipped_clip):
     assert shipped_clip.logit_scale == pytest.approx(
         float(np.exp(shipped_clip.model.logit_scale.item())), rel=1e-6

@@ -1,4 +1,8 @@
+import multiprocessing
+import os
+
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -138,6 +142,9 @@ def test_loader_processes_bring_the_same_batches(tiny, pairs, recipe):
         assert len(ours) == len(theirs) == 2
         for one, other in zip(ours, theirs, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    # forked from a process that imports torch once for all of them, not spawned by this one
+    (reader,) = multiprocessing.active_children()
+    assert psutil.Process(reader.pid).ppid() != os.getpid()
 
 
 def test_the_pictures_that_are_read_are_those_of_the_configured_limits(
