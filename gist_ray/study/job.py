@@ -14,9 +14,11 @@ from gist_ray.finetune.config import resources_of as finetune_resources
 from gist_ray.llm.config import folders_of as llm_folders
 from gist_ray.llm.config import model_problems
 from gist_ray.llm.config import resources_of as llm_resources
+from gist_ray.report.wording import about_no_test
 from gist_ray.run.cluster import relative_in_job
 from gist_ray.run.job import Job, resource_problems, why_no_root
 from gist_ray.run.stage import Done
+from gist_ray.schema import num_labelled, test_sets
 from gist_ray.settings.check import missing_files
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
@@ -82,6 +84,7 @@ def plan(
         problems += _problems_of(
             lambda: graph.append(build_graph(config, store, measure=measure, read=read))
         )
+    problems += [problem for one in graph for problem in _lacking_val(config, one)]
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return graph[0]
@@ -104,10 +107,24 @@ def folders_of(config: RunConfig) -> dict[str, str]:
 
 def about(config: RunConfig, graph: StudyGraph) -> list[str]:
     """Returns lines on what was understood of the data."""
+    no_test = about_no_test(num_labelled(graph.manifest, "val"))
     return [
         *about_images(graph.manifest),
         *graph.data.about,
+        *([] if test_sets(graph.manifest) else [no_test]),
         *about_shots(graph.manifest, config.study.shots),
+    ]
+
+
+def _lacking_val(config: RunConfig, graph: StudyGraph) -> list[str]:
+    """Returns a problem if an epoch is to be chosen on val and no val image has a label."""
+    by = config.finetune.select_by
+    if not config.study.trainings or by == "last" or num_labelled(graph.manifest, "val"):
+        return []
+    return [
+        f"finetune.select_by={by}: chooses the epoch of a training on val, and the data set has no "
+        "labelled val images. Give it a val split, such as by data.val_fraction=0.1, or set "
+        "finetune.select_by=last to train without one."
     ]
 
 
