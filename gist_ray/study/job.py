@@ -6,7 +6,7 @@ from functools import partial
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.overview import about_images, about_shots
-from gist_ray.encoders.clip import check_clip
+from gist_ray.encoders.clip import check_weights_of
 from gist_ray.encoders.config import LOCAL_MODEL
 from gist_ray.encoders.config import resources_of as embed_resources
 from gist_ray.errors import UserError
@@ -68,7 +68,7 @@ def plan(
     if why := why_no_root(config.root) or _why_in_data(config) or why_unwritable(config.root):
         problems.append(f"root={config.root}: {why}.")
     for clip in filter(None, (config.clip, config.matcher)):
-        problems += _problems_of(partial(check_clip, clip))
+        problems += _problems_of(partial(check_weights_of, clip))
     if not config.texts.import_from:
         problems += model_problems(config.llm)
     problems += relative_in_job(folders_of(config))
