@@ -48,8 +48,8 @@ KINDS: list[BadConfig] = [
     BadConfig(
         name="config: a line that is no override",
         happens=REFUSED,
-        words=("root=[unclosed",),
-        says=r"The command line cannot be read",
+        words=("study.seeds=[unclosed",),
+        says=r"The command line cannot be read: study\.seeds=\[unclosed: .*write it in quotes",
     ),
     BadConfig(
         name="config: not a number",
