@@ -32,8 +32,8 @@ from gist_ray.store.reachable import why_unwritable
 from gist_ray.study.config import RunConfig
 from gist_ray.study.draws import Draw
 from gist_ray.study.features import Features
-from gist_ray.study.graph import StudyGraph, build_graph, shown_features
-from gist_ray.study.stored import read_run, root_and_name, stored
+from gist_ray.study.graph import StudyGraph, shown_features
+from gist_ray.study.stored import read_run, root_and_name, stored, stored_graph
 
 COMMAND = "export"
 
@@ -53,7 +53,7 @@ def export_job(config: ExportConfig) -> Job:
         raise UserError(problems)
     root, name = root_and_name(config.run)
     run = read_run(root, name)
-    source = _source(config, run, build_graph(run, ArtifactStore(root)))
+    source = _source(config, run, stored_graph(run, ArtifactStore(root)))
     export = Stage(
         name=COMMAND,
         kind="calibration",

@@ -168,7 +168,7 @@ class Study:
             classes=data.classes,
             notes=data.notes,
         )
-        texts = {CLASS_TEXTS: texts_stage(source)}
+        texts = {CLASS_TEXTS: data.texts or texts_stage(source)}
         if any(NAMES in METHODS[name].texts for name in config.methods):
             texts[NAMES] = names_stage(config.prompts, data.classes)
         frozen = features_of(FROZEN, base, config.embed, manifest=data.stage, texts=texts)
