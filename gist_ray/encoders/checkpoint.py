@@ -1,8 +1,9 @@
 """Weights files of CLIP models as other programs save them: unwrapped where that is safe, else
 refused with what the file looks like.
 
-open_clip reads a dict of tensors under its own names, in a `state_dict` and behind `module.` too, and
-converts MobileCLIP and big_vision itself. Everything else it refuses with every name of the file.
+open_clip reads a dict of tensors under its own names, also in a `state_dict` and behind `module.`,
+and converts MobileCLIP and big_vision itself. Everything else it refuses with every name of the
+file.
 """
 
 import hashlib

@@ -36,8 +36,8 @@ PLACES = {
     "root",
     "run",
 }
-"""Last parts of the names of settings whose value is a path or a URI. On the command line it is taken
-as it is written: Hydra's grammar has a use for ( ) [ ] { } , = : and other characters of paths."""
+"""Last parts of the names of settings whose value is a path or a URI. On the command line it is
+taken as it is written: Hydra's grammar has a use for ( ) [ ] { } , = : and others."""
 
 NOT_LITERAL = re.compile(r"""\$\{|^(null|\?\?\?|"[^"]*"|'[^']*')?$""")
 """A value that Hydra reads also for a place: a reference to another setting, null, or quoted."""

@@ -86,9 +86,7 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         folders=folders,
         num_rows=len(manifest),
     )
-    return Data(
-        name_of(config), manifest, _read_notes(notes), stage, about=about_files(found)
-    )
+    return Data(name_of(config), manifest, _read_notes(notes), stage, about=about_files(found))
 
 
 def name_of(config: DataConfig) -> str:

@@ -27,8 +27,8 @@ def read_run(root: str, name: str) -> RunConfig:
 
 
 def stored_graph(run: RunConfig, store: ArtifactStore) -> StudyGraph:
-    """Returns the graph of a run that `read_run` gives, laid out from its stored manifest and texts:
-    neither its data set nor its files of texts and notes have to be there.
+    """Returns the graph of a run that `read_run` gives, laid out from its stored manifest and
+    texts: neither its data set nor its files of texts and notes have to be there.
 
     Raises UserError if they are not stored.
     """

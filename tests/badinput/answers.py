@@ -66,7 +66,7 @@ ANSWERS: list[Answer] = [
     ),
     _answer(
         "another language",
-        "rejected as `wrong_language`",
+        "rejected as `wrong_language`; the language that it looks like and the setting are said",
         "Der schwarze Körper hat sechs lange Beine und einen glänzenden Kopf mit Fühlern.",
         "wrong_language",
     ),

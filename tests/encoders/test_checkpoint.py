@@ -103,7 +103,9 @@ def test_another_models_weights_are_refused_before_any_work_in_few_words(
     save_file(change(weights), folder / "open_clip_model.safetensors")
     config = ClipConfig(model=f"local-dir:{folder}")
     for load in (check_weights_of, load_clip):
-        with pytest.raises(UserError, match=rf"clip\.model=local-dir:.*cannot load it: .*{says}") as e:
+        with pytest.raises(
+            UserError, match=rf"clip\.model=local-dir:.*cannot load it: .*{says}"
+        ) as e:
             load(config)
         assert len(str(e.value)) < 1000
 

@@ -47,7 +47,7 @@ ODD_PATHS = [
     "/data/{x} [y] #1 100% $5",
     "s3://bucket/a(b)/c=d,e/f~g [h]",
     "photos (1)/été/鳥",
-    "/data/it's \"so\"\\",
+    '/data/it\'s "so"\\',
     "a:b,c",
     "[1,2]",
     "2024",
