@@ -166,6 +166,12 @@ def test_sets(manifest: pa.Table) -> list[str]:
     return sorted(splits.filter(is_test(splits)).to_pylist())
 
 
+def num_labelled(manifest: pa.Table, split: str) -> int:
+    """Returns the number of a manifest's images of one split that have a label."""
+    labelled = manifest.filter(pc.is_valid(manifest.column("label")))
+    return pc.sum(pc.equal(labelled.column("split"), split)).as_py() or 0
+
+
 def usable_texts(texts: pa.Table) -> pa.Table:
     """Returns the TEXTS that no check rejected."""
     return texts.filter(pc.is_null(texts.column("rejected")))

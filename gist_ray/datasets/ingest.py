@@ -20,6 +20,7 @@ from gist_ray.datasets.copies import (
     without_copies,
 )
 from gist_ray.datasets.cub import read_cub
+from gist_ray.datasets.cut_groups import cut_groups
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
@@ -131,6 +132,8 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
         reading.root, reading.classes, names, places=first_places(reading.images)
     )
     problems += _check(reading, ids)
+    if config.group_column:
+        problems += cut_groups(reading, config.group_column)
     if problems:
         raise UserError(problems)
     return Checked(reading, ids, names, copies)

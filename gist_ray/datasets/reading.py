@@ -154,9 +154,10 @@ def _replaced(
     if not pc.any(chosen).as_py():
         return paths
     changed = [change(path) for path in paths.filter(chosen).to_pylist()]
-    return pc.replace_with_mask(
+    replaced = pc.replace_with_mask(
         paths.combine_chunks(), chosen.combine_chunks(), pa.array(changed, pa.string())
     )
+    return pa.chunked_array([replaced])
 
 
 def find_root(path: str, marker: str, folders: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import torch
 from open_clip.factory import LOCAL_DIR_PREFIX, parse_model_name
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
+from gist_ray.encoders.checkpoint import check_weights, readable_by_open_clip
 from gist_ray.encoders.config import ClipConfig
 from gist_ray.errors import UserError
 from gist_ray.store import storage
@@ -53,10 +54,11 @@ def load_clip(
     """
     name = open_clip_name(config)
     check_clip(config)
-    try:
-        model, _, _ = open_clip.create_model_and_transforms(
+
+    def create(name: str, pretrained: str) -> Any:
+        return open_clip.create_model_and_transforms(
             name,
-            pretrained=config.pretrained or None,
+            pretrained=pretrained or None,
             precision=precision,
             device=device,
             image_mean=config.image_mean,
@@ -64,13 +66,19 @@ def load_clip(
             # otherwise open_clip gives random weights to a folder or hub model without weights
             require_pretrained=_has_prefix(name) and not random_weights,
             load_weights=not random_weights,
-        )
+        )[0]
+
+    try:
+        model = create(name, config.pretrained)
         tokenizer = open_clip.get_tokenizer(name)
     except Exception as error:  # a damaged weights file raises nearly anything
-        raise UserError(
-            f"clip.model={config.model}: open_clip cannot load it "
-            f"({type(error).__name__}: {error})."
-        ) from error
+        of_copy = readable_by_open_clip(name, config.pretrained, setting=_setting(config))
+        if random_weights or of_copy == (name, config.pretrained):
+            first = str(error).strip().partition("\n")[0]
+            raise UserError(
+                f"{_setting(config)}: open_clip cannot load it ({type(error).__name__}: {first})."
+            ) from error
+        model, tokenizer = create(*of_copy), open_clip.get_tokenizer(name)
     cfg = model.visual.preprocess_cfg
     return Clip(
         model=model.eval(),
@@ -182,8 +190,23 @@ def _normalised(features: torch.Tensor) -> np.ndarray:
     return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
 
 
+def _setting(config: ClipConfig) -> str:
+    """Returns the setting that names the weights, with its value, for messages."""
+    if os.path.isfile(config.pretrained):
+        return f"clip.pretrained={config.pretrained}"
+    return f"clip.model={config.model}"
+
+
 def _has_prefix(name: str) -> bool:
     return parse_model_name(name)[0] is not None
+
+
+def check_weights_of(config: ClipConfig) -> None:
+    """Raises UserError as `check_clip` does, and for a weights file that does not fit the model.
+    Reads the names and shapes in the file; those that come with the package are not read."""
+    check_clip(config)
+    if config.model != EMBEDDED_MODEL:
+        check_weights(open_clip_name(config), config.pretrained, setting=_setting(config))
 
 
 def check_clip(config: ClipConfig) -> None:

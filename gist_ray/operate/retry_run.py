@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from gist_ray.errors import UserError
 from gist_ray.operate.jobs import read_job
 from gist_ray.operate.retry import Candidate, candidates, retry
 from gist_ray.run.cluster import cluster_resources, connect
 from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
+from gist_ray.run.recorded_stages import recorded_stages
 from gist_ray.run.run_job import make
 from gist_ray.run.runs import check_root, read_plan
 from gist_ray.run.stage import Stage
@@ -24,10 +26,19 @@ def retry_run(root: str, name: str, kinds: Collection[str] | None, *, plan_only:
     """Tries the rows that failed by these kinds (None: any) again in all stages of a run, then
     makes the missing stages and the results.
 
+    Where the run could not go on (its data set is not there), the plan is that of its record.
     Raises UserError before any work, or TooManyFailedRowsError as a run does.
     """
     check_root(root)
-    job = read_job(root, name)
+    try:
+        job = read_job(root, name)
+    except UserError as error:
+        if not plan_only or not (stages := recorded_stages(ArtifactStore(root), name)):
+            raise
+        print(f"{name}: as it is stored; it could not go on now: {' '.join(error.problems)}")
+        found = candidates([*stages.values()], ArtifactStore(root), kinds)
+        print_retries(name, found)
+        return
     store = ArtifactStore(job.root)
     say_what_changed(root, name, job.stages)
     found = candidates(job.stages, store, kinds)

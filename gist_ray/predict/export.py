@@ -24,7 +24,7 @@ from gist_ray.predict.folder import save_classifier
 from gist_ray.run.cluster import relative_in_job
 from gist_ray.run.job import Job
 from gist_ray.run.stage import Done, Resources, Stage, in_order
-from gist_ray.schema import CLASS_TEXTS, stable_id
+from gist_ray.schema import CLASS_TEXTS, num_labelled, stable_id
 from gist_ray.settings.declare import identity_of
 from gist_ray.store import storage
 from gist_ray.store.artifacts import Artifact, ArtifactStore
@@ -32,8 +32,8 @@ from gist_ray.store.reachable import why_unwritable
 from gist_ray.study.config import RunConfig
 from gist_ray.study.draws import Draw
 from gist_ray.study.features import Features
-from gist_ray.study.graph import StudyGraph, build_graph, shown_features
-from gist_ray.study.stored import read_run, root_and_name, stored
+from gist_ray.study.graph import StudyGraph, shown_features
+from gist_ray.study.stored import read_run, root_and_name, stored, stored_graph
 
 COMMAND = "export"
 
@@ -53,7 +53,7 @@ def export_job(config: ExportConfig) -> Job:
         raise UserError(problems)
     root, name = root_and_name(config.run)
     run = read_run(root, name)
-    source = _source(config, run, build_graph(run, ArtifactStore(root)))
+    source = _source(config, run, stored_graph(run, ArtifactStore(root)))
     export = Stage(
         name=COMMAND,
         kind="calibration",
@@ -132,6 +132,11 @@ def _source(config: ExportConfig, run: RunConfig, graph: StudyGraph) -> Source:
             f"method={config.method}: is none of the run's, which are {', '.join(run.methods)}."
         )
     methods = list(run.methods) if config.method == "best" else [config.method]
+    if len(methods) > 1 and not num_labelled(graph.manifest, "val"):
+        raise UserError(
+            f"method=best: chooses by val, and the run has no val images. Name one of its methods, "
+            f"which are {', '.join(methods)}."
+        )
     results = {method: graph.result(name, method, shots=asked, seed=seed) for method in methods}
     first = results[methods[0]]
     # Methods that no draw changes have the first draw of the run.
@@ -169,7 +174,7 @@ def _calibrated(config: ExportConfig, source: Source, inputs: Inputs) -> dict[st
     manifest, shots = read_manifest(inputs["manifest"]), inputs["shots"].read()
     _, val = read_sample(manifest, shots, inputs["image_embeddings"])
     fitted = {method: _fitted(method, inputs) for method in source.methods}
-    method = config.method if config.method != "best" else best_method(fitted, val)
+    method = source.methods[0] if len(source.methods) == 1 else best_method(fitted, val)
     calibration = calibrate(fitted[method], val, config.target_accuracy)
     return {"method": method, "calibration": asdict(calibration)}
 

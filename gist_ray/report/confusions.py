@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Example:
-    """One test image; `predicted` is the name of the predicted class."""
+    """One image; `predicted` is the name of the predicted class."""
 
     uri: str
     predicted: str

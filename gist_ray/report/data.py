@@ -130,7 +130,9 @@ class ReportData:
     stages: list[StageRow]
     """The stages in the order of the pipeline."""
     split: str = "test"
-    """The test set that the page shows."""
+    """The test set that the page shows; "val" without one."""
+    no_test: str = ""
+    """Sentences on a run that was not measured on a test set; "" for any other."""
     confidence: float = 0.95
     """Confidence level of all intervals, 0 to 1."""
     differences_over_shots: list[DifferenceRow] = field(default_factory=list)
@@ -155,7 +157,7 @@ class ReportData:
     image_statistics: pa.Table = field(default_factory=IMAGE_STATISTICS.empty_table)
     """IMAGE_STATISTICS of these matches; the image cards are chosen from it."""
     predictions: pa.Table = field(default_factory=PREDICTIONS.empty_table)
-    """PREDICTIONS of one method on the test images, for the confusions."""
+    """PREDICTIONS of one method on the images of `split`, for the confusions."""
     predictions_of: str = ""
     """Which predictions these are, such as "GIST + linear probe, 5-shot seed 1"."""
     errors: pa.Table = field(default_factory=ERRORS.empty_table)

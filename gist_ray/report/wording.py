@@ -52,8 +52,19 @@ def pair_label(pair: Pair) -> str:
 
 
 def split_label(split: str) -> str:
-    """Returns the name of a test set's images."""
-    return "the test images" if split == "test" else f"the images of {split}"
+    """Returns the name of a split's images."""
+    return f"the {split} images" if split in ("test", "val") else f"the images of {split}"
+
+
+def about_no_test(num_val: int) -> str:
+    """Returns the sentences on a data set without test images. num_val: its labelled val images."""
+    said = "No test set: nothing is measured on images that no choice has seen."
+    if not num_val:
+        return f"{said} There are no val images either, so that nothing is measured at all."
+    return (
+        f"{said} The {num_val:,} val images serve for choices (an epoch, a regularisation, a "
+        "method), so that accuracies on them are too high to be expected of new images."
+    )
 
 
 def metric_label(metric: str) -> str:

@@ -4,13 +4,14 @@ Hydra composes the groups of configs/; from there on there are only checked data
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +23,24 @@ from gist_ray.store.s3 import holds_credentials
 
 # ${oc.env:HOME}, ${now:%Y}, but not ${data.seed}
 RESOLVER = re.compile(r"\$\{[^{}]*:")
+
+PLACES = {
+    "captions",
+    "class_names",
+    "classifier",
+    "images",
+    "import_from",
+    "notes",
+    "out",
+    "path",
+    "root",
+    "run",
+}
+"""Last parts of the names of settings whose value is a path or a URI. On the command line it is
+taken as it is written: Hydra's grammar has a use for ( ) [ ] { } , = : and others."""
+
+NOT_LITERAL = re.compile(r"""\$\{|^(null|\?\?\?|"[^"]*"|'[^']*')?$""")
+"""A value that Hydra reads also for a place: a reference to another setting, null, or quoted."""
 
 CHANGING_OTHERS = {"experiment", "sweep"}
 """Groups without settings of their own: their choices set those of others."""
@@ -87,10 +106,7 @@ def _composed(
     words = [override.partition("=") for override in overrides]
     if secrets := [f"{key}: {CREDENTIALS_FIX}" for key, _, v in words if holds_credentials(v)]:
         raise UserError(secrets)
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise UserError(f"The command line cannot be read: {_first_line(error)}.") from error
+    parsed = _parsed(overrides)
     choices = _choices(folders)
     problems = _wrong_choices(parsed, choices)
     if problems:
@@ -106,6 +122,35 @@ def _composed(
     if not with_hydra:  # Hydra's own settings have resolvers
         _refuse_resolvers(composed)
     return composed
+
+
+def _parsed(words: list[str]) -> list[Override]:
+    """Returns the overrides. Raises UserError with every word that Hydra cannot read."""
+    parser = OverridesParser.create()
+    parsed, problems = [], []
+    for word in words:
+        try:
+            parsed.append(parser.parse_override(_with_literal_place(word)))
+        except HydraException as error:
+            key, _, value = word.partition("=")
+            quoted = shlex.quote(f"{key}={_quoted(value)}")
+            problems.append(
+                f"The command line cannot be read: {word}: {_first_line(error)}. If the value is "
+                f"one text, write it in quotes of its own: {quoted}"
+            )
+    if problems:
+        raise UserError(problems)
+    return parsed
+
+
+def _with_literal_place(word: str) -> str:
+    key, _, value = word.partition("=")
+    is_place = key.rpartition(".")[2].lstrip("+") in PLACES
+    return f"{key}={_quoted(value)}" if is_place and not NOT_LITERAL.search(value) else word
+
+
+def _quoted(value: str) -> str:
+    return QuotedString(value, Quote.single).with_quotes()
 
 
 def _does_not_compose(error: Exception) -> UserError:

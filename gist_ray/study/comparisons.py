@@ -45,12 +45,13 @@ def collect_metrics(graph: StudyGraph, artifacts: Artifacts) -> pa.Table:
 
 
 def summarise(config: RunConfig, metrics: pa.Table) -> list[SummaryRow]:
-    """Returns test metrics on all images over seeds; what has no seed keeps its interval over test
-    images."""
+    """Returns test metrics on all images over seeds, those of val where nothing was measured on
+    test; what has no seed keeps its interval over images."""
     of_all = metrics.filter(pc.equal(metrics.column("slice"), ""))
     test = of_all.filter(is_test(of_all.column("split")))
-    over_seeds = summarise_seeds(test, config.evaluation)
-    without_seed = test.filter(pc.is_null(test.column("seed")))
+    measured = test if len(test) else of_all
+    over_seeds = summarise_seeds(measured, config.evaluation)
+    without_seed = measured.filter(pc.is_null(measured.column("seed")))
     return [
         {
             "features": row["features"],
@@ -77,10 +78,11 @@ def compare_features(
     config: RunConfig, graph: StudyGraph, artifacts: Artifacts
 ) -> list[Difference]:
     """Returns the differences between the features that the run is about and each other ones, on
-    the same draws, at every number of shots."""
+    the same draws, at every number of shots; [] without a test set, because val has served for
+    choices."""
     return [
         difference
-        for split in test_sets(graph.manifest) or ["test"]
+        for split in test_sets(graph.manifest)
         for method in compared_methods(config)
         for shots in graph.num_shots
         for difference in _differences(
@@ -98,7 +100,7 @@ def compare_over_shots(
         return []
     return [
         difference
-        for split in test_sets(graph.manifest) or ["test"]
+        for split in test_sets(graph.manifest)
         for method in compared_methods(config)
         for difference in _differences(
             config, graph, artifacts, of=_Comparison(method, split, graph.num_shots)

@@ -43,6 +43,9 @@ class Data:
     """The stage that stores the manifest, and represents it in the fingerprints of artifacts made
     from it."""
 
+    texts: Stage | None = None
+    """The stored texts of the classes, where the data come from the record of a run; else None."""
+
     about: Sequence[str] = ()
     """Lines on what was understood of the data set's files."""
 
@@ -76,7 +79,6 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         writer.write(manifest)
         writer.add_errors(errors)
 
-    place = storage.absolute(config.path)
     folders = {"data.path": config.path} if storage.is_folder(config.path) else {}
     stage = Stage(
         name="manifest",
@@ -88,13 +90,18 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         num_rows=len(manifest),
     )
     return Data(
-        f"{config.layout} {place.rsplit('/', 1)[-1]}",
+        name_of(config),
         manifest,
         _read_notes(notes),
         stage,
-        about_files(found),
-        found.root,
+        about=about_files(found),
+        root=found.root,
     )
+
+
+def name_of(config: DataConfig) -> str:
+    """Returns the data set's name in the column `data`: its layout and its last folder or file."""
+    return f"{config.layout} {storage.absolute(config.path).rsplit('/', 1)[-1]}"
 
 
 def _world(world: WorldConfig, store: ArtifactStore) -> Data:

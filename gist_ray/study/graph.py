@@ -28,7 +28,8 @@ from gist_ray.study.features import FROZEN, Features, features_of
 from gist_ray.texts.stage import NAMES, TextSource, names_stage, texts_stage
 
 Measure = Literal["test", "val"]
-"""The split that a run is measured on; with "val" nothing of test is looked at."""
+"""The split that a run is measured on; with "val" nothing of test is looked at. A data set without
+a test set is measured on val in any case."""
 
 ReadData = Callable[[DataConfig | WorldConfig, str, ArtifactStore], Data]
 
@@ -77,7 +78,7 @@ class StudyGraph:
     """The embeddings of all images by the model as loaded."""
 
     metrics: list[Stage]
-    """The stages that make METRICS; none where only val is measured."""
+    """The stages that make METRICS; none where a sweep measures val, which each fit stores."""
 
     statistics: Stage | None
     """The statistics of the match that the run is about, if it has one."""
@@ -104,9 +105,10 @@ def build_graph(
     Raises UserError for a broken data set, prompts that cannot be made, or attributes to slice by
     that the test images do not have.
     """
-    study = Study.of(config, read(config.data, config.texts.notes, store), measure)
-    if problems := slice_problems(study.data.manifest, config.evaluation.slices):
+    data = read(config.data, config.texts.notes, store)
+    if problems := slice_problems(data.manifest, config.evaluation.slices):
         raise UserError(problems)
+    study = Study.of(config, data, measure if test_sets(data.manifest) else "val")
     results: dict[Key, Result] = {}
     matches: dict[str, Stage] = {}
     num_shots = distinct_shots(config.study, study.data.manifest)
@@ -124,6 +126,11 @@ def build_graph(
     statistics = None if shown is None else statistics_stage(shown)
     metrics = study.metrics(list(results.values())) if measure == "test" else []
     ends = metrics or [result.fit for result in results.values()]
+    if measure == "test" and study.measure == "val":
+        # an export explains by these texts; elsewhere the predictions of test have them made
+        of_features = (result.features for result in results.values())
+        explaining = (one.inputs_of([CLASS_TEXTS]).values() for one in of_features)
+        ends = [*ends, *(stage for stages in explaining for stage in stages)]
     return StudyGraph(
         stages=in_order([*ends, *([statistics] if statistics else [])]),
         data=study.data,
@@ -170,7 +177,7 @@ class Study:
             classes=data.classes,
             notes=data.notes,
         )
-        texts = {CLASS_TEXTS: texts_stage(source)}
+        texts = {CLASS_TEXTS: data.texts or texts_stage(source)}
         if any(NAMES in METHODS[name].texts for name in config.methods):
             texts[NAMES] = names_stage(config.prompts, data.classes)
         frozen = features_of(FROZEN, base, config.embed, manifest=data.stage, texts=texts)
@@ -312,9 +319,9 @@ class Study:
         for result in results:
             if seed is not None:
                 predictions[result.key.method, "val"] = result.fit
-            assert result.predict is not None
-            for split in test_sets(self.data.manifest) or ["test"]:
-                predictions[result.key.method, split] = result.predict
+            if result.predict is not None:
+                for split in test_sets(self.data.manifest):
+                    predictions[result.key.method, split] = result.predict
         params: dict[str, Any] = {
             "backbone": " ".join(filter(None, [config.clip.model, config.clip.pretrained]))
         }

@@ -7,7 +7,7 @@ from functools import partial
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.first_look import look_at_pictures
 from gist_ray.datasets.overview import about_images, about_shots
-from gist_ray.encoders.clip import check_clip
+from gist_ray.encoders.clip import check_weights_of
 from gist_ray.encoders.config import LOCAL_MODEL
 from gist_ray.encoders.config import resources_of as embed_resources
 from gist_ray.errors import UserError
@@ -15,9 +15,11 @@ from gist_ray.finetune.config import resources_of as finetune_resources
 from gist_ray.llm.config import folders_of as llm_folders
 from gist_ray.llm.config import model_problems
 from gist_ray.llm.config import resources_of as llm_resources
+from gist_ray.report.wording import about_no_test
 from gist_ray.run.cluster import relative_in_job
 from gist_ray.run.job import Job, resource_problems, why_no_root
 from gist_ray.run.stage import Done
+from gist_ray.schema import num_labelled, test_sets
 from gist_ray.settings.check import missing_files
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
@@ -68,7 +70,7 @@ def plan(
     if why := why_no_root(config.root) or _why_in_data(config) or why_unwritable(config.root):
         problems.append(f"root={config.root}: {why}.")
     for clip in filter(None, (config.clip, config.matcher)):
-        problems += _problems_of(partial(check_clip, clip))
+        problems += _problems_of(partial(check_weights_of, clip))
     if not config.texts.import_from:
         problems += model_problems(config.llm)
     problems += relative_in_job(folders_of(config))
@@ -84,6 +86,7 @@ def plan(
         problems += _problems_of(
             lambda: graph.append(build_graph(config, store, measure=measure, read=read))
         )
+    problems += [problem for one in graph for problem in _lacking_val(config, one)]
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return graph[0]
@@ -112,11 +115,25 @@ def understood(config: RunConfig, graph: StudyGraph) -> list[str]:
     is_drawn = not data.root
     if not is_drawn and not graph.frozen_images.find(ArtifactStore(config.root)):
         seen = look_at_pictures(data.manifest, config.embed.limits, data.root)
+    no_test = about_no_test(num_labelled(data.manifest, "val"))
     return [
         *about_images(data.manifest),
         *data.about,
+        *([] if test_sets(data.manifest) else [no_test]),
         *about_shots(data.manifest, config.study.shots),
         *seen,
+    ]
+
+
+def _lacking_val(config: RunConfig, graph: StudyGraph) -> list[str]:
+    """Returns a problem if an epoch is to be chosen on val and no val image has a label."""
+    by = config.finetune.select_by
+    if not config.study.trainings or by == "last" or num_labelled(graph.manifest, "val"):
+        return []
+    return [
+        f"finetune.select_by={by}: chooses the epoch of a training on val, and the data set has no "
+        "labelled val images. Give it a val split, such as by data.val_fraction=0.1, or set "
+        "finetune.select_by=last to train without one."
     ]
 
 

@@ -14,10 +14,10 @@ from gist_ray.report.console import results_table
 from gist_ray.report.data import ReportData, StageRow
 from gist_ray.report.render import render
 from gist_ray.report.slices import slice_tables
-from gist_ray.report.wording import pair_label, split_label
+from gist_ray.report.wording import about_no_test, pair_label, split_label
 from gist_ray.run.environment import environment
 from gist_ray.run.stage import Done
-from gist_ray.schema import ERRORS, test_sets
+from gist_ray.schema import ERRORS, num_labelled, test_sets
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore
 from gist_ray.study.comparisons import (
@@ -62,8 +62,10 @@ def write_results(
     stages = [_stage_row(entry) for entry in done.values()]
     console = Console()
     console.print()
-    splits = test_sets(graph.manifest) or ["test"]
-    for split in splits:
+    tests = test_sets(graph.manifest)
+    no_test = "" if tests else about_no_test(num_labelled(graph.manifest, "val"))
+    splits = tests or ["val"]
+    for split in splits if metrics.num_rows else []:
         console.print(results_table(summary, split=split, confidence=confidence))
     for row in differences:
         console.print(difference_line(row), highlight=False, soft_wrap=True)
@@ -74,6 +76,8 @@ def write_results(
         for sliced in slice_tables(slices, split, confidence):
             on = "" if split == "test" else f"{split_label(split)}: "
             console.print(f"{on}{sliced.sentence}", highlight=False, markup=False, soft_wrap=True)
+    if no_test:
+        console.print(no_test, highlight=False, soft_wrap=True)
     storage.write_json(storage.join(folder, "stages.json"), stages)
     storage.write_parquet(storage.join(folder, "metrics.parquet"), metrics)
     storage.write_json(
@@ -88,7 +92,7 @@ def write_results(
     )
     shown, method = shown_features(config), compared_methods(config)[0]
     last = graph.result(shown, method, shots=graph.num_shots[-1], seed=config.study.seeds[0])
-    assert last.predict is not None
+    predicted = artifacts[(last.predict or last.fit).name]
     errors = [entry.artifact.read_errors() for entry in done.values()]
     data = ReportData(
         name=config.name,
@@ -105,7 +109,8 @@ def write_results(
         stages=stages,
         confidence=confidence,
         split=splits[0],
-        predictions=read_predictions(artifacts[last.predict.name], splits[0]),
+        no_test=no_test,
+        predictions=read_predictions(predicted, splits[0]),
         predictions_of=f"{pair_label((shown, method))}, {last.draw.name}",
         errors=pa.concat_tables([ERRORS.empty_table(), *errors]),
         headline=((shown, method), (FROZEN, method)),

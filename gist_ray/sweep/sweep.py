@@ -8,6 +8,7 @@ from rich.console import Console
 
 from gist_ray.errors import UserError
 from gist_ray.report.sweep.page import write_sweep_report
+from gist_ray.report.wording import about_no_test
 from gist_ray.run.cluster import (
     cluster_resources,
     connect,
@@ -22,6 +23,7 @@ from gist_ray.run.progress import Progress
 from gist_ray.run.ray_metrics import RayMetrics
 from gist_ray.run.record import recorded
 from gist_ray.run.stage import Stage, in_order
+from gist_ray.schema import num_labelled, test_sets
 from gist_ray.settings.check import build
 from gist_ray.store import storage
 from gist_ray.study.config import RunConfig
@@ -206,8 +208,11 @@ def _read_test(
     heartbeat: Heartbeat,
 ) -> None:
     """Writes the test metrics of the chosen configuration, with every swept seed and number of
-    shots."""
+    shots; none if the data set has no test set."""
     graph = plan(config, task.store)
+    if not test_sets(graph.manifest):
+        progress.say("sweep", about_no_test(num_labelled(graph.manifest, "val")))
+        return
     stages = in_order(graph.metrics)
     artifacts = [stage.fingerprint for stage in stages]
     write_row(task.folder, {"trial_id": CHOSEN, "params": params, "artifacts": artifacts})

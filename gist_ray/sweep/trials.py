@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.errors import UserError
 from gist_ray.run.stage import Stage, in_order
-from gist_ray.schema import stable_id
+from gist_ray.schema import num_labelled, stable_id, test_sets
 from gist_ray.settings.check import build
 from gist_ray.store import storage
 from gist_ray.store.artifacts import ArtifactStore, fingerprint
@@ -115,7 +115,25 @@ def plan_trial(task: Task, trial: Trial) -> Planned:
     measure = task.sweep.measure
     # by val, no other method's classifier is looked at
     measured = config if measure == "test" else _with_method(config, task.sweep.method)
-    return Planned(trial, config, plan(measured, task.store, measure=measure, read=_read_once))
+    graph = plan(measured, task.store, measure=measure, read=_read_once)
+    if problem := _lacking_split(graph, measure):
+        raise UserError(problem)
+    return Planned(trial, config, graph)
+
+
+def _lacking_split(graph: StudyGraph, measure: Literal["test", "val"]) -> str:
+    """Returns a problem if the data set has no images of the split that trials are measured on."""
+    if measure == "test" and not test_sets(graph.manifest):
+        return (
+            "sweep.measure=test: measures every trial on a test set, and the data set has none. "
+            "Give it one, such as by data.test_fraction=0.2, or set sweep.measure=val."
+        )
+    if measure == "val" and not num_labelled(graph.manifest, "val"):
+        return (
+            "sweep.measure=val: chooses by labelled val images, and the data set has none. Give it "
+            "a val split, such as by data.val_fraction=0.1."
+        )
+    return ""
 
 
 def _with_method(config: RunConfig, name: str) -> RunConfig:

@@ -11,11 +11,12 @@ from typing import Annotated, Literal, get_args
 import pyarrow as pa
 from pydantic import Field
 
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, listed
 from gist_ray.schema import CLASS_TEXTS, TEXTS, table
 from gist_ray.settings.declare import settings
 from gist_ray.texts import checks
 from gist_ray.texts.duplicates import duplicates, near_duplicates, shared_by_classes
+from gist_ray.texts.foreign import about_foreign
 from gist_ray.texts.language import Language, is_other_language
 from gist_ray.texts.prompting import Notes, facts_of
 from gist_ray.texts.tidy import MAX_ANSWER_CHARS, tidy
@@ -130,9 +131,10 @@ def clean_texts(
         for row, is_bad in zip(left, by_name[check](candidates), strict=True):
             if is_bad:
                 rejected[row] = check
-    _require_a_text_per_class(columns["class_name"], rejected)
     index = texts.schema.get_field_index("rejected")
-    return texts.set_column(index, TEXTS.field("rejected"), pa.array(rejected, pa.string()))
+    cleaned = texts.set_column(index, TEXTS.field("rejected"), pa.array(rejected, pa.string()))
+    _require_a_text_per_class(cleaned, config.language)
+    return cleaned
 
 
 def rejection_counts(texts: pa.Table) -> dict[str, int]:
@@ -197,13 +199,21 @@ def _checks(
     return by_name
 
 
-def _require_a_text_per_class(class_names: list[str], rejected: list[str | None]) -> None:
+def _require_a_text_per_class(cleaned: pa.Table, language: Language) -> None:
     reasons: dict[str, list[str | None]] = {}
-    for class_name, reason in zip(class_names, rejected, strict=True):
+    columns = (cleaned.column(name).to_pylist() for name in ("class_name", "rejected"))
+    for class_name, reason in zip(*columns, strict=True):
         reasons.setdefault(class_name, []).append(reason)
+    lacking = {name: found for name, found in reasons.items() if None not in found}
+    foreign = [name for name, found in lacking.items() if set(found) == {"wrong_language"}]
     problems = []
-    for class_name, found in reasons.items():
-        if None in found:
+    if foreign:
+        problems.append(
+            f"{about_foreign(cleaned, language)} No text is left of {len(foreign):,} classes: "
+            f"{listed(foreign)}."
+        )
+    for class_name, found in lacking.items():
+        if class_name in foreign:
             continue
         counts = ", ".join(
             f"{found.count(check)} {check}" for check in CHECK_NAMES if check in found

@@ -15,6 +15,15 @@ Language = Literal[
     "ar", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it",
     "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh",
 ]
+
+NAMES: dict[str, str] = {
+    "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew",
+    "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese",
+    "ko": "Korean", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese",
+    "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "th": "Thai", "tr": "Turkish",
+    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}
 # fmt: on
 
 MIN_RUNNING_WORDS = 5
@@ -33,8 +42,19 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 def is_other_language(text: str, language: str) -> bool:
     """Returns whether a text is certainly not in `language` (ISO 639-1). A text with too few
     running words to judge is not."""
-    judged = text if _has_no_spaces(text) else _running_words(text)
+    judged = _judged_part(text)
     return bool(judged) and dict(_identifier().rank(judged))[language] <= MAX_PROBABILITY
+
+
+def likeliest_language(text: str) -> str:
+    """Returns the code of the language that a text which `is_other_language` could judge is in most
+    likely."""
+    code: str = _identifier().rank(_judged_part(text))[0][0]
+    return code
+
+
+def _judged_part(text: str) -> str:
+    return text if _has_no_spaces(text) else _running_words(text)
 
 
 def _running_words(text: str) -> str:

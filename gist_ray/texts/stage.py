@@ -31,6 +31,7 @@ from gist_ray.store.artifacts import (
 )
 from gist_ray.texts.clean import CheckName, clean_texts, texts_from_answers
 from gist_ray.texts.config import TextsConfig
+from gist_ray.texts.foreign import about_foreign
 from gist_ray.texts.import_texts import import_texts
 from gist_ray.texts.prompt_set import PromptSet, caption, zero_shot_prompts
 from gist_ray.texts.prompting import Notes, build_prompts
@@ -153,6 +154,15 @@ def _cleaned(source: TextSource, texts: pa.Table) -> pa.Table:
     )
 
 
+def _write_cleaned(
+    source: TextSource, texts: pa.Table, writer: ArtifactWriter, *, progress: Progress
+) -> None:
+    cleaned = _cleaned(source, texts)
+    if foreign := about_foreign(cleaned, source.texts.cleaning.language):
+        progress.say(writer.stage, foreign)
+    writer.write(cleaned)
+
+
 def _import(source: TextSource) -> Stage:
     uri, unknown_images = source.texts.import_from, source.texts.unknown_images
     use_pairs = source.texts.use_pairs
@@ -170,7 +180,7 @@ def _import(source: TextSource) -> Stage:
             progress.say(writer.stage, skipped)
         if use_pairs:
             storage.write_parquet(writer.file(IMPORTED_PAIRS_FILE), imported.matches)
-        writer.write(_cleaned(source, imported.texts))
+        _write_cleaned(source, imported.texts, writer, progress=progress)
 
     content = {
         "source": file_content(uri),
@@ -225,7 +235,8 @@ def _generate(source: TextSource) -> Stage:
 
 def _clean(source: TextSource, answers: Stage) -> Stage:
     def run(inputs: Inputs, writer: ArtifactWriter, progress: Progress) -> None:
-        writer.write(_cleaned(source, texts_from_answers(inputs["answers"].read())))
+        texts = texts_from_answers(inputs["answers"].read())
+        _write_cleaned(source, texts, writer, progress=progress)
 
     return Stage(
         name="clean texts",

@@ -66,7 +66,7 @@ ANSWERS: list[Answer] = [
     ),
     _answer(
         "another language",
-        "rejected as `wrong_language`",
+        "rejected as `wrong_language`; the language that it looks like and the setting are said",
         "Der schwarze Körper hat sechs lange Beine und einen glänzenden Kopf mit Fühlern.",
         "wrong_language",
     ),
@@ -149,6 +149,18 @@ FILES: list[TextsFile] = [
         REFUSED,
         _json({**FINE, "\x1b[2Jwasp": ["x"]}),
         r"1 names are no class of the data set: '\\x1b\[2Jwasp'",
+    ),
+    _file(
+        "another language than was asked for",
+        "refused when the texts are imported, exit code 2: names the language, the count, an "
+        "example and the setting `texts.cleaning.language`",
+        _json(
+            {
+                "ant": ["Der schwarze Körper hat sechs lange Beine und einen glänzenden Kopf"],
+                "blue bee": ["Die kleinen Flügel sind blau und liegen auf einem runden Leib"],
+            }
+        ),
+        r"2 of 2 texts are not in English.*2 look like German .*texts\.cleaning\.language=de",
     ),
     _file(
         "Parquet cut short",

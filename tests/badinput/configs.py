@@ -1,7 +1,13 @@
 """Settings that are absurd, or that reach for what is not theirs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import torch
+from safetensors.torch import save
+
+from gist_ray.encoders.clip import embedded_folder
 from tests.badinput.kinds import Kind
 
 SECRET = "do-not-print-me"
@@ -15,9 +21,20 @@ class BadConfig(Kind):
 
     words: tuple[str, ...]
     says: str
+    files: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """{path below the grounds: its content}"""
 
 
 REFUSED = "refused at plan, exit code 2"
+MODEL_CONFIG = "open_clip_config.json"
+
+
+def _hugging_face_names() -> bytes:
+    names = [f"text_model.encoder.layers.{number}.layer_norm1.weight" for number in range(400)]
+    names.append("text_model.embeddings.token_embedding.weight")
+    return save({name: torch.zeros(1) for name in names})
+
+
 NOT_OUTSIDE = "a config may not read the environment"
 
 KINDS: list[BadConfig] = [
@@ -48,8 +65,8 @@ KINDS: list[BadConfig] = [
     BadConfig(
         name="config: a line that is no override",
         happens=REFUSED,
-        words=("root=[unclosed",),
-        says=r"The command line cannot be read",
+        words=("study.seeds=[unclosed",),
+        says=r"The command line cannot be read: study\.seeds=\[unclosed: .*write it in quotes",
     ),
     BadConfig(
         name="config: not a number",
@@ -116,6 +133,23 @@ KINDS: list[BadConfig] = [
         happens=REFUSED,
         words=("clip.model=local-dir:{grounds}/data",),
         says=r"there is no open_clip_config\.json in",
+    ),
+    BadConfig(
+        name="config: weights under another program's names",
+        happens=f"{REFUSED}: three names, the counts, and what the file looks like; prefixes and "
+        "wrappers of training programs are taken off",
+        words=("clip.model=local-dir:{grounds}/model",),
+        says=r"(?s)\A.{0,900}Its names are those of Hugging Face's CLIPModel.{0,200}\Z",
+        files={
+            "model/open_clip_model.safetensors": _hugging_face_names,
+            f"model/{MODEL_CONFIG}": lambda: Path(embedded_folder(), MODEL_CONFIG).read_bytes(),
+        },
+    ),
+    BadConfig(
+        name="config: an epoch chosen on val, and no val images",
+        happens=f"{REFUSED}: names the setting to train without",
+        words=("data.val_fraction=0", "study.trainings=[gist]", "finetune.select_by=probe"),
+        says=r"finetune\.select_by=probe: .*set finetune\.select_by=last",
     ),
     BadConfig(
         name="config: a data set that is not there",

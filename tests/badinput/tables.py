@@ -198,6 +198,32 @@ KINDS: list[DataSet] = [
         r"the column 'subset' \('train' \d, .* looks like the data set's splits. Set split_column=",
     ),
     _csv(
+        "no test set, by `data.test_fraction=0`",
+        "trained on and chosen on val; plan and report say that nothing is measured on test",
+        "\n".join(line.rpartition(",")[0] for line in GOOD.splitlines()),
+        words=("data.test_fraction=0",),
+    ),
+    _csv(
+        "splits that cut a group",
+        f"{REFUSED}: names the groups and both ways to go on",
+        "".join(
+            f"{line},{'patient' if place == 0 else 'p7' if place in (1, 4, 8) else place}\n"
+            for place, line in enumerate(GOOD.splitlines())
+        ),
+        r"cut 1 of the 6 groups of group_column=patient, with 3 images: 'p7' \(1 train, 2 test\)\. "
+        r".*split_column=, or leave group_column out",
+        words=("data.group_column=patient",),
+    ),
+    _csv(
+        "splits that cut a group, drawn anew",
+        "with `data.split_column=` splits are drawn that keep groups together: read",
+        "".join(
+            f"{line},{'patient' if place == 0 else 'p7' if place in (1, 4) else place}\n"
+            for place, line in enumerate(GOOD.splitlines())
+        ),
+        words=("data.group_column=patient", "data.split_column="),
+    ),
+    _csv(
         "control characters in a class name",
         f"{REFUSED}: escaped on the terminal",
         GOOD + "x.png,\x1b[2Jwasp,train\n",

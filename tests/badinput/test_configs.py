@@ -18,6 +18,9 @@ def test_a_config(kind: BadConfig, grounds: Grounds, monkeypatch: pytest.MonkeyP
             path = grounds.path / "data" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+    for name, content in kind.files.items():
+        (grounds.path / name).parent.mkdir(exist_ok=True)
+        (grounds.path / name).write_bytes(content())
     before = snapshot(grounds.path / "data")
     words = [word.replace("{grounds}", str(grounds.path)) for word in kind.words]
     data = ["data=image_folder", f"data.path={grounds.path}/data", "prompts=generic"]

@@ -11,6 +11,7 @@ import pytest
 
 from gist_ray.errors import UserError
 from gist_ray.predict.config import ExportConfig, PredictConfig
+from gist_ray.predict.images import pages_of_images
 from gist_ray.predict.job import predict_job
 from gist_ray.predict.stage import scaled_as_trained
 from gist_ray.run.flow import TooManyFailedRowsError
@@ -106,6 +107,17 @@ def test_a_table_with_categorical_columns_is_read(
     pq.write_table(pa.table({"image": names}), images / "t.parquet")
     predict(classifier, images / "t.parquet", tmp_path / "out")
     assert summary_of(tmp_path / "out")["rows_ok"] == 2
+
+
+def test_a_table_may_hold_absolute_paths_beside_relative_ones(
+    classifier: str, images: Path, tmp_path: Path
+) -> None:
+    first, *others = sorted(images.iterdir())
+    rows = [str(first), *(f"{images.name}/{one.name}" for one in others)]
+    file = images.parent / "mixed.csv"
+    file.write_text("\n".join(["image", *rows]))
+    found = [page.images for page in pages_of_images(configured(classifier, file, tmp_path))]
+    assert found[0].column("uri").to_pylist() == [str(first), *map(str, others)]
 
 
 def test_a_page_is_a_stage_and_pages_of_an_earlier_listing_go(

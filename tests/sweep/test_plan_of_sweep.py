@@ -18,6 +18,7 @@ from gist_ray.sweep.shared import place, shared_places
 from gist_ray.sweep.space import with_params
 from gist_ray.sweep.tables import Row, artifacts_of_trials, sweep_folder, write_row
 from gist_ray.sweep.trials import Task, task_of
+from tests.end_to_end.conftest import TINY_TRIAL
 from tests.sweep.conftest import write_sweep
 
 GRID = """
@@ -207,3 +208,23 @@ def test_the_chosen_file_is_the_chosen_config(tiny_words: list[str], tmp_path: P
     assert read == config
     assert read.study.seeds == [1, 2]
     assert read.methods.keys() == {"linear_probe", "sgd_probe"}
+
+
+@pytest.mark.parametrize(
+    ("measure", "fraction", "says"),
+    [
+        ("test", "data.test_fraction=0", r"sweep\.measure=test: .* has none.*sweep\.measure=val"),
+        ("val", "data.val_fraction=0", r"sweep\.measure=val: chooses by labelled val images"),
+    ],
+)
+def test_a_sweep_needs_images_of_the_split_that_it_measures(
+    measure: str, fraction: str, says: str, tmp_path: Path
+) -> None:
+    rows = [f"{number}.jpg,{'ab'[number % 2]}" for number in range(8)]
+    (tmp_path / "table.csv").write_text("\n".join(["image,class_name", *rows]))
+    (tmp_path / "texts.json").write_text('{"a": ["A."], "b": ["B."]}')
+    words = ["data=manifest", f"data.path={tmp_path}/table.csv", "prompts=generic", fraction]
+    words += [f"texts.import_from={tmp_path}/texts.json", *TINY_TRIAL]
+    text = f"{{space: {{study.seeds: [1, 2]}}, measure: {measure}}}"
+    with pytest.raises(UserError, match=says):
+        plan_sweep(task_for([*words, "finetune.select_by=last"], tmp_path, text))
