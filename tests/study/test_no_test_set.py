@@ -65,7 +65,7 @@ def finish(config: RunConfig) -> str:
         done = run_flow(
             stages, store, progress, num_cpus=1, max_failed_fraction=0, leases=heartbeat
         )
-        write_results(config, store, graph, done=done)
+        write_results(config, store, graph, done=done, about=[])
     return f"{config.root}/runs/{config.name}"
 
 
