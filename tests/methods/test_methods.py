@@ -185,7 +185,7 @@ def test_other_numbers_for_the_classes_give_the_same_probabilities(name: str) ->
         probabilities_of(method.fit(one, method.config()), TEST.features)
         for one in (given, renamed)
     )
-    np.testing.assert_allclose(permuted[:, order], straight, atol=1e-3)
+    np.testing.assert_allclose(permuted[:, order], straight, atol=3e-3)
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if "labels" in METHODS[name].needs])
