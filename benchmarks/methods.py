@@ -132,7 +132,10 @@ def main() -> None:
         for name in ("classes", "shots", "texts", "dim", "test")
         for word in (f"--{name}", str(getattr(args, name)))
     ]
-    found = {name: in_a_process(name, words, args.limit_s) for name in args.methods}
+    found = {}
+    for name in args.methods:
+        found[name] = in_a_process(name, words, args.limit_s)
+        print(name, json.dumps(found[name]), flush=True)
     say_table(
         f"{args.classes:,} classes x {args.shots} images, {args.texts} texts each x {args.dim}",
         ["method", "fit, s", f"{args.test:,} images, s", "memory, GiB"],

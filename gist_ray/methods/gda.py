@@ -31,7 +31,7 @@ class GdaConfig(TextHeadConfig):
 
 @settings
 class GdaValConfig(GdaConfig):
-    alphas: Annotated[list[float], Field(min_length=1)] = Field(
+    alphas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
         default_factory=lambda: list(GDA_ALPHAS)
     )
     """Values of alpha among which val chooses: the reference's."""

@@ -36,7 +36,7 @@ class TimoConfig:
 
 @settings
 class TimoValConfig(TimoConfig):
-    alphas: Annotated[list[float], Field(min_length=1)] = Field(
+    alphas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
         default_factory=lambda: [10.0**power for power in range(-6, 3)]
     )
     """Values of alpha among which val chooses: the reference's, which count cosines, divided by

@@ -28,13 +28,13 @@ class CacheConfig:
 class CacheGrid:
     """The values among which val chooses."""
 
-    alphas: Annotated[list[float], Field(min_length=1)] = Field(
+    alphas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
         default_factory=lambda: [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
     )
     """Values of alpha. Tip-Adapter tries 20 between 0.1 and a limit of each data set, 3 to 50; one
     grid for all data sets is our choice."""
 
-    betas: Annotated[list[float], Field(min_length=1)] = Field(
+    betas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
         default_factory=lambda: [0.3, 1.0, 3.0, 10.0, 30.0]
     )
     """Values of beta. Tip-Adapter tries 200 between 0.1 and 7 to 50; the rest as for alpha."""
