@@ -5,7 +5,7 @@ import pytest
 from benchmarks import methods
 from benchmarks.methods import BARE, in_a_process, measure
 
-SIZES = Namespace(classes=5, shots=3, texts=4, dim=32, test=20)
+SIZES = Namespace(classes=5, shots=3, texts=4, dim=512, test=20)
 
 
 @pytest.mark.parametrize("name", ["gda", "tip_adapter_val", *BARE])
