@@ -1,7 +1,7 @@
 """All benchmarks in turn, on a machine that should be doing nothing else: python -m benchmarks.
 
 Every result is appended to benchmarks/results.jsonl as a line of JSON. Those that take long and
-leave gigabytes, benchmarks.growth, second_run and sweep, are started by themselves.
+leave gigabytes, benchmarks.growth, methods, second_run and sweep, are started by themselves.
 """
 
 import subprocess

@@ -5,8 +5,8 @@ The simplest few-shot baseline (Mensink et al. 2013; SimpleShot's CL2N without c
 
 import numpy as np
 
-from gist_ray.errors import UserError
 from gist_ray.methods.base.class_mean import class_means
+from gist_ray.methods.base.images import bias_of_seen, require_images
 from gist_ray.methods.base.linear_classifier import LinearClassifier
 from gist_ray.methods.base.method import Method
 from gist_ray.methods.base.problem import Problem
@@ -22,12 +22,9 @@ def fit(problem: Problem, config: NearestClassMeanConfig) -> LinearClassifier:
     """Returns the classifier of the classes' mean features, scaled by CLIP's logit scale; a class
     without training image is never predicted. Raises UserError without training images."""
     train = problem.train
-    if not len(train.labels):
-        raise UserError("the class means have no training image: check the split and the shots.")
+    require_images(problem, "the nearest class mean")
     vectors = class_means(train.features, train.labels, problem.num_classes)
-    has_images = np.isin(np.arange(problem.num_classes), train.labels)
-    bias = np.where(has_images, 0.0, -np.inf)
-    return LinearClassifier(vectors.astype(np.float64), bias, problem.logit_scale)
+    return LinearClassifier(vectors.astype(np.float64), bias_of_seen(problem), problem.logit_scale)
 
 
 METHOD = Method(

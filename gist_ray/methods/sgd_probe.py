@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from gist_ray.errors import UserError
+from gist_ray.methods.base.images import require_images
 from gist_ray.methods.base.linear_classifier import LinearClassifier, scaled, widened
 from gist_ray.methods.base.method import Method
 from gist_ray.methods.base.problem import Problem
@@ -38,8 +38,7 @@ def fit(problem: Problem, config: SgdProbeConfig) -> LinearClassifier:
     import torch  # not for the help of its settings
 
     train, val = problem.train, problem.val
-    if not len(train.labels):
-        raise UserError("the linear probe has no training image: check the split and the shots.")
+    require_images(problem, "the linear probe")
     seen, targets = np.unique(train.labels, return_inverse=True)
     inputs = torch.from_numpy(scaled(train.features, config.feature_scale)).float()
     labels = torch.from_numpy(targets)

@@ -3,7 +3,8 @@
 Ours: the mean of all texts blurs what GIST's matching keeps apart, the forms of a class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +13,11 @@ from pydantic import Field
 from gist_ray.methods.base.class_mean import require_texts
 from gist_ray.methods.base.method import Method
 from gist_ray.methods.base.problem import Problem
+from gist_ray.methods.base.val_form import best_fit, val_form
 from gist_ray.settings.declare import settings
+
+CLASSES_AT_ONCE = 64
+"""Classes whose texts are compared with the images in one product."""
 
 
 @settings
@@ -20,6 +25,14 @@ class ZeroShotBestTextsConfig:
     m: Annotated[int, Field(ge=1)] = 3
     """A class's score is the mean of its m texts most similar to the image, 1 or more; of all its
     texts where it has fewer."""
+
+
+@settings
+class ZeroShotBestTextsValConfig(ZeroShotBestTextsConfig):
+    ms: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 2, 3, 5, 10, 20]
+    )
+    """Values of m among which val chooses. Our choice."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +49,18 @@ class BestTextsClassifier:
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Returns (num_images, num_classes) float64 for `features` (num_images, dim),
         L2-normalised."""
+        order = np.argsort(self.text_labels, kind="stable")
+        texts = self.text_features[order]
+        starts = np.searchsorted(self.text_labels[order], np.arange(self.num_classes + 1))
         scores = np.empty((len(features), self.num_classes), np.float32)
-        for label in range(self.num_classes):
-            similarity = features @ self.text_features[self.text_labels == label].T
-            worse = max(0, similarity.shape[1] - self.m)
-            scores[:, label] = np.partition(similarity, worse, axis=1)[:, worse:].mean(axis=1)
+        for first in range(0, self.num_classes, CLASSES_AT_ONCE):
+            last = min(first + CLASSES_AT_ONCE, self.num_classes)
+            similarity = features @ texts[starts[first] : starts[last]].T
+            bounds = starts[first : last + 1] - starts[first]
+            for label, (start, end) in enumerate(pairwise(bounds), first):
+                worse = max(0, end - start - self.m)
+                best = np.partition(similarity[:, start:end], worse, axis=1)[:, worse:]
+                scores[:, label] = best.mean(axis=1)
         return self.logit_scale * scores.astype(np.float64)
 
 
@@ -53,6 +73,11 @@ def fit(problem: Problem, config: ZeroShotBestTextsConfig) -> BestTextsClassifie
     )
 
 
+def fit_on_val(problem: Problem, config: ZeroShotBestTextsValConfig) -> BestTextsClassifier:
+    """Returns the classifier with the m that is best on val."""
+    return best_fit(problem, fit, [replace(config, m=m) for m in config.ms])
+
+
 METHOD = Method(
     name="zero_shot_best_texts",
     label="zero-shot by best texts",
@@ -63,3 +88,5 @@ METHOD = Method(
     classifier=BestTextsClassifier,
     texts=("class",),
 )
+
+VAL = val_form(METHOD, config=ZeroShotBestTextsValConfig, fit=fit_on_val)

@@ -18,8 +18,8 @@ from gist_ray.report.flow import BOX_HEIGHT, BOX_WIDTH, WIDTH, flow
 from gist_ray.report.headline import headline, num_compared
 from gist_ray.report.page.document import Section, document
 from gist_ray.report.page.wording import count, duration
-from gist_ray.report.plots import results_plot
-from gist_ray.report.results import ResultGrid, chance_level, result_grid
+from gist_ray.report.plots import MAX_HEADS, results_plot
+from gist_ray.report.results import ResultGrid, chance_level, method_tables, result_grid
 from gist_ray.report.slices import slice_label, slice_values
 from gist_ray.report.text_use import (
     fewest_texts,
@@ -47,6 +47,7 @@ MAX_TABLE_COLUMNS = 6
 NAMES = (
     "at_shots",
     "head_label",
+    "marked_label",
     "pair_label",
     "metric_label",
     "shots_label",
@@ -151,7 +152,16 @@ def _results(data: ReportData) -> dict[str, Any]:
     return {
         "other_splits": sorted({row["split"] for row in data.summary} - {data.split}),
         "plot": plot,
-        "grids": [(grid, chances[grid.metric], _blocks(grid)) for grid in grids],
+        "grids": [
+            (
+                grid,
+                chances[grid.metric],
+                _blocks(grid),
+                method_tables(grid) if len(grid.columns) > MAX_HEADS else [],
+            )
+            for grid in grids
+        ],
+        "num_plotted": MAX_HEADS,
         "differences": {
             metric: difference_table(
                 differences,

@@ -52,6 +52,44 @@ def result_grid(summary: Sequence[SummaryRow], metric: str, split: str = "test")
     return ResultGrid(metric, trainings, columns, cells, best)
 
 
+@dataclass(frozen=True)
+class MethodTable:
+    """One metric of all methods on the features of one training."""
+
+    training: str
+    columns: list[int | None]
+    """Shots, rising, then None for all images."""
+    rows: dict[str, list[SummaryRow | None]]
+    """{method: its cell in each column}; one that was measured without shots is in every column."""
+    best: list[float | None]
+    """The best mean of each column."""
+
+
+def method_tables(grid: ResultGrid) -> list[MethodTable]:
+    """Returns the grid turned round, for runs of many methods: a table per training, a row per
+    method."""
+    # a head measured without shots only asks for no column of its own
+    known = {s for of_head in grid.columns.values() if of_head != [None] for s in of_head}
+    columns = sorted(known or {None}, key=lambda s: float("inf") if s is None else s)
+    pick = min if grid.metric in LOWER_IS_BETTER else max
+    tables = []
+    for training in grid.trainings:
+        rows: dict[str, list[SummaryRow | None]] = {}
+        for head in grid.columns:
+            cells = [
+                grid.cells.get((training, head, s)) or grid.cells.get((training, head, None))
+                for s in columns
+            ]
+            if any(cells):
+                rows[head] = cells
+        means = [
+            [cell["mean"] for cell in column if cell] for column in zip(*rows.values(), strict=True)
+        ]
+        best = [pick(column, default=None) for column in means]
+        tables.append(MethodTable(training, columns, rows, best))
+    return tables
+
+
 def chance_level(metric: str, num_classes: int) -> float | None:
     """Returns the accuracy of guessing on balanced classes; None where it has no simple value."""
     if num_classes < 1:

@@ -45,6 +45,14 @@ def head_label(method: str) -> str:
     return METHODS[method].label if method in METHODS else method
 
 
+def marked_label(method: str) -> str:
+    """Returns the name with "(val)" behind it where val chooses a setting: not only in the forms
+    that are called so, in the linear and the SGD probe, too."""
+    label = head_label(method)
+    chosen = method in METHODS and "val" in METHODS[method].needs
+    return f"{label} (val)" if chosen and not label.endswith("(val)") else label
+
+
 def pair_label(pair: Pair) -> str:
     """Returns a name such as "GIST + linear probe"."""
     features, method = pair

@@ -216,3 +216,18 @@ def test_headline_is_coloured_by_its_verdict(make_report_data, low, shown):
     differences = [{**row, "ci_low": low, "ci_high": 0.1} for row in data.differences]
     page = Page(render(make_report_data(differences=differences)))
     assert f"headline {shown}" in [attrs.get("class") for attrs in page.of("div")]
+
+
+def test_many_methods_are_rows_and_those_chosen_on_val_are_marked(make_report_data):
+    data = make_report_data()
+    [first] = [r for r in data.summary if r["metric"] == "top1" and r["split"] == "test"][:1]
+    names = ["linear_probe", "gda", "gda_val", *(f"own {number}" for number in range(7))]
+    few, many = (
+        render(make_report_data(summary=[{**first, "method": name} for name in given]))
+        for given in (names[:8], names)
+    )
+    labels = ("linear probe (val)", "GDA-CLIP", "GDA-CLIP (val)", "own 6")
+    assert all(f'<th scope="row">{label}</th>' in many for label in labels)
+    assert "The first 8 of 10 methods are drawn." in many
+    assert "evaluated by</th>" not in few
+    assert "methods are drawn" not in few

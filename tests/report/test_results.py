@@ -1,6 +1,6 @@
 import pytest
 
-from gist_ray.report.results import chance_level, result_grid
+from gist_ray.report.results import chance_level, method_tables, result_grid
 
 
 def row(features, method, shots, mean, metric="top1"):
@@ -87,3 +87,26 @@ def test_a_grid_is_of_one_test_set():
 )
 def test_chance_level(metric, num_classes, expected):
     assert chance_level(metric, num_classes) == expected
+
+
+def test_many_methods_are_rows_of_a_table_for_each_training():
+    grid = result_grid(
+        [
+            row("gist", "a", 1, 0.5),
+            row("gist", "a", 5, 0.6),
+            row("frozen", "b", None, 0.4),
+            row("gist", "b", 1, 0.7),
+            row("gist", "b", 5, 0.1),
+            row("gist", "c", 5, 0.2),
+        ],
+        "top1",
+    )
+    frozen, gist = method_tables(grid)
+    assert (frozen.training, gist.training) == ("frozen", "gist")
+    assert gist.columns == [1, 5]
+    means = {head: [cell and cell["mean"] for cell in cells] for head, cells in gist.rows.items()}
+    assert means == {"a": [0.5, 0.6], "b": [0.7, 0.1], "c": [None, 0.2]}
+    assert gist.best == [0.7, 0.6]
+    # measured without shots, so in every column
+    assert [cell["mean"] for cell in frozen.rows["b"]] == [0.4, 0.4]
+    assert "a" not in frozen.rows
