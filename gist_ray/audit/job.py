@@ -175,8 +175,8 @@ def _finish(
         ),
     )
     return [
-        f"{len(findings.duplicates):,} pairs of copies, {len(findings.suspects):,} images whose "
-        f"label is probably wrong, {len(findings.pictures):,} odd pictures, "
+        f"{len(findings.duplicates):,} pairs of copies, {len(findings.suspects):,} labels "
+        f"under suspicion, {len(findings.pictures):,} odd pictures, "
         f"{len(findings.errors):,} pictures that cannot be read, "
         f"{len(findings.groups['group'].unique()):,} groups over several splits, "
         f"{len(findings.classes):,} pairs of classes that cannot be told apart.",

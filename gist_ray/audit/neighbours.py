@@ -8,6 +8,7 @@ lists find. The index holds the vectors as 16-bit floats: 1 GiB for 1,000,000 of
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -56,13 +57,13 @@ def near_pairs(vectors: Vectors, *, num_neighbours: int, min_similarity: float) 
     return Pairs(distinct[order, 0], distinct[order, 1], similarity[first][order])
 
 
-def index_of(vectors: Vectors, *, most_exact: int = MOST_EXACT) -> faiss.Index:
-    """Returns an index of the cosines of all vectors: exact up to `most_exact` of them, and of
-    inverted lists above. Its k-means has faiss's own fixed seed."""
+def index_of(vectors: Vectors) -> Any:
+    """Returns an index of the cosines of all vectors: exact up to MOST_EXACT of them, and
+    of inverted lists above. Its k-means has faiss's own fixed seed."""
     num_rows = len(vectors.ids)
     places = np.arange(num_rows)
-    if num_rows <= most_exact:
-        index = faiss.IndexFlatIP(vectors.dim)
+    if num_rows <= MOST_EXACT:
+        index: Any = faiss.IndexFlatIP(vectors.dim)
     else:
         num_cells = int(2 * num_rows**0.5)
         kind = f"IVF{num_cells},SQfp16"

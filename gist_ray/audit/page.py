@@ -53,6 +53,7 @@ def render(
             "Labels",
             "section_labels.html",
             {
+                "agreement": _agreement(findings.labels),
                 "suspects": findings.suspects.slice(0, checks.num_shown).to_pylist(),
                 "witnesses": witnesses,
                 "examples": examples,
@@ -90,6 +91,22 @@ def _duplicates(findings: Findings, checks: ChecksConfig) -> dict[str, Any]:
         "num_across_splits": pc.sum(across).as_py() or 0,
         "num_across_classes": pc.sum(pc.not_equal(one, other)).as_py() or 0,
     }
+
+
+def _agreement(labels: pa.Table) -> dict[str, float]:
+    """Returns {witness: the share of the labels that it suggests itself}, of LABELS."""
+    said = labels["witnesses"].combine_chunks()
+    rows = pa.table(
+        {
+            "witness": said.flatten().field("witness"),
+            "agrees": pc.equal(
+                said.flatten().field("suggested"),
+                labels["class_name"].combine_chunks().take(pc.list_parent_indices(said)),
+            ),
+        }
+    )
+    shares = rows.group_by("witness").aggregate([("agrees", "mean")]).to_pydict()
+    return dict(zip(shares["witness"], shares["agrees_mean"], strict=True))
 
 
 def _pictures(findings: Findings, checks: ChecksConfig) -> dict[str, Any]:

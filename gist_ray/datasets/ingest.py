@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from gist_ray.datasets.alike import alike_problems, first_places, joined
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.coop_split import read_coop_split
 from gist_ray.datasets.cub import read_cub
+from gist_ray.datasets.excluded import counted, not_excluded, read_excluded
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
@@ -63,6 +64,9 @@ class Ingested:
     drawn: Mapping[str, str]
     """As in `Reading`."""
 
+    notes: Sequence[str] = ()
+    """As in `Checked`."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -73,6 +77,8 @@ class Checked:
     """The id of each image."""
     names: list[str]
     """The display name of each label."""
+    notes: Sequence[str] = ()
+    """Lines on the settings that did not fit."""
 
 
 def ingest(config: DataConfig, indices: str = "") -> Ingested:
@@ -84,7 +90,8 @@ def ingest(config: DataConfig, indices: str = "") -> Ingested:
     found = read_checked(config, indices)
     reading = found.reading
     manifest = to_manifest(reading.root, reading.images, ids=found.ids, names=found.names)
-    return Ingested(manifest, table(reading.errors, ERRORS), reading.left_out, reading.drawn)
+    errors = table(reading.errors, ERRORS)
+    return Ingested(manifest, errors, reading.left_out, reading.drawn, found.notes)
 
 
 def read_checked(config: DataConfig, indices: str = "") -> Checked:
@@ -103,6 +110,14 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
         images, classes, names = joined(reading.images, reading.classes, names)
         reading = replace(reading, images=images, classes=classes)
     ids = image_ids(reading.images)
+    notes: list[str] = []
+    if config.exclude:
+        excluded = read_excluded(config.exclude)
+        why, notes = counted(ids, excluded, config.exclude)
+        stays = not_excluded(ids, excluded)
+        # the splits are drawn before: those of the other images stay as the list found them
+        images, ids = reading.images.filter(stays), ids.filter(stays)
+        reading = replace(reading, images=images, left_out={**reading.left_out, **why})
     problems += name_problems(reading.root, names)
     problems += alike_problems(
         reading.root, reading.classes, names, places=first_places(reading.images)
@@ -110,7 +125,7 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     problems += _check(reading, ids)
     if problems:
         raise UserError(problems)
-    return Checked(reading, ids, names)
+    return Checked(reading, ids, names, notes)
 
 
 def check_there(config: DataConfig) -> None:
