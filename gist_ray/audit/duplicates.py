@@ -51,9 +51,12 @@ def duplicates(
 
     looks: LOOKS, whose equal contents are exact copies. compared: COMPARED.
     """
-    content = dict(zip(looks["image_id"].to_pylist(), looks["content"].to_pylist(), strict=True))
     rows = [(one, other, "exact", 1.0) for one, other in equal_pairs(looks)]
     near = compared.filter(pc.greater_equal(compared["correlation"], min_correlation))
+    ids = pa.concat_arrays([near[c].combine_chunks() for c in ("image_id", "other_id")])
+    of_pairs = looks.filter(pc.is_in(looks["image_id"], value_set=ids))
+    keys = (of_pairs[column].to_pylist() for column in ("image_id", "content"))
+    content = dict(zip(*keys, strict=True))
     for row in near.to_pylist():
         one, other = row["image_id"], row["other_id"]
         if one not in content or content[one] != content.get(other):

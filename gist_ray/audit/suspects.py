@@ -1,6 +1,6 @@
 """The labelled images by how likely their label is wrong, by all witnesses together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -50,29 +50,47 @@ def ranked_labels(
     order = np.argsort(-suspicion, kind="stable")
     images, suspicion = images.take(pa.array(order)), suspicion[order]
     labels = images["label"].to_numpy()
-    names = dict(zip(labels.tolist(), images["class_name"].to_pylist(), strict=True))
     said = [_said(images, table) for table in testimonies.values()]
-    witnesses, suggested = [], []
-    for place, label in enumerate(labels.tolist()):
-        rows = [
-            {"witness": name, "score": scores[place], "suggested": names.get(int(found[place]))}
-            for name, (scores, found) in zip(testimonies, said, strict=True)
-            if found[place] >= 0
-        ]
-        others = [row["suggested"] for row in rows if row["suggested"] != names[label]]
-        witnesses.append(rows)
-        suggested.append(others[0] if others else None)
-    has_other = np.array([name is not None for name in suggested], bool)
+    scores, found = (np.stack(columns, axis=1) for columns in zip(*said, strict=True))
+    is_other = (found >= 0) & (found != labels[:, None])
+    has_other = is_other.any(axis=1)
+    first = found[np.arange(len(found)), is_other.argmax(axis=1)]
+    names = _names(images, num_labels=int(max(labels.max(), found.max())) + 1)
     suspect = has_other & (np.cumsum(has_other) <= num_issues)
     columns = {
         **{name: images[name] for name in ("image_id", "uri", "split", "label", "class_name")},
         "rank": pa.array(np.arange(len(images)), pa.int32()),
         "suspicion": suspicion,
         "suspect": suspect,
-        "suggested_name": pa.array(suggested, pa.string()),
-        "witnesses": pa.array(witnesses, LABELS.field("witnesses").type),
+        "suggested_name": names.take(pa.array(first, mask=~has_other)),
+        "witnesses": _witnesses(list(testimonies), scores, found, names=names),
     }
     return pa.table(columns, schema=LABELS)
+
+
+def _names(images: pa.Table, num_labels: int) -> pa.Array:
+    """Returns the class name of each label; null for a label of no image."""
+    classes = images.select(["label", "class_name"]).group_by("label", use_threads=False)
+    found = classes.aggregate([("class_name", "first")])
+    places = pc.index_in(pa.array(range(num_labels), pa.int32()), found["label"].combine_chunks())
+    return found["class_name_first"].combine_chunks().take(places)
+
+
+def _witnesses(
+    witnesses: Sequence[str], scores: np.ndarray, found: np.ndarray, *, names: pa.Array
+) -> pa.Array:
+    """Returns the column `witnesses` from (num_images, num_witnesses) arrays."""
+    speaks = found >= 0
+    whose = np.broadcast_to(np.arange(len(witnesses)), found.shape)[speaks]
+    columns = [
+        pa.array(witnesses, pa.string()).take(pa.array(whose)),
+        pa.array(scores[speaks]),
+        names.take(pa.array(found[speaks])),
+    ]
+    fields = list(LABELS.field("witnesses").type.value_type)
+    offsets = np.concatenate([[0], speaks.sum(axis=1).cumsum()])
+    rows = pa.StructArray.from_arrays(columns, fields=fields)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows)
 
 
 def _said(images: pa.Table, testimony: pa.Table) -> tuple[np.ndarray, np.ndarray]:
