@@ -22,6 +22,7 @@ RUNS = [
     ["small_work"],
     ["matching"],
     ["stored_ids", "--rows", "200000"],
+    ["audit"],
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gist_ray import __version__
 from gist_ray.commands import (
+    audit,
     clean,
     completion,
     doctor,
@@ -41,7 +42,7 @@ FOOT = """\
 
 def all_commands() -> list[Command]:
     """The commands in the order in which --help lists them."""
-    work = [run, sweep, export, predict, pack, pretrain]
+    work = [run, sweep, audit, export, predict, pack, pretrain]
     care = [status, retry_failed, clean, doctor]
     return [*(module.COMMAND for module in (*work, *care)), completion.command_of(all_commands)]
 

@@ -139,6 +139,49 @@ METRICS = pa.schema(
     ]
 )
 
+LOOKS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        # in pixels, upright
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        # mean, and difference of the 99th and the 1st percentile, of the grey values 0 to 1
+        pa.field("brightness", pa.float32(), nullable=False),
+        pa.field("contrast", pa.float32(), nullable=False),
+        # SHA-256 of the file's bytes
+        pa.field("content", pa.string(), nullable=False),
+    ]
+)
+
+NEIGHBOURS = pa.schema(
+    [
+        pa.field("pair_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("other_id", pa.string(), nullable=False),
+        # cosine of the embeddings
+        pa.field("similarity", pa.float32(), nullable=False),
+    ]
+)
+
+COMPARED = pa.schema(
+    [
+        *NEIGHBOURS,
+        # same, mirrored or crop, and the correlation of the grey values then
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("correlation", pa.float32(), nullable=False),
+    ]
+)
+
+TESTIMONY = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        # 0 to 1; the higher, the more likely is another label
+        pa.field("score", pa.float32(), nullable=False),
+        # the most likely label, which may be the image's own
+        pa.field("suggested", pa.int32(), nullable=False),
+    ]
+)
+
 ERRORS = pa.schema(
     [
         # image_id, text_id, or a row number if there is no id yet

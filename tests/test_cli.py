@@ -75,7 +75,7 @@ def test_these_load_the_standard_library_alone(words: list[str]) -> None:
     assert not {"numpy", "pydantic", "yaml", "rich", *HEAVY} & loaded_by(*words)
 
 
-@pytest.mark.parametrize("name", ["run", "sweep", "export", "predict", "pack", "pretrain"])
+@pytest.mark.parametrize("name", ["run", "sweep", "audit", "export", "predict", "pack", "pretrain"])
 def test_the_help_of_settings_loads_nothing_heavy(name: str) -> None:
     assert not HEAVY & loaded_by(name, "--help")
 

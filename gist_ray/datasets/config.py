@@ -110,6 +110,10 @@ class DataConfig:
     patient, a burst, a site). Splits that are drawn keep its images together. Empty: images belong
     to nothing."""
 
+    exclude: Annotated[str, InputFile] = ""
+    """A CSV, Parquet or JSONL file whose column image_id names images to leave out, such as the
+    exclude.csv of `gist-ray audit`. Splits are drawn before."""
+
     id_column: str = ""
     """manifest, webdataset, parquet_images: the column that is used as image_id. Empty: image_id is
     a hash of the path, or of the file and the name or row in it."""

@@ -18,7 +18,8 @@ from gist_ray.store import storage
 from gist_ray.store.artifacts import table_content
 
 KEPT_FIRST = ("test", "val", "train", "unlabeled")
-"""Of equal pictures in several splits the one in the earliest of these is kept."""
+"""Of copies in several splits the one in the first of these stays: test is as it was published, and
+nothing is trained on that val or test hold. Our choice."""
 
 MOST_EXAMPLES = 3
 
@@ -55,7 +56,7 @@ def without_copies(reading: Reading, equal: EqualPictures) -> tuple[Reading, Equ
     several classes: one of their labels is wrong, and nobody knows which."""
     frame = _frame(reading.images, equal)
     contradicted = frame["first"].isin(_of_several_classes(frame)).to_numpy()
-    by_rank = frame.assign(rank=frame.split.map(_rank)).sort_values("rank", kind="stable")
+    by_rank = frame.assign(rank=frame.split.map(rank_of)).sort_values("rank", kind="stable")
     is_kept = frame.index.isin(by_rank.drop_duplicates("first").index) & ~contradicted
     left_out = Counter(reading.left_out)
     left_out["copies of other pictures"] += int((~is_kept & ~contradicted).sum())
@@ -119,8 +120,9 @@ def _of_several_classes(frame: pd.DataFrame) -> pd.Index:
 
 
 def _distinct(splits: pd.Series) -> tuple[str, ...]:
-    return tuple(sorted(set(splits), key=lambda split: (_rank(split), split), reverse=True))
+    return tuple(sorted(set(splits), key=lambda split: (rank_of(split), split), reverse=True))
 
 
-def _rank(split: str) -> int:
+def rank_of(split: str) -> int:
+    """Returns the place of a split in KEPT_FIRST."""
     return KEPT_FIRST.index(split.partition("/")[0])

@@ -47,6 +47,10 @@ class EqualPictures:
         copies: np.ndarray = self.first != np.arange(len(self.first))
         return copies
 
+    def of(self, chosen: np.ndarray) -> "EqualPictures":
+        """Returns which of the chosen pictures, (num_pictures,) bool, have equal files."""
+        return EqualPictures(_first_of_each(self.first[chosen]), self.num_not_compared)
+
 
 def find_equal_pictures(uris: Sequence[str], *, most_reads: int | None) -> EqualPictures:
     """Returns which pictures have equal files.
@@ -75,8 +79,13 @@ def find_equal_pictures(uris: Sequence[str], *, most_reads: int | None) -> Equal
         not_compared = not_compared | failed
         groups = _alone(_split_by(groups, key), not_compared)
         candidates = _in_company(groups, not_compared)
+    return EqualPictures(_first_of_each(groups), int(not_compared.sum()))
+
+
+def _first_of_each(groups: np.ndarray) -> np.ndarray:
+    """Returns the place of the first member of each one's group."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    return EqualPictures(first[inverse].astype(np.int64), int(not_compared.sum()))
+    return first[inverse].astype(np.int64)
 
 
 def _facts(uris: Sequence[str]) -> list[str | None]:

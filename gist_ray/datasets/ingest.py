@@ -1,7 +1,5 @@
 """Reads and checks a data set on disk or S3, and makes its manifest."""
 
-import unicodedata
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +9,7 @@ import pyarrow.compute as pc
 from gist_ray.datasets import lines
 from gist_ray.datasets.aircraft import read_aircraft
 from gist_ray.datasets.alike import alike_problems, first_places, joined
+from gist_ray.datasets.checks import image_problems, name_problems
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.coop_split import read_coop_split
 from gist_ray.datasets.copies import (
@@ -21,6 +20,8 @@ from gist_ray.datasets.copies import (
 )
 from gist_ray.datasets.cub import read_cub
 from gist_ray.datasets.cut_groups import cut_groups
+from gist_ray.datasets.equal_pictures import EqualPictures
+from gist_ray.datasets.excluded import counted, not_excluded, read_excluded
 from gist_ray.datasets.fitzpatrick import read_fitzpatrick17k, read_fitzpatrick40
 from gist_ray.datasets.flowers import read_flowers
 from gist_ray.datasets.image_folder import read_image_folder
@@ -28,13 +29,12 @@ from gist_ray.datasets.packed import read_packed
 from gist_ray.datasets.parquet_images import read_parquet_images
 from gist_ray.datasets.reading import ClassEntry, Reading, locations
 from gist_ray.datasets.shard_files import is_pattern
-from gist_ray.datasets.splits import complete_splits, counts_of_splits, has_groups
+from gist_ray.datasets.splits import complete_splits, has_groups
 from gist_ray.datasets.user_manifest import read_user_manifest
 from gist_ray.datasets.webdataset import read_webdataset
 from gist_ray.errors import UserError, listed
-from gist_ray.schema import ERRORS, MANIFEST, SPLITS, is_test, stable_ids, table
+from gist_ray.schema import ERRORS, MANIFEST, stable_ids, table
 from gist_ray.store import storage
-from gist_ray.store.s3 import CREDENTIALS
 
 READERS: dict[str, Callable[[DataConfig], Reading]] = {
     "image_folder": read_image_folder,
@@ -73,8 +73,8 @@ class Ingested:
     drawn: Mapping[str, str]
     """{split: how it came about} of splits that the data set does not have itself."""
 
-    copies: Sequence[str]
-    """Lines on pictures that are there several times."""
+    notes: Sequence[str]
+    """As in `Checked`."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class Checked:
     """The id of each image."""
     names: list[str]
     """The display name of each label."""
-    copies: Sequence[str]
-    """As in `Ingested`."""
+    notes: Sequence[str]
+    """Lines on pictures that are there several times, and on settings that did not fit."""
 
 
 def ingest(config: DataConfig, indices: str = "") -> Ingested:
@@ -106,7 +106,7 @@ def ingest(config: DataConfig, indices: str = "") -> Ingested:
         table(reading.errors, ERRORS),
         reading.left_out,
         {split: f"{one.how}{together}" for split, one in reading.drawn.items()},
-        found.copies,
+        found.notes,
     )
 
 
@@ -125,35 +125,44 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
     if config.join_alike:
         images, classes, names = joined(reading.images, reading.classes, names)
         reading = replace(reading, images=images, classes=classes)
-    reading, copies = _with_splits(reading, config, indices, problems=problems)
+    reading, equal = _with_splits(reading, config, indices)
     ids = image_ids(reading.images)
+    notes: list[str] = []
+    if config.exclude:
+        excluded = read_excluded(config.exclude)
+        why, notes = counted(ids, excluded, config.exclude)
+        stays = not_excluded(ids, excluded)
+        # the splits are drawn before: those of the other images stay as the list found them
+        images, ids = reading.images.filter(stays), ids.filter(stays)
+        reading = replace(reading, images=images, left_out={**reading.left_out, **why})
+        equal = equal.of(stays.to_numpy(zero_copy_only=False)) if equal else None
+    if equal is not None:
+        notes += about_copies(reading.images, equal)
+        if config.duplicates == "error":
+            problems += copy_problems(reading, equal)
     problems += name_problems(reading.root, names)
     problems += alike_problems(
         reading.root, reading.classes, names, places=first_places(reading.images)
     )
-    problems += _check(reading, ids)
+    problems += image_problems(reading, ids)
     if config.group_column:
         problems += cut_groups(reading, config.group_column)
     if problems:
         raise UserError(problems)
-    return Checked(reading, ids, names, copies)
+    return Checked(reading, ids, names, notes)
 
 
 def _with_splits(
-    reading: Reading, config: DataConfig, indices: str, *, problems: list[str]
-) -> tuple[Reading, list[str]]:
-    """Returns the data set with all its splits, after what `config.duplicates` says was done about
-    equal pictures, and lines on these. Adds what is wrong to `problems`."""
-    if config.duplicates == "ignore":
-        images = complete_splits(reading.images, reading.drawn, config.seed)
-        return replace(reading, images=images), []
-    equal = equal_pictures_of(reading, config, indices)
-    if config.duplicates == "drop":
+    reading: Reading, config: DataConfig, indices: str
+) -> tuple[Reading, EqualPictures | None]:
+    """Returns the data set with all its splits and, unless they are dropped, with its equal
+    pictures; these are None where they are ignored."""
+    equal = None if config.duplicates == "ignore" else equal_pictures_of(reading, config, indices)
+    if equal is not None and config.duplicates == "drop":
         reading, equal = without_copies(reading, equal)
-    if config.duplicates == "error":
-        problems += copy_problems(reading, equal)
-    images = complete_splits(reading.images, reading.drawn, config.seed, equal_to=equal.first)
-    return replace(reading, images=images), about_copies(images, equal)
+    equal_to = None if equal is None else equal.first
+    images = complete_splits(reading.images, reading.drawn, config.seed, equal_to=equal_to)
+    return replace(reading, images=images), equal
 
 
 def check_there(config: DataConfig) -> None:
@@ -216,89 +225,3 @@ def display_names(
             'to a JSON file such as {"1": "pink primrose", ...}.'
         )
     return names
-
-
-def name_problems(root: str, names: list[str]) -> list[str]:
-    """Returns problems for names with control characters."""
-    return [
-        f"{root}: the class {name!r} has control characters in its name. Rename it."
-        for name in names
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-    ]
-
-
-def _check(reading: Reading, ids: pa.Array) -> list[str]:
-    """Returns the problems that a data set of any layout can have."""
-    if not len(reading.images):
-        return [no_usable_image(reading.root, reading.errors)]
-    problems = []
-    images = reading.images
-    fits = pc.and_(
-        pc.or_(pc.is_in(images.column("split"), pa.array(SPLITS)), is_test(images.column("split"))),
-        pc.or_(pc.is_valid(images.column("label")), pc.equal(images.column("split"), "unlabeled")),
-    )
-    for image in images.filter(pc.invert(fits)).to_pylist():
-        place = image["where"] or image["path"]
-        problems.append(f"{place}: split {image['split']!r} does not fit.")
-    secret = pc.match_substring_regex(images.column("path"), CREDENTIALS)
-    if where := images.filter(secret).column("where").to_pylist():
-        problems.append(
-            f"{reading.root}: the addresses of {len(where)} pictures hold credentials, which every "
-            f"result would hold too (first: {where[0]}). Take them out; see docs/s3.md."
-        )
-    problems += _repeated(images, ids)
-    problems += split_problems(reading.root, reading.classes, counts_of_splits([images]))
-    if len(problems) > lines.MAX_LINES_REPORTED:
-        every, problems = problems, []
-        lines.report_broken(reading.root, every, problems)
-    return problems
-
-
-def no_usable_image(root: str, errors: list[dict[str, str]]) -> str:
-    problem = f"{root}: has no usable image."
-    if errors:
-        problem += f" The first of {len(errors)} bad rows: {errors[0]['message']}"
-    return problem
-
-
-def split_problems(
-    root: str, classes: list[ClassEntry], splits_by_label: dict[int, Counter[str]]
-) -> list[str]:
-    """Returns problems for classes that have no images, or images in val or test but not in
-    train."""
-    problems = []
-
-    def shown(labels: list[int]) -> str:
-        return listed([classes[label].keys[0] for label in labels])
-
-    empty = [label for label in range(len(classes)) if label not in splits_by_label]
-    if empty:
-        problems.append(f"{root}: the classes {shown(empty)} have no images.")
-    untrained = sorted(
-        label
-        for label, splits in splits_by_label.items()
-        if not splits["train"] and splits.total() > splits["unlabeled"]
-    )
-    if untrained:
-        problems.append(
-            f"{root}: the classes {shown(untrained)} have images in val or test but none "
-            "in train. Give them training images or leave them out."
-        )
-    return problems
-
-
-def _repeated(images: pa.Table, ids: pa.Array) -> list[str]:
-    """Returns a problem for each id that several images have."""
-    if pc.count_distinct(ids).as_py() == len(ids):
-        return []
-    counts = pc.value_counts(ids)
-    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    rows = images.append_column("id", ids).filter(pc.is_in(ids, value_set=twice)).to_pylist()
-    images_by_id: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in rows:
-        images_by_id[row["id"]].append(row)
-    return [
-        f"The image {image_id} ({same[0]['path']}) is there twice: "
-        f"{listed([image['where'] or image['path'] for image in same], 3)}."
-        for image_id, same in images_by_id.items()
-    ]

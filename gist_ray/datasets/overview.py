@@ -38,7 +38,7 @@ def about_files(found: Ingested) -> list[str]:
     lines = [f"split {split}: {how}" for split, how in found.drawn.items()]
     if found.left_out:
         lines.append(f"files left out: {_counted(found.left_out)}")
-    lines += found.copies
+    lines += found.notes
     if len(found.errors):
         kinds = Counter(found.errors.column("kind").to_pylist())
         first = printable(found.errors.column("message")[0].as_py())

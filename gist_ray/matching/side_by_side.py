@@ -5,6 +5,7 @@ them after it. So each thread does a whole piece, its product included, with BLA
 """
 
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,11 @@ _LIMITING = threading.Lock()
 def one_blas_thread() -> Iterator[int]:
     """BLAS uses one thread of this process inside; yields how many it used before."""
     with _LIMITING, threadpool_limits(1, user_api="blas") as limits:
-        yield limits.get_original_num_threads()["blas"] or 1
+        with warnings.catch_warnings():
+            # faiss brings a BLAS beside numpy's, with another number; the lower one is returned
+            warnings.filterwarnings("ignore", message="Multiple values possible")
+            num_threads = limits.get_original_num_threads()["blas"] or 1
+        yield num_threads
 
 
 def side_by_side(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gist_ray.audit.config import AuditConfig
+from gist_ray.audit.job import audit_job
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.datasets.packing.job import pack_job
 from gist_ray.errors import UserError
@@ -30,6 +32,7 @@ class Command:
 
 COMMANDS = {
     "run": Command(RunConfig, study_job),
+    "audit": Command(AuditConfig, audit_job),
     "predict": Command(PredictConfig, predict_job, root_setting="out", name_setting=""),
     "pack": Command(PackConfig, pack_job, root_setting="out", name_setting=""),
 }

@@ -66,16 +66,16 @@ def test_drop_keeps_the_picture_in_test_and_nothing_of_what_two_classes_claim(tm
         "copies of other pictures": 2,
         "equal pictures of several classes": 2,
     }
-    assert not found.copies
+    assert not found.notes
 
 
 def test_error_refuses_the_data_set_and_ignore_does_not_look(tmp_path):
     root = written(tmp_path / "in", LEAKING)
     with pytest.raises(UserError, match=r"3 of 11 pictures are copies.*data\.duplicates=drop"):
         read(root, tmp_path / "indices", duplicates="error")
-    assert not read(root, tmp_path / "indices", duplicates="ignore").copies
+    assert not read(root, tmp_path / "indices", duplicates="ignore").notes
     alone = {path: path for path in LEAKING}
-    assert not read(written(tmp_path / "in", alone), tmp_path / "other", duplicates="error").copies
+    assert not read(written(tmp_path / "in", alone), tmp_path / "other", duplicates="error").notes
 
 
 def test_drawn_splits_keep_equal_pictures_together(tmp_path):
@@ -93,7 +93,7 @@ def test_drawn_splits_keep_equal_pictures_together(tmp_path):
             content = Path(row["uri"]).read_text()
             assert split_of.setdefault(content, row["split"]) == row["split"]
         assert set(split_of.values()) == {"train", "val", "test"}
-        assert "in train and" not in " ".join(found.copies)
+        assert "in train and" not in " ".join(found.notes)
     ignored = read(root, tmp_path / "indices", duplicates="ignore").manifest.to_pylist()
     splits = {(Path(row["uri"]).read_text(), row["split"]) for row in ignored}
     assert len(splits) > 20
@@ -109,7 +109,7 @@ def test_a_table_tells_pictures_that_it_could_not_compare(tmp_path):
     ]
     (tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
     config = DataConfig(layout="manifest", path=str(tmp_path / "table.jsonl"))
-    (line,) = ingest(config, str(tmp_path / "indices")).copies
+    (line,) = ingest(config, str(tmp_path / "indices")).notes
     assert line.startswith("equal pictures: 2 pictures were not compared")
 
 
@@ -122,3 +122,15 @@ def test_the_comparison_of_a_large_set_is_kept(tmp_path, monkeypatch):
     written(tmp_path / "in", {"test/wren/9.jpg": "nine"})
     with pytest.raises(TypeError):
         read(root, tmp_path / "indices")
+
+
+def test_copies_that_a_list_leaves_out_are_told_no_more(tmp_path):
+    root = written(tmp_path / "in", LEAKING)
+    rows = read(root, tmp_path / "indices").manifest.to_pylist()
+    ids = [row["image_id"] for row in rows if "copy of" in row["uri"]]
+    (tmp_path / "exclude.csv").write_text("\n".join(["image_id", *ids]))
+    found = read(
+        root, tmp_path / "indices", exclude=str(tmp_path / "exclude.csv"), duplicates="error"
+    )
+    assert not found.notes
+    assert found.left_out == {"named in exclude": 3}

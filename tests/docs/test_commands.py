@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gist_ray.audit.config import AuditConfig
 from gist_ray.datasets.config import DataConfig
 from gist_ray.pretraining.config import PretrainConfig
 from gist_ray.settings.check import build
@@ -14,8 +15,12 @@ from gist_ray.study.config import RunConfig
 from gist_ray.texts.prompt_set import prompt_set_problems
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("recipes.md", "emoji.md", "slices.md")
-COMMANDS = {"run": ("config", RunConfig), "pretrain": ("pretrain", PretrainConfig)}
+PAGES = ("recipes.md", "emoji.md", "audit.md", "slices.md")
+COMMANDS = {
+    "run": ("config", RunConfig),
+    "audit": ("audit", AuditConfig),
+    "pretrain": ("pretrain", PretrainConfig),
+}
 FLAGS = {"--plan": 0, "--until": 1}
 
 
@@ -26,7 +31,7 @@ def commands(page: str) -> list[str]:
     return [line for line in lines if line.startswith("gist-ray ")]
 
 
-def composed(line: str) -> RunConfig | PretrainConfig:
+def composed(line: str) -> RunConfig | AuditConfig | PretrainConfig:
     _, command, *words = shlex.split(line, comments=True)
     overrides = []
     while words:
@@ -36,7 +41,9 @@ def composed(line: str) -> RunConfig | PretrainConfig:
         else:
             overrides.append(word)
     name, settings = COMMANDS[command]
-    built: RunConfig | PretrainConfig = build(settings, compose_values(name, overrides))
+    built: RunConfig | AuditConfig | PretrainConfig = build(
+        settings, compose_values(name, overrides)
+    )
     return built
 
 

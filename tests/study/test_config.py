@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from gist_ray.errors import UserError
+from gist_ray.methods import METHODS
 from gist_ray.methods.linear_probe import LinearProbeConfig
 from gist_ray.methods.sgd_probe import SgdProbeConfig
 from gist_ray.settings.check import build
@@ -124,10 +125,7 @@ def test_methods_have_settings_of_their_own_and_all_problems_are_said() -> None:
             }
         }
     )
-    known = (
-        "linear_probe, nearest_class_mean, sgd_probe, zero_shot_best_texts, zero_shot_name, "
-        "zero_shot_texts"
-    )
+    known = ", ".join(sorted(METHODS))
     assert sorted(found) == sorted(
         [
             "methods.linear_probe.max_itre: there is no such setting. Did you mean max_iter?",

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from gist_ray.audit.config import AuditConfig
 from gist_ray.datasets.packing.config import PackConfig
 from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.species import make_species
@@ -217,7 +218,7 @@ def test_identity_leaves_out_what_is_marked_at_any_depth() -> None:
     assert json.loads(said) == identity_of(BASE)
 
 
-@pytest.mark.parametrize("config_type", [PackConfig, PretrainConfig])
+@pytest.mark.parametrize("config_type", [AuditConfig, PackConfig, PretrainConfig])
 def test_marks_of_the_other_jobs(config_type: Any) -> None:
     marked = {
         name for name, field in config_type.__pydantic_fields__.items() if Runtime in field.metadata
@@ -225,6 +226,7 @@ def test_marks_of_the_other_jobs(config_type: Any) -> None:
     assert (
         marked
         == {
+            AuditConfig: {"name", "root", "max_failed_fraction"},
             PackConfig: {"out", "max_failed_fraction", "max_workers", "fetch_threads"},
             PretrainConfig: {"root", "out"},
         }[config_type]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gist_ray.datasets.config import DataConfig
 from gist_ray.images.limits import WhiteLevel
@@ -53,3 +53,12 @@ class PackConfig:
 
     fetch_threads: Annotated[int, Field(ge=1), Runtime] = 16
     """Images that a process fetches at once."""
+
+    @model_validator(mode="after")
+    def _packs_every_image(self) -> "PackConfig":
+        if self.data.exclude:
+            raise ValueError(
+                f"data.exclude={self.data.exclude}: pack takes every image; set it where the "
+                "packed set is read"
+            )
+        return self

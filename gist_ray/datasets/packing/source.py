@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gist_ray.datasets.alike import alike_problems
+from gist_ray.datasets.checks import name_problems, no_usable_image, split_problems
 from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.copies import needs_all_pictures
 from gist_ray.datasets.folders import Folders, LeftOut, Meaning
@@ -27,10 +28,7 @@ from gist_ray.datasets.image_folder import (
 from gist_ray.datasets.ingest import (
     display_names,
     image_ids,
-    name_problems,
-    no_usable_image,
     read_checked,
-    split_problems,
     to_manifest,
 )
 from gist_ray.datasets.packing.config import PackConfig
