@@ -96,7 +96,7 @@ def members_of(found: pa.Table) -> dict[int, dict[str, str]]:
 
 def copies_of_other_splits(found: pa.Table) -> dict[str, str]:
     """Returns {image_id: the image it is a copy of} of the images that have to go so that no
-    picture of DUPLICATES is in two splits; see `copies.KEPT_FIRST`. Copies inside one split stay."""
+    picture of DUPLICATES is in two splits; see `copies.KEPT_FIRST`. Copies in one split stay."""
     leave: dict[str, str] = {}
     for members in members_of(found).values():
         kept = min(members, key=lambda one: (rank_of(members[one]), members[one], one))

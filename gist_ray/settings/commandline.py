@@ -28,6 +28,7 @@ PLACES = {
     "captions",
     "class_names",
     "classifier",
+    "data.exclude",
     "images",
     "import_from",
     "notes",
@@ -36,8 +37,9 @@ PLACES = {
     "root",
     "run",
 }
-"""Last parts of the names of settings whose value is a path or a URI. On the command line it is
-taken as it is written: Hydra's grammar has a use for ( ) [ ] { } , = : and others."""
+"""Settings whose value is a path or a URI, by the last part of their name or, where another setting
+shares it, by the whole name. On the command line it is taken as it is written: Hydra's grammar has a
+use for ( ) [ ] { } , = : and others."""
 
 NOT_LITERAL = re.compile(r"""\$\{|^(null|\?\?\?|"[^"]*"|'[^']*')?$""")
 """A value that Hydra reads also for a place: a reference to another setting, null, or quoted."""
@@ -145,7 +147,8 @@ def _parsed(words: list[str]) -> list[Override]:
 
 def _with_literal_place(word: str) -> str:
     key, _, value = word.partition("=")
-    is_place = key.rpartition(".")[2].lstrip("+") in PLACES
+    name = key.lstrip("+")
+    is_place = name in PLACES or name.rpartition(".")[2] in PLACES
     return f"{key}={_quoted(value)}" if is_place and not NOT_LITERAL.search(value) else word
 
 

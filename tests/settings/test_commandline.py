@@ -103,4 +103,19 @@ def marked(config_type: Any) -> set[str]:
 
 def test_every_setting_that_is_marked_as_a_path_is_taken_literally() -> None:
     found = set.union(*map(marked, (SweepRun, PackConfig, PretrainConfig, PredictConfig)))
-    assert {"path", "import_from"} <= found <= PLACES
+    assert {"path", "import_from"} <= found <= {name.rpartition(".")[2] for name in PLACES}
+
+
+def test_a_list_that_shares_the_name_of_a_path_stays_a_list() -> None:
+    values = compose_values(
+        "audit",
+        [
+            "audit.exclude=[blank]",
+            "data=cub",
+            "data.path=x(1)",
+            "data.exclude=a(b).csv",
+            "prompts=birds",
+        ],
+    )
+    assert values["audit"]["exclude"] == ["blank"]
+    assert values["data"]["exclude"] == "a(b).csv"
