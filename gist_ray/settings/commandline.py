@@ -38,8 +38,8 @@ PLACES = {
     "run",
 }
 """Settings whose value is a path or a URI, by the last part of their name or, where another setting
-shares it, by the whole name. On the command line it is taken as it is written: Hydra's grammar has a
-use for ( ) [ ] { } , = : and others."""
+shares it, by the whole name. On the command line it is taken as it is written: Hydra's grammar has
+a use for ( ) [ ] { } , = : and others."""
 
 NOT_LITERAL = re.compile(r"""\$\{|^(null|\?\?\?|"[^"]*"|'[^']*')?$""")
 """A value that Hydra reads also for a place: a reference to another setting, null, or quoted."""
