@@ -16,7 +16,7 @@ from gist_ray.datasets.listing import files
 from gist_ray.datasets.reading import IMAGES, Reading, is_unicode
 from gist_ray.datasets.rows import mapped
 from gist_ray.datasets.splits import to_draw
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, listed
 from gist_ray.images.decode import has_picture_ending
 from gist_ray.schema import error_row
 from gist_ray.store import storage
@@ -47,6 +47,8 @@ def read_image_folder(config: DataConfig) -> Reading:
     seen = Folders()
     seen.add(paths)
     meaning = seen.meaning(root, config.split_names)
+    if len(paths) and not meaning.classes:
+        raise UserError(_of_one_class(root, len(paths)))
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     errors += outside_classes(root, paths, meaning)
@@ -57,6 +59,19 @@ def read_image_folder(config: DataConfig) -> Reading:
         errors,
         left_out.reasons,
         to_draw(meaning.splits, config),
+    )
+
+
+def _of_one_class(root: str, num_pictures: int) -> str:
+    """Returns the problem of a data set whose pictures lie in no folder."""
+    above, _, name = root.rpartition("/")
+    problem = f"{root}: {num_pictures:,} pictures lie directly in it, and none in a class folder."
+    try:
+        beside = [one for one in storage.names_in(above) if not one.startswith(".")]
+    except OSError:
+        return problem
+    return (
+        f"{problem} If {name!r} is a class, the path is {above}, which holds {listed(beside, 5)}."
     )
 
 

@@ -17,7 +17,7 @@ from gist_ray.demo.butterflies.config import WorldConfig
 from gist_ray.demo.butterflies.notes import field_notes
 from gist_ray.demo.butterflies.species import Species, make_species
 from gist_ray.demo.stage import draw_pictures, where_drawn
-from gist_ray.errors import UserError
+from gist_ray.errors import UserError, listed
 from gist_ray.run.progress import Progress
 from gist_ray.run.stage import Stage
 from gist_ray.settings.declare import identity_of
@@ -70,9 +70,12 @@ def read_data(config: DataConfig | WorldConfig, notes: str, store: ArtifactStore
         return _world(config, store)
     found = ingest(config, storage.join(store.root, "indices"))
     manifest, errors = found.manifest, found.errors
-    names = pc.unique(manifest.column("label").drop_null())
+    names = pc.unique(manifest.column("class_name").drop_null()).to_pylist()
     if len(names) < 2:
-        raise UserError(f"{config.path}: has {len(names)} class; a classifier needs at least two.")
+        raise UserError(
+            f"{config.path}: has {listed(names) or 'no class'} as its only class; a classifier "
+            "needs at least two."
+        )
     content = {"rows": table_content(manifest), "errors": table_content(errors)}
 
     def keep(inputs: object, writer: ArtifactWriter, progress: Progress) -> None:

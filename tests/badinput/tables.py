@@ -160,7 +160,7 @@ KINDS: list[DataSet] = [
         "one class only",
         REFUSED,
         "\n".join(line for line in GOOD.splitlines() if "bee" not in line),
-        r"has 1 class; a classifier needs at least two",
+        r"has 'ant' as its only class; a classifier needs at least two",
     ),
     _csv(
         "classes that differ in case alone",
@@ -356,6 +356,14 @@ KINDS: list[DataSet] = [
         | {"data/stray.png": b""},
         path="data",
         errors=(("stray.png", "bad_layout"),),
+    ),
+    DataSet(
+        name="folder: the folder of one class",
+        happens=f"{REFUSED}: names the folder above and what lies in it",
+        files={f"data/{n}.png": b"" for n in range(4)} | {"other/1.png": b""},
+        path="data",
+        says=r"4 pictures lie directly in it, and none in a class folder\. If 'data' is a class, "
+        r"the path is \S+, which holds 'data', 'other'",
     ),
     _csv(
         "no picture is where it says",
