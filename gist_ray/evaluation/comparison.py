@@ -15,8 +15,8 @@ from gist_ray.schema import METRICS, table
 def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
     """Returns one METRICS row for each group of rows that differ only in their seed and value.
 
-    seed is null, value the mean, and the interval Student's t over seeds (null for one seed). Rows
-    without a seed are left out.
+    seed is null, value the mean, and the interval Student's t over seeds (null for one seed), as
+    far as it lies in 0 to 1, where every metric does. Rows without a seed are left out.
     """
     keys = ["features", "method", "data", "shots", "split", "slice", "metric", "params"]
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
@@ -31,8 +31,8 @@ def summarise_seeds(metrics: pa.Table, config: EvaluationConfig) -> pa.Table:
             dict(zip(keys, key, strict=True))
             | {
                 "value": float(values.mean()),
-                "ci_low": low,
-                "ci_high": high,
+                "ci_low": None if low is None else max(0.0, low),
+                "ci_high": None if high is None else min(1.0, high),
                 "num_samples": members[0]["num_samples"],
             }
         )

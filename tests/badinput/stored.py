@@ -265,14 +265,14 @@ WEIGHTS: list[Weights] = [
         "a header of 2^60 bytes",
         CANNOT,
         _file(SAFETENSORS, (2**60).to_bytes(8, "little") + b"{}"),
-        "open_clip cannot load it .SafetensorError",
+        "cannot be read as weights alone .SafetensorError",
         2,
     ),
     _weights(
         "a header that is no JSON",
         CANNOT,
         _file(SAFETENSORS, (8).to_bytes(8, "little") + b"no json!"),
-        "open_clip cannot load it .SafetensorError",
+        "cannot be read as weights alone .SafetensorError",
         2,
     ),
     _weights(

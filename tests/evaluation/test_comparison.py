@@ -64,4 +64,7 @@ def test_seeds_are_summarised_per_setting() -> None:
         seeds_interval(np.array([0.4, 0.5, 0.6]), 0.95)
     )
     assert (one_shot["seed"], one_shot["shots"], one_shot["num_samples"]) == (None, 1, 600)
+    # two draws far apart say no more than that it lies in 0 to 1
+    (wide,) = summarise_seeds(table([row(1, 1, 0.2), row(1, 2, 0.9)], METRICS), CONFIG).to_pylist()
+    assert (wide["ci_low"], wide["ci_high"]) == (0, 1)
     assert (five_shot["value"], five_shot["ci_low"]) == (0.7, None)

@@ -54,6 +54,7 @@ def test_the_stages_of_a_run_name_the_folders_that_its_config_does(tmp_path: Pat
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes(b"")
     words = ["data=image_folder", f"data.path={data}", "prompts=generic"]
+    words += ["finetune.select_by=last"]
     words += [f"llm.model={model}", f"root={tmp_path}/root"]
     for more in ([], ["+texts.shorten={}"]):
         config = config_of(*words, *more)
