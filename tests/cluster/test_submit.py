@@ -145,6 +145,7 @@ def test_every_job_runs_by_submission(
             *[word for word in TINY if not word.startswith(("study.shots", "study.seeds"))],
             "name=tiny-sweep",
         ],
+        "audit.py": [f"root={root}", *[word for word in TINY if word.startswith("data.")]],
         "pack.py": [f"data.path={pictures}", f"out={tmp_path}/packed"],
         "status.py": [root, "--run=tiny"],
         "retry_failed.py": [root, "--run=tiny", "--plan"],
