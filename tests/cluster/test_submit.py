@@ -232,6 +232,7 @@ def test_too_many_failed_rows_are_exit_code_1_here_too(cluster, root, pictures):
         "data=manifest",
         f"data.path={table}",
         "prompts=generic",
+        "finetune.select_by=last",
         "--until=manifest",
     )
     assert done.returncode == 1, done.stdout + done.stderr

