@@ -3,7 +3,7 @@
 Ours: the mean of all texts blurs what GIST's matching keeps apart, the forms of a class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import Field
 from gist_ray.methods.base.class_mean import require_texts
 from gist_ray.methods.base.method import Method
 from gist_ray.methods.base.problem import Problem
+from gist_ray.methods.base.val_form import best_fit, val_form
 from gist_ray.settings.declare import settings
 
 
@@ -20,6 +21,14 @@ class ZeroShotBestTextsConfig:
     m: Annotated[int, Field(ge=1)] = 3
     """A class's score is the mean of its m texts most similar to the image, 1 or more; of all its
     texts where it has fewer."""
+
+
+@settings
+class ZeroShotBestTextsValConfig(ZeroShotBestTextsConfig):
+    ms: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 2, 3, 5, 10, 20]
+    )
+    """Values of m among which val chooses. Our choice."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,11 @@ def fit(problem: Problem, config: ZeroShotBestTextsConfig) -> BestTextsClassifie
     )
 
 
+def fit_on_val(problem: Problem, config: ZeroShotBestTextsValConfig) -> BestTextsClassifier:
+    """Returns the classifier with the m that is best on val."""
+    return best_fit(problem, fit, [replace(config, m=m) for m in config.ms])
+
+
 METHOD = Method(
     name="zero_shot_best_texts",
     label="zero-shot by best texts",
@@ -63,3 +77,5 @@ METHOD = Method(
     classifier=BestTextsClassifier,
     texts=("class",),
 )
+
+VAL = val_form(METHOD, config=ZeroShotBestTextsValConfig, fit=fit_on_val)

@@ -4,13 +4,10 @@ CoOp's zsclip.py: each prompt is normalised, prompts are averaged over templates
 normalised.
 """
 
-import numpy as np
-
-from gist_ray.errors import UserError
-from gist_ray.methods.base.class_mean import class_means
 from gist_ray.methods.base.linear_classifier import LinearClassifier, by_cosine
 from gist_ray.methods.base.method import Method
 from gist_ray.methods.base.problem import Problem
+from gist_ray.methods.base.text_head import text_head
 from gist_ray.settings.declare import settings
 
 
@@ -21,17 +18,8 @@ class ZeroShotNameConfig:
 
 def fit(problem: Problem, config: ZeroShotNameConfig) -> LinearClassifier:
     """Returns the template ensemble's classifier. Raises UserError for a class whose name lacks an
-    embedding in a template: means over different templates cannot be compared."""
-    names = problem.texts["names"]
-    num_templates = np.bincount(names.labels, minlength=problem.num_classes)
-    lacking = np.flatnonzero(num_templates < num_templates.max()).tolist()
-    if lacking:
-        raise UserError(
-            f"zero-shot by name: the names of {len(lacking)} classes have no embedding in some "
-            f"template: labels {lacking}. See errors.parquet of the names' embeddings."
-        )
-    vectors = class_means(names.features, names.labels, problem.num_classes)
-    return by_cosine(vectors, problem.logit_scale)
+    embedding in a template."""
+    return by_cosine(text_head(problem, "names"), problem.logit_scale)
 
 
 METHOD = Method(

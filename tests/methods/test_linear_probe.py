@@ -5,11 +5,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from gist_ray.errors import UserError
-from gist_ray.methods import linear_probe, sgd_probe
+from gist_ray.methods import sgd_probe
+from gist_ray.methods.base import logistic
 from gist_ray.methods.base.linear_classifier import LinearClassifier, scaled
+from gist_ray.methods.base.logistic import COARSE_GRID
 from gist_ray.methods.base.predictions import accuracy_and_loss, probabilities_of
 from gist_ray.methods.base.problem import Problem, Split
-from gist_ray.methods.linear_probe import COARSE_GRID, LinearProbeConfig, fit
+from gist_ray.methods.linear_probe import LinearProbeConfig, fit
 from gist_ray.methods.sgd_probe import SgdProbeConfig
 from tests.methods.made import labelled, problem_of
 
@@ -48,7 +50,7 @@ def optimum(train: tuple[np.ndarray, np.ndarray], c: float) -> LogisticRegressio
 def test_a_fit_ends_at_its_optimum_for_any_c_and_number_of_images(
     monkeypatch: pytest.MonkeyPatch, num_classes: int, c: float, per_class: int
 ) -> None:
-    monkeypatch.setattr(linear_probe, "COARSE_GRID", (c,))
+    monkeypatch.setattr(logistic, "COARSE_GRID", (c,))
     train, val, test = (draw(per_class, num_classes, seed) for seed in (0, 1, 2))
     problem = problem_of(train, val, num_classes)
     probe = fit(problem, LinearProbeConfig(num_search_steps=0))
@@ -81,7 +83,7 @@ def search_with(
         tried.append(probe.c)
         return results.get(probe.c, (0.0, 1.0))
 
-    monkeypatch.setattr(linear_probe, "accuracy_and_loss", judge)
+    monkeypatch.setattr(logistic, "accuracy_and_loss", judge)
     config = LinearProbeConfig(num_search_steps=steps, max_iter=5)
     return fit(problem_of(draw(2, 3, 0), draw(1, 3, 1), 3), config).c, tried
 

@@ -56,10 +56,14 @@ def probabilities_of(
 def accuracy_and_loss(classifier: Classifier, images: Split) -> tuple[float, float]:
     """Returns accuracy and mean log-loss on one image or more; a class that the classifier cannot
     predict costs -log of the least float."""
-    probabilities = probabilities_of(classifier, images.features)
-    of_label = probabilities[np.arange(len(images.labels)), images.labels]
+    return accuracy_and_loss_of(probabilities_of(classifier, images.features), images.labels)
+
+
+def accuracy_and_loss_of(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Returns the same for probabilities (num_images, num_classes) and labels (num_images,)."""
+    of_label = probabilities[np.arange(len(labels)), labels]
     log_loss = -np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean()
-    return float((probabilities.argmax(axis=1) == images.labels).mean()), float(log_loss)
+    return float((probabilities.argmax(axis=1) == labels).mean()), float(log_loss)
 
 
 def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
