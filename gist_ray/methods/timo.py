@@ -29,21 +29,22 @@ class TimoConfig:
     """How far the images decide the weights of their class's texts, 0 or more; 0 is their mean. The
     published value for most data sets; ImageNet has 1, Flowers 100."""
 
-    alpha: Annotated[float, Field(ge=0)] = 100.0
-    """What the cosines with the weighted texts count beside the Gaussian log-posterior, 0 or more.
-    The reference always searches it; 100, CLIP's logit scale, is our choice."""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """What the zero-shot logits of the weighted texts count beside the Gaussian log-posterior, 0 or
+    more. The reference always searches it; 1, a product of the two posteriors, is our choice."""
 
 
 @settings
 class TimoValConfig(TimoConfig):
     alphas: Annotated[list[float], Field(min_length=1)] = Field(
-        default_factory=lambda: [10.0**power for power in range(-4, 5)]
+        default_factory=lambda: [10.0**power for power in range(-6, 3)]
     )
-    """Values of alpha among which val chooses: the reference's."""
+    """Values of alpha among which val chooses: the reference's, which count cosines, divided by
+    CLIP's logit scale of 100."""
 
 
 def fit(problem: Problem, config: TimoConfig) -> LinearClassifier:
-    """Returns the classifier with logits alpha f.T' + f W + b. A class without training image is
+    """Returns the classifier with logits alpha s f.T' + f W + b. A class without training image is
     never predicted. Raises UserError without training images, or for a class without text."""
     require_images(problem, "TIMO")
     train, num_classes = problem.train, problem.num_classes
@@ -58,7 +59,8 @@ def fit(problem: Problem, config: TimoConfig) -> LinearClassifier:
     weight, bias = gaussian_weights(
         np.concatenate([rows, images]), np.concatenate([text_labels, train.labels]), num_classes
     )
-    return LinearClassifier(config.alpha * head + weight, bias + bias_of_seen(problem), 1.0)
+    zero_shot = config.alpha * problem.logit_scale * head
+    return LinearClassifier(zero_shot + weight, bias + bias_of_seen(problem), 1.0)
 
 
 def text_table(texts: TextSet, num_classes: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What holds of every method, and of one that is added."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from gist_ray.errors import UserError
 from gist_ray.evaluation.predictions import read_predictions
 from gist_ray.methods import METHODS
 from gist_ray.methods.base.method import Method
-from gist_ray.methods.base.problem import Problem
+from gist_ray.methods.base.predictions import probabilities_of
+from gist_ray.methods.base.problem import Problem, Split, TextSet
 from gist_ray.methods.stage import fit_stage, predict_stage
 from gist_ray.settings.check import build
 from gist_ray.settings.commandline import CONFIGS, compose_values
@@ -21,7 +22,7 @@ from gist_ray.study.config import RunConfig
 from gist_ray.study.graph import StudyGraph, build_graph
 from gist_ray.sweep.config import SweepRun
 from gist_ray.sweep.trials import make_trial, plan_trial, task_of
-from tests.methods.made import TEST, TRAIN, VAL, ran, stages
+from tests.methods.made import CLASS_TEXTS, TEST, TEXT_SETS, TRAIN, VAL, problem, ran, stages
 
 TINY = [
     "data.num_genera=1",
@@ -164,3 +165,51 @@ def test_its_classifier_is_stored_and_predicts(tmp_path: Path) -> None:
     )
     found = read_predictions(done["predict"].artifact, "test")
     assert set(found.column("predicted").to_pylist()) == {0}
+
+
+SPLITS = ("train", "val")
+
+STARTS_AT_RANDOM = {"sgd_probe", "tap", "tap_clean", "lp_plus_plus", "lp_plus_plus_val"}
+"""The order of the classes decides which random numbers each of them gets."""
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in STARTS_AT_RANDOM])
+def test_other_numbers_for_the_classes_give_the_same_probabilities(name: str) -> None:
+    method, order = METHODS[name], np.array([3, 0, 5, 1, 4, 2])
+    given = problem()
+    renamed = problem(
+        **{s: replace(getattr(given, s), labels=order[getattr(given, s).labels]) for s in SPLITS},
+        texts={key: replace(one, labels=order[one.labels]) for key, one in given.texts.items()},
+    )
+    straight, permuted = (
+        probabilities_of(method.fit(one, method.config()), TEST.features)
+        for one in (given, renamed)
+    )
+    np.testing.assert_allclose(permuted[:, order], straight, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if "labels" in METHODS[name].needs])
+def test_no_training_image_is_said(name: str) -> None:
+    method = METHODS[name]
+    with pytest.raises(UserError, match="no training image: check the split and the shots"):
+        method.fit(problem(train=Split.none()), method.config())
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if "class" in METHODS[name].texts])
+def test_a_class_without_text_is_said(name: str) -> None:
+    method, texts = METHODS[name], CLASS_TEXTS
+    kept = texts.labels != 2
+    fewer = TextSet([""] * int(kept.sum()), texts.features[kept], texts.labels[kept])
+    with pytest.raises(UserError, match=r"1 classes have no text: labels \[2\]"):
+        method.fit(problem(texts={**TEXT_SETS, "class": fewer}), method.config())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_class_without_image_is_predicted_by_its_text_or_never(name: str) -> None:
+    method = METHODS[name]
+    kept = TRAIN.labels != 3
+    fewer = Split(TRAIN.image_ids.filter(kept), TRAIN.features[kept], TRAIN.labels[kept])
+    logits = method.fit(problem(train=fewer), method.config()).logits(TEST.features)
+    assert not np.isnan(logits).any()
+    assert np.isfinite(np.delete(logits, 3, axis=1)).all()
+    assert np.isfinite(logits[:, 3]).all() or (logits[:, 3] == -np.inf).all()
