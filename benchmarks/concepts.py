@@ -63,7 +63,7 @@ def measure_fit(sizes: Any) -> dict[str, dict[str, float]]:
         forget_peak()
         before = resident_bytes()
         start, start_cpu = time.perf_counter(), time.process_time()
-        classifier = method.fit(problem, method.config())
+        classifier: Any = method.fit(problem, method.config())
         fit_s, fit_cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
         memory = max(0, peak_bytes() - before)
         blocks = [slice(at, at + BLOCK_ROWS) for at in range(0, len(test.labels), BLOCK_ROWS)]
