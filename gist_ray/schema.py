@@ -32,7 +32,7 @@ MANIFEST = pa.schema(
 TEXTS = pa.schema(
     [
         pa.field("text_id", pa.string(), nullable=False),
-        # the named set it belongs to: "class" or "names"
+        # the named set it belongs to: "class", "names" or "concepts"
         pa.field("set", pa.string(), nullable=False),
         # null for a text that belongs to no class
         pa.field("label", pa.int32()),
@@ -91,7 +91,8 @@ PREDICTIONS = pa.schema(
         pa.field("top5", pa.list_(pa.int32()), nullable=False),
         # the probability of the predicted class
         pa.field("probability", pa.float64(), nullable=False),
-        # the text of the predicted class that is most similar to the image
+        # the text of the predicted class that is most similar to the image; of a method that
+        # explains itself, what decided and its share, "red wings (0.31), white spots (0.18)"
         pa.field("explanation", pa.string()),
     ]
 )
@@ -109,7 +110,8 @@ CLASSIFIED = pa.schema(
         # class names by falling probability, and their probabilities
         pa.field("top5", pa.list_(pa.string()), nullable=False),
         pa.field("top5_probability", pa.list_(pa.float32()), nullable=False),
-        # the text of the predicted class that is most similar to the image, and their cosine
+        # as in PREDICTIONS; the cosine of the image with the text, null for a method that explains
+        # itself
         pa.field("explanation", pa.string()),
         pa.field("similarity", pa.float32()),
     ]

@@ -22,7 +22,7 @@ from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
 from gist_ray.methods.base.predictions import probabilities_of
 from gist_ray.methods.base.problem import Classifier as FittedClassifier
-from gist_ray.methods.base.problem import TextSet
+from gist_ray.methods.base.problem import Explaining, TextSet, explanations
 
 TOP = 5
 
@@ -41,9 +41,9 @@ class Prediction:
     top5: list[tuple[str, float]]
     """(class name, probability), the likeliest first; all classes where there are fewer."""
     explanation: str | None
-    """The text of the predicted class that fits the image best."""
+    """The text of the predicted class that fits the image best, or what the method says itself."""
     similarity: float | None
-    """Cosine of image and explanation."""
+    """Cosine of image and text; None for what the method says."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,12 @@ def predict_features(classifier: Classifier, features: np.ndarray) -> list[Predi
     names = classifier.class_names
     probabilities = probabilities_of(classifier.fitted, features, classifier.temperature)
     ranked = top_k(probabilities, TOP)
-    explanations = _explanations(classifier.class_texts, features, ranked[:, 0])
+    found: list[tuple[str | None, float | None]]
+    if isinstance(classifier.fitted, Explaining):
+        said = explanations(classifier.fitted, features, ranked[:, 0])
+        found = [(text, None) for text in said]
+    else:
+        found = _best_texts(classifier.class_texts, features, ranked[:, 0])
     return [
         Prediction(
             class_name=names[labels[0]],
@@ -96,11 +101,11 @@ def predict_features(classifier: Classifier, features: np.ndarray) -> list[Predi
             explanation=text,
             similarity=similarity,
         )
-        for row, labels, (text, similarity) in zip(probabilities, ranked, explanations, strict=True)
+        for row, labels, (text, similarity) in zip(probabilities, ranked, found, strict=True)
     ]
 
 
-def _explanations(
+def _best_texts(
     texts: TextSet | None, features: np.ndarray, predicted: np.ndarray
 ) -> list[tuple[str | None, float | None]]:
     """Returns (text, similarity) of the text of each image's predicted class that is most similar

@@ -25,6 +25,7 @@ from gist_ray.study.config import RunConfig
 from gist_ray.study.data import Data, read_data
 from gist_ray.study.draws import Draw, distinct_shots, draws_of
 from gist_ray.study.features import FROZEN, Features, features_of
+from gist_ray.texts.concepts import CONCEPTS, concepts_stage
 from gist_ray.texts.stage import NAMES, TextSource, names_stage, texts_stage
 
 Measure = Literal["test", "val"]
@@ -180,6 +181,8 @@ class Study:
         texts = {CLASS_TEXTS: data.texts or texts_stage(source)}
         if any(NAMES in METHODS[name].texts for name in config.methods):
             texts[NAMES] = names_stage(config.prompts, data.classes)
+        if any(CONCEPTS in METHODS[name].texts for name in config.methods):
+            texts[CONCEPTS] = concepts_stage(source, texts[CLASS_TEXTS])
         frozen = features_of(FROZEN, base, config.embed, manifest=data.stage, texts=texts)
         matcher = frozen
         if config.matcher is not None and config.matcher != config.clip:

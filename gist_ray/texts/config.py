@@ -35,6 +35,13 @@ class TextsConfig:
     """Have the language model shorten every accepted text in a second pass; the model is then
     trained on the short text, while the long one is matched. null: no second pass."""
 
+    concepts: Annotated[str, InputFile] = ""
+    """Short phrases that belong to no class, for the methods that read them (ccli): a text file
+    with one phrase a line, or a JSON list. Empty: they are mined from the texts of the classes."""
+
+    max_concepts: Annotated[int, Field(ge=1)] = 2000
+    """Most phrases that are mined, those that most texts use; of a file all are taken."""
+
     @model_validator(mode="after")
     def _pairs_come_from_a_file(self) -> "TextsConfig":
         if self.use_pairs and not self.import_from:

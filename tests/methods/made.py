@@ -41,7 +41,12 @@ NAMES = TextSet(
     unit(np.concatenate([CENTRES, CENTRES + 0.1])),
     np.tile(np.arange(NUM_CLASSES), 2),
 )
-TEXT_SETS = {"class": CLASS_TEXTS, "names": NAMES}
+CONCEPTS = TextSet(
+    [f"concept {number}" for number in range(8)],
+    unit(CENTRES[np.arange(8) % 6] + CENTRES[(np.arange(8) + 1) * 2 % 5]),
+    np.full(8, -1),
+)
+TEXT_SETS = {"class": CLASS_TEXTS, "names": NAMES, "concepts": CONCEPTS}
 
 
 def problem(**changes: Any) -> Problem:
@@ -73,7 +78,7 @@ def labelled(features: np.ndarray, labels: np.ndarray) -> Split:
 
 def stages(splits: Mapping[str, Split], without: Collection[str] = ()) -> dict[str, Stage]:
     """{the name that the stages of methods give an input: a stage that leaves it} of a data set
-    with these splits and both sets of texts. The sample is all of train and val.
+    with these splits and all sets of texts. The sample is all of train and val.
 
     without: ids of images and texts ("class 0", "names 0") that have no embedding.
     """
@@ -147,8 +152,8 @@ def _texts(name: str, ids: list[str], texts: TextSet) -> pa.Table:
         {
             "text_id": text_id,
             "set": name,
-            "label": int(label),
-            "class_name": f"class {label}",
+            "label": int(label) if label >= 0 else None,
+            "class_name": f"class {label}" if label >= 0 else None,
             "axis": "",
             "prompt_id": "",
             "sample": 0,

@@ -76,6 +76,7 @@ OTHER: dict[str, Any] = {
     "study.shots": lambda shots: [2],
     "study.seeds": lambda seeds: [2],
     "texts.import_from": None,
+    "texts.concepts": None,  # by its content, below
     "texts.unknown_images": None,  # of an import, below
     "texts.use_pairs": None,  # of an import, below
     "data.layout": None,  # one value for each type of data

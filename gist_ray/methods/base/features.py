@@ -44,19 +44,22 @@ def read_split_in_blocks(images: pa.Table, vectors: Vectors) -> Iterator[tuple[n
 
 
 def read_text_set(texts: pa.Table, embeddings: Artifact) -> TextSet:
-    """Returns the usable texts of a TEXTS table that have a class and an embedding.
+    """Returns the usable texts of a TEXTS table that have an embedding, and a class where some
+    text of the table has one; else all have the label -1.
 
-    Raises UserError if none has.
+    Raises UserError if none has an embedding.
     """
     usable = usable_texts(texts)
-    usable = usable.filter(pc.is_valid(usable.column("label")))
+    has_class = pc.is_valid(usable.column("label"))
+    if pc.any(has_class).as_py():
+        usable = usable.filter(has_class)
     known, features = find_vectors(stored_vectors(embeddings, "text_id"), usable.column("text_id"))
     rows = usable.filter(pa.array(known))
     if not len(rows):
         raise UserError(
             f"{embeddings.uri}: none of its texts has an embedding. See errors.parquet there."
         )
-    labels = rows.column("label").to_numpy().astype(np.int64)
+    labels = rows.column("label").fill_null(-1).to_numpy().astype(np.int64)
     return TextSet(rows.column("text").to_pylist(), features, labels)
 
 

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from gist_ray.methods.base.problem import Classifier, Problem
 
-TextSetName = Literal["names", "class"]
-"""names: the class names in their zero-shot templates; class: the texts of the classes."""
+TextSetName = Literal["names", "class", "concepts"]
+"""names: the class names in their zero-shot templates; class: the texts of the classes; concepts:
+short phrases that belong to no class."""
 
 Need = Literal["labels", "val"]
 """labels: labelled training images; val: validation images, which choose something."""

@@ -11,7 +11,13 @@ from gist_ray.evaluation.metrics import NO_IMAGE
 from gist_ray.matching.groups import LabelledFeatures
 from gist_ray.matching.similarity import top_k
 from gist_ray.matching.topk import match_topk
-from gist_ray.methods.base.problem import Classifier, Split, TextSet
+from gist_ray.methods.base.problem import (
+    Classifier,
+    Explaining,
+    Split,
+    TextSet,
+    explanations,
+)
 from gist_ray.schema import PREDICTIONS
 
 TOP = 5
@@ -23,7 +29,8 @@ def predict_blocks(
     """Returns PREDICTIONS of the images of all blocks, in the order of their places.
 
     blocks: (places of the images among all, the images), in any order; only one is in memory at a
-    time. texts: those that explain; None explains nothing. Raises UserError without images.
+    time. texts: those that explain the predictions of a classifier that does not itself; None
+    explains none of these. Raises UserError without images.
     """
     places, tables = [], []
     for place, images in blocks:
@@ -33,10 +40,12 @@ def predict_blocks(
         raise UserError(NO_IMAGE)
     order = pa.array(np.argsort(np.concatenate(places)))
     found = pa.concat_tables(tables).take(order)
-    wording = pa.array([] if texts is None else texts.texts, pa.string())
-    explanation = wording.take(found.column("explanation").combine_chunks())
-    at = PREDICTIONS.get_field_index("explanation")
-    return found.set_column(at, PREDICTIONS.field(at), explanation).cast(PREDICTIONS)
+    if not isinstance(classifier, Explaining):
+        wording = pa.array([] if texts is None else texts.texts, pa.string())
+        explanation = wording.take(found.column("explanation").combine_chunks())
+        at = PREDICTIONS.get_field_index("explanation")
+        found = found.set_column(at, PREDICTIONS.field(at), explanation)
+    return found.cast(PREDICTIONS)
 
 
 def predict_split(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
@@ -67,12 +76,17 @@ def accuracy_and_loss_of(probabilities: np.ndarray, labels: np.ndarray) -> tuple
 
 
 def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -> pa.Table:
-    """Returns PREDICTIONS with the index of the explaining text, which is replaced by its words
-    once at the end."""
+    """Returns PREDICTIONS. Where the classifier does not explain them, `explanation` is the index
+    of a text, which is replaced by its words once at the end."""
     probabilities = probabilities_of(classifier, images.features)
     # of equal probabilities the lower label comes first
     ranked = top_k(probabilities, TOP).astype(np.int32)
     num_images, num_ranked = ranked.shape
+    if isinstance(classifier, Explaining):
+        said = explanations(classifier, images.features, ranked[:, 0])
+        explanation = pa.array(said, pa.string())
+    else:
+        explanation = _best_texts(images.features, ranked[:, 0], texts)
     starts = pa.array(np.arange(num_images + 1) * num_ranked, pa.int32())
     return pa.table(
         {
@@ -81,7 +95,7 @@ def _predictions(classifier: Classifier, images: Split, texts: TextSet | None) -
             "predicted": pa.array(ranked[:, 0]),
             "top5": pa.ListArray.from_arrays(starts, ranked.ravel()),
             "probability": pa.array(probabilities[np.arange(num_images), ranked[:, 0]]),
-            "explanation": _best_texts(images.features, ranked[:, 0], texts),
+            "explanation": explanation,
         }
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,7 @@ class TextSet:
     """The texts of one named set, embedded by the model that embedded the images.
 
     texts: the sentences; features: (num_texts, dim) float32, L2-normalised; labels: (num_texts,)
-    int64, the class that each text is of.
+    int64, the class that each text is of; -1 in a set whose texts are of no class.
     """
 
     texts: Sequence[str]
@@ -62,3 +62,25 @@ class Classifier(Protocol):
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Returns (num_images, num_classes) float64 for `features` (num_images, dim)."""
         ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A classifier that says itself what decided. The predictions of others are explained by the
+    text of the class that fits the image best."""
+
+    def explain(self, features: np.ndarray, labels: np.ndarray) -> list[list[tuple[str, float]]]:
+        """Returns for each row of `features` (num_images, dim) what speaks for its class in
+        `labels` (num_images,), most first: (phrase, share between 0 and 1)."""
+        ...
+
+
+def explanations(
+    classifier: Explaining, features: np.ndarray, labels: np.ndarray
+) -> list[str | None]:
+    """Returns for each image "striped wings (0.31), red beak (0.18)"; None where nothing speaks
+    for its class."""
+    return [
+        ", ".join(f"{phrase} ({share:.2f})" for phrase, share in found) or None
+        for found in classifier.explain(features, labels)
+    ]
