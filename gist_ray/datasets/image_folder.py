@@ -47,8 +47,7 @@ def read_image_folder(config: DataConfig) -> Reading:
     seen = Folders()
     seen.add(paths)
     meaning = seen.meaning(root, config.split_names)
-    if len(paths) and not meaning.classes:
-        raise UserError(_of_one_class(root, len(paths)))
+    check_classes(root, len(paths), meaning)
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     errors += outside_classes(root, paths, meaning)
@@ -62,15 +61,17 @@ def read_image_folder(config: DataConfig) -> Reading:
     )
 
 
-def _of_one_class(root: str, num_pictures: int) -> str:
-    """Returns the problem of a data set whose pictures lie in no folder."""
+def check_classes(root: str, num_pictures: int, meaning: Meaning) -> None:
+    """Raises UserError for a data set whose pictures lie in no folder."""
+    if meaning.classes or not num_pictures:
+        return
     above, _, name = root.rpartition("/")
     problem = f"{root}: {num_pictures:,} pictures lie directly in it, and none in a class folder."
     try:
         beside = [one for one in storage.names_in(above) if not one.startswith(".")]
-    except OSError:
-        return problem
-    return (
+    except OSError as error:
+        raise UserError(problem) from error
+    raise UserError(
         f"{problem} If {name!r} is a class, the path is {above}, which holds {listed(beside, 5)}."
     )
 

@@ -28,6 +28,7 @@ PLACES = {
     "captions",
     "class_names",
     "classifier",
+    "concepts",
     "data.exclude",
     "images",
     "import_from",

@@ -58,7 +58,7 @@ def test_problems_of_all_parts_come_together_and_exit_with_2(
 
 def test_unknown_choices_list_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     said = problems_of(capsys, "embed=tpu", "clip=huge", "methods=[]", "k=1")
-    assert "methods=[]: nothing is chosen. There are: clap, cross_modal_probe, " in said
+    assert "methods=[]: nothing is chosen. There are: ccli, ccli_val, clap, " in said
     assert "embed=tpu: there is no such choice. There are: cpu, gpu." in said
     assert "clip=huge: there is no such choice." in said
 

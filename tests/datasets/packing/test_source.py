@@ -98,7 +98,7 @@ def test_problems_are_those_of_the_pipeline(tmp_path):
     with pytest.raises(UserError, match="'b' have images in val or test but none in train"):
         written(config, str(tmp_path / "work"))
     config = folder(str(tmp_path / "none"), [])
-    with pytest.raises(UserError, match="has no usable image"):
+    with pytest.raises(UserError, match="none in a class folder"):
         written(config, str(tmp_path / "other"))
 
 
