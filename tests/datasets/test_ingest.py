@@ -101,7 +101,9 @@ def test_every_problem_is_reported_at_once(tmp_path, write_files):
 
 def test_data_set_without_images_says_what_went_wrong_first(tmp_path, write_files):
     root = write_files(tmp_path, {"stray.jpg": "", "notes.txt": ""})
-    with pytest.raises(UserError, match=r"1 pictures lie directly in it, and none in a class folder"):
+    with pytest.raises(
+        UserError, match=r"1 pictures lie directly in it, and none in a class folder"
+    ):
         ingest(folder(root))
 
 
