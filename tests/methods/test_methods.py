@@ -213,3 +213,13 @@ def test_a_class_without_image_is_predicted_by_its_text_or_never(name: str) -> N
     assert not np.isnan(logits).any()
     assert np.isfinite(np.delete(logits, 3, axis=1)).all()
     assert np.isfinite(logits[:, 3]).all() or (logits[:, 3] == -np.inf).all()
+
+
+def test_concepts_are_made_and_embedded_where_a_method_reads_them(own_configs: Path) -> None:
+    names = [
+        {stage.name for stage in graph_of(own_configs, f"methods=[{one}]").stages}
+        for one in ("toy", "ccli")
+    ]
+    of_concepts = {"concepts", "embed concepts texts frozen"}
+    assert not of_concepts & names[0]
+    assert of_concepts <= names[1]

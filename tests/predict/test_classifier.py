@@ -180,3 +180,17 @@ def test_a_classifier_of_another_model_is_said(by_texts: Classifier, tmp_path: P
     folder = in_folder(foreign, tmp_path)
     with pytest.raises(UserError, match=r"classifier\.safetensors: does not fit the model beside"):
         load_classifier(folder)
+
+
+class Explained(LinearClassifier):
+    """A tiny fake that names the class by which it explains."""
+
+    def explain(self, features: np.ndarray, labels: np.ndarray) -> list[list[tuple[str, float]]]:
+        return [[] if label == 0 else [(f"part {label}", 0.75)] for label in labels]
+
+
+def test_a_classifier_that_explains_itself_is_quoted(by_texts: Classifier) -> None:
+    fitted = Explained(np.eye(3), np.zeros(3), 1.0)
+    found = predict_features(replace(by_texts, fitted=fitted), np.eye(3, dtype=np.float32))
+    assert [one.explanation for one in found] == [None, "part 1 (0.75)", "part 2 (0.75)"]
+    assert [one.similarity for one in found] == [None] * 3
