@@ -35,7 +35,8 @@ def split(per_class: int, centres: np.ndarray, rng: np.random.Generator) -> Spli
 
 
 def made(sizes: Any) -> tuple[Problem, Split]:
-    """The problem, with the texts of "class" in every class and one name each; the test images."""
+    """The problem, with the texts of "class" in every class, one name each, concepts; the
+    test images."""
     rng = np.random.default_rng(0)
     centres = unit_rows(sizes.classes, sizes.dim, rng)
     train, val, texts, names, test = (
@@ -46,6 +47,9 @@ def made(sizes: Any) -> tuple[Problem, Split]:
         name: TextSet([""] * len(one.labels), one.features, one.labels)
         for name, one in (("class", texts), ("names", names))
     }
+    concepts = unit_rows(2 * sizes.classes, sizes.dim, rng)
+    phrases = [f"concept {number}" for number in range(len(concepts))]
+    sets["concepts"] = TextSet(phrases, concepts, np.full(len(concepts), -1))
     return Problem(train, val, sizes.classes, LOGIT_SCALE, 0, sets), test
 
 
