@@ -134,6 +134,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "finetune.precision=fp32",
         # every visit of a training reads its picture, so that visits can be counted
         "finetune.cache_mib=0",
+        # the comparison of pictures reads them, too
+        "data.duplicates=ignore",
     ]
     return World(folder / "images", len(list((folder / "images").rglob("*.png"))), words)
 
