@@ -5,6 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from gist_ray.operate.checkup import services
+from gist_ray.store import s3
 from tests.conftest import s3_environment
 
 NOWHERE = {"AWS_SHARED_CREDENTIALS_FILE": "/none", "AWS_CONFIG_FILE": "/none"}
@@ -97,5 +98,7 @@ def test_a_real_endpoint_is_listed(s3_endpoint: str, monkeypatch: pytest.MonkeyP
     environment = s3_environment(s3_endpoint)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    # another test of this process may have asked for S3 without these credentials
+    s3.filesystem().clear_instance_cache()
     found = services.s3(environment)
     assert (found.level, found.found) == ("ok", f"{s3_endpoint} answers and takes the credentials")
