@@ -8,8 +8,9 @@ import numpy as np
 
 from gist_ray.audit.looks import look_at
 from gist_ray.audit.pixels import grey, likeness
-from gist_ray.encoders.config import EmbedConfig, ImageLimits
+from gist_ray.encoders.config import EmbedConfig
 from gist_ray.images.decode import ImageError, decode, fetch
+from gist_ray.images.limits import ImageLimits
 from gist_ray.run.step import Batch, Step
 
 FETCH_THREADS = 8

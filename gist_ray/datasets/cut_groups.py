@@ -14,7 +14,7 @@ MOST_SHOWN = 3
 def cut_groups(reading: Reading, group_column: str) -> list[str]:
     """Returns a problem if groups have images in more than one of train, val and test; [] if none
     has. All test sets count as one, and unlabeled images do not count. Splits that are drawn keep
-    groups together (`carve_groups`), so that only given ones are found.
+    groups together (`carve_units`), so that only given ones are found.
     """
     images = reading.images.select(["group", "split"]).filter(
         pc.and_(

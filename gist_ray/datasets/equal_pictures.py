@@ -63,7 +63,7 @@ def find_equal_pictures(uris: Sequence[str], *, most_reads: int | None) -> Equal
     # files without a byte are broken, and not copies of each other
     groups = _alone(codes.astype(np.int64), missing | (facts == EMPTY))
     not_compared = missing
-    candidates = _in_company(groups, missing)
+    candidates = _in_company(groups)
     costly = [at for at in candidates if _is_costly(uris[at])]
     if most_reads is not None and len(costly) > most_reads:
         not_compared = missing.copy()
@@ -78,7 +78,7 @@ def find_equal_pictures(uris: Sequence[str], *, most_reads: int | None) -> Equal
         failed[candidates] = [text is None for text in read]
         not_compared = not_compared | failed
         groups = _alone(_split_by(groups, key), not_compared)
-        candidates = _in_company(groups, not_compared)
+        candidates = _in_company(groups)
     return EqualPictures(_first_of_each(groups), int(not_compared.sum()))
 
 
@@ -91,11 +91,13 @@ def _first_of_each(groups: np.ndarray) -> np.ndarray:
 def _facts(uris: Sequence[str]) -> list[str | None]:
     """Returns for each picture a text that is the same for equal pictures; None where there is
     nothing to compare."""
-    files = [at for at, uri in enumerate(uris) if not ("#" in uri and is_member(uri))]
     facts: list[str | None] = ["in a row"] * len(uris)
+    files = []
     for at, uri in enumerate(uris):
-        if "#" in uri and (found := RANGE.fullmatch(uri)):
+        if found := RANGE.fullmatch(uri):
             facts[at] = found["length"]
+        elif not is_member(uri):
+            files.append(at)
     for at, fact in zip(files, content_facts([uris[at] for at in files]), strict=True):
         facts[at] = fact
     return facts
@@ -112,10 +114,10 @@ def _split_by(groups: np.ndarray, key: np.ndarray) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def _in_company(groups: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+def _in_company(groups: np.ndarray) -> np.ndarray:
     """Returns the places of those whose group has several members."""
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    places: np.ndarray = np.flatnonzero((counts[inverse] > 1) & ~left_out)
+    places: np.ndarray = np.flatnonzero(counts[inverse] > 1)
     return places
 
 

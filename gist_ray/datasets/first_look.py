@@ -131,30 +131,31 @@ def _check_range(seen: Sequence[_Look]) -> None:
 
 def _all_missing(uris: Sequence[str], root: str) -> str:
     told = f"none of {len(uris)} pictures looked at is there; the first is {printable(uris[0])}."
-    guesses = [_guess(uri, root) for uri in uris[:3]]
+    folders = _folders_near(root)
+    guesses = (_guess(uri, root, folders) for uri in uris[:3])
     if guess := next(filter(None, guesses), ""):
         return f"{told} {guess}"
     return f"{told} Correct the paths in the data set, or what they are relative to ({root})."
 
 
-def _guess(uri: str, root: str) -> str:
+def _guess(uri: str, root: str, folders: Sequence[str]) -> str:
     """Returns where a picture lies instead and what to correct; "" if it is not found."""
     if is_member(uri):
         return ""
-    for place, fixes in _candidates(uri, root):
+    for place, fixes in _candidates(uri, root, folders):
         if storage.exists(place, PATIENCE_S):
             return f"{printable(place)} is there. In the paths, {' and '.join(fixes)}."
     return ""
 
 
-def _candidates(uri: str, root: str) -> Iterator[tuple[str, list[str]]]:
+def _candidates(uri: str, root: str, folders: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yields (place, what to correct) of places where a missing picture may lie: with other
-    slashes, without its first folders, in another folder, with an ending."""
+    slashes, without its first folders, in another one of `folders`, with an ending."""
     path = uri.removeprefix(f"{root}/")
     slashes = re.sub(r"^[A-Za-z]:", "", path).replace("\\", "/").strip("/")
     parts = slashes.split("/")
     endings = ("",) if has_picture_ending(slashes) else ("", *ENDINGS)
-    for cut, folder, ending in product(range(len(parts)), _folders_near(root), endings):
+    for cut, folder, ending in product(range(len(parts)), folders, endings):
         fixes = []
         if "\\" in path:
             fixes.append("write / for \\")

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from gist_ray.datasets.reading import ClassEntry
 from gist_ray.datasets.split_names import split_of
 from gist_ray.errors import UserError, listed
+from gist_ray.store import storage
 
 NUMBER_BEFORE = re.compile(r"\d+[._ -]+(?=[^\W\d_])")
 
@@ -89,7 +90,7 @@ class Meaning:
         ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Folders:
     """The names of the two upper folders of a data set's pictures, collected from their paths."""
 
@@ -97,7 +98,10 @@ class Folders:
     """{top folder: folders in it}; nothing in it where there are more than MOST_SPLITS and its name
     is no split's."""
 
+    num_pictures: int = 0
+
     def add(self, paths: pa.ChunkedArray) -> None:
+        self.num_pictures += len(paths)
         for name in pc.unique(parts(paths, 1)).to_pylist():
             if name:
                 self.inner.setdefault(name, set())
@@ -112,9 +116,12 @@ class Folders:
     def meaning(self, root: str, split_names: Mapping[str, str] | None = None) -> Meaning:
         """Returns the meaning of the folders.
 
-        split_names: the setting of that name. Raises UserError if there are folders of several
-        splits and others beside them, or if unknown names may be those of splits.
+        split_names: the setting of that name. Raises UserError if all pictures lie in no folder, if
+        there are folders of several splits and others beside them, or if unknown names may be those
+        of splits.
         """
+        if self.num_pictures and not self.inner:
+            raise UserError(_of_one_class(root, self.num_pictures))
         if split_names is not None:
             return self._as_said(root, split_names)
         splits = _usual_splits(self.inner)
@@ -168,6 +175,19 @@ class Folders:
             f"Either {listed(common, 3)} are the classes and the top folders are splits: say "
             f"which, {_setting(tops)}. Or {listed(tops, 3)} are the classes: say split_names={{}}."
         )
+
+
+def _of_one_class(root: str, num_pictures: int) -> str:
+    """Returns the problem of a data set whose pictures lie in no folder."""
+    above, _, name = root.rpartition("/")
+    problem = f"{root}: {num_pictures:,} pictures lie directly in it, and none in a class folder."
+    try:
+        beside = [one for one in storage.names_in(above) if not one.startswith(".")]
+    except OSError:
+        return problem
+    return (
+        f"{problem} If {name!r} is a class, the path is {above}, which holds {listed(beside, 5)}."
+    )
 
 
 def _usual_splits(folders: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from gist_ray.datasets.listing import files
 from gist_ray.datasets.reading import IMAGES, Reading, is_unicode
 from gist_ray.datasets.rows import mapped
 from gist_ray.datasets.splits import to_draw
-from gist_ray.errors import UserError, listed
+from gist_ray.errors import UserError
 from gist_ray.images.decode import has_picture_ending
 from gist_ray.schema import error_row
 from gist_ray.store import storage
@@ -47,7 +47,6 @@ def read_image_folder(config: DataConfig) -> Reading:
     seen = Folders()
     seen.add(paths)
     meaning = seen.meaning(root, config.split_names)
-    check_classes(root, len(paths), meaning)
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     errors += outside_classes(root, paths, meaning)
@@ -58,21 +57,6 @@ def read_image_folder(config: DataConfig) -> Reading:
         errors,
         left_out.reasons,
         to_draw(meaning.splits, config),
-    )
-
-
-def check_classes(root: str, num_pictures: int, meaning: Meaning) -> None:
-    """Raises UserError for a data set whose pictures lie in no folder."""
-    if meaning.classes or not num_pictures:
-        return
-    above, _, name = root.rpartition("/")
-    problem = f"{root}: {num_pictures:,} pictures lie directly in it, and none in a class folder."
-    try:
-        beside = [one for one in storage.names_in(above) if not one.startswith(".")]
-    except OSError as error:
-        raise UserError(problem) from error
-    raise UserError(
-        f"{problem} If {name!r} is a class, the path is {above}, which holds {listed(beside, 5)}."
     )
 
 

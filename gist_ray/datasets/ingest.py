@@ -135,7 +135,7 @@ def read_checked(config: DataConfig, indices: str = "") -> Checked:
         # the splits are drawn before: those of the other images stay as the list found them
         images, ids = reading.images.filter(stays), ids.filter(stays)
         reading = replace(reading, images=images, left_out={**reading.left_out, **why})
-        equal = equal.of(stays.to_numpy(zero_copy_only=False)) if equal else None
+        equal = equal.of(stays.to_numpy(zero_copy_only=False)) if equal is not None else None
     if equal is not None:
         notes += about_copies(reading.images, equal)
         if config.duplicates == "error":

@@ -15,11 +15,12 @@ def recorded_stages(store: ArtifactStore, name: str) -> dict[str, Stage]:
     cannot be made again."""
     plan = read_plan(store.root, name)
     found: dict[str, Stage] = {}
+    sources: dict[str, Stage] = {}
     for planned in plan["stages"] if plan else []:
         artifact = store.find(planned["kind"], planned["fingerprint"])
-        sources = {stage.fingerprint: stage for stage in found.values()}
         if artifact and sources.keys() >= set(artifact.info["inputs"].values()):
-            found[planned["name"]] = _stage(planned, artifact, sources)
+            stage = _stage(planned, artifact, sources)
+            found[stage.name] = sources[stage.fingerprint] = stage
     return found
 
 

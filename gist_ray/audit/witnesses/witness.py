@@ -1,6 +1,6 @@
 """A witness says of each labelled image how likely its label is wrong, and which is more likely.
 
-A further witness is one more stage that writes TESTIMONY, in `witnesses_of` of the job.
+A further witness is one more stage that writes TESTIMONY, in `_witnesses_of` of the job.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,6 @@ from gist_ray.datasets.config import DataConfig
 from gist_ray.datasets.copies import needs_all_pictures
 from gist_ray.datasets.folders import Folders, LeftOut, Meaning
 from gist_ray.datasets.image_folder import (
-    check_classes,
     class_folders,
     find_pictures,
     label_paths,
@@ -91,24 +90,19 @@ def _list_folder(source: _Source, progress: Progress) -> Meaning | None:
     its folders mean, or None where the rows of a class cannot be made from its own pictures: its
     training images do not lie together, or all pictures have to be known for their copies."""
     root, work = storage.absolute(source.config.path), source.work
-    number, last, num_pictures = 0, "", 0
+    number, last = 0, ""
     seen, left_out = Folders(), LeftOut()
     for found in _listed(work):
-        paths = pictures_and_errors(root, found)[0]
-        seen.add(paths)
-        num_pictures += len(paths)
+        seen.add(pictures_and_errors(root, found)[0])
         number, last = number + 1, found.column("path")[-1].as_py()
     follow = source.config.follow_links
     for found in find_pictures(root, after=last, follow_links=follow, left_out=left_out):
         storage.write_parquet(_names_file(work, number), found)
-        paths = pictures_and_errors(root, found)[0]
-        seen.add(paths)
-        num_pictures += len(paths)
+        seen.add(pictures_and_errors(root, found)[0])
         number += 1
         progress.say("list images", f"{found.column('path')[-1].as_py()} and all before it")
     config = source.config
     meaning = seen.meaning(root, config.split_names)
-    check_classes(root, num_pictures, meaning)
     if problems := left_out.problems(root, seen, meaning):
         raise UserError(problems)
     in_pieces = list(meaning.split_folders.values()).count("train") > 1
