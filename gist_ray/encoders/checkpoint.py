@@ -19,6 +19,7 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.factory import LOCAL_DIR_PREFIX, _find_checkpoint_in_dir
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gist_ray.errors import UserError
@@ -78,7 +79,7 @@ def check_weights(name: str, pretrained: str, *, setting: str) -> None:
     """Raises UserError if the weights file does not fit the model. setting: such as
     "clip.model=ViT-B-32", for the message."""
     file = weights_file(name, pretrained)
-    if file and (problem := _problem(name, file, _read(file, setting)[0])):
+    if file and (problem := _problem(name, file, _read(file, setting, shapes_only=True)[0])):
         raise UserError(f"{setting}: open_clip cannot load it: {problem}")
 
 
@@ -124,13 +125,13 @@ def _wrapper_of(loaded: Any) -> str:
     return next((key for key in WRAPPERS if isinstance(loaded.get(key), Mapping)), "")
 
 
-def _read(file: str, setting: str) -> tuple[Tensors, bool]:
-    """Returns what `unwrapped` does; tensors stay on the disk until they are used."""
+def _read(file: str, setting: str, *, shapes_only: bool = False) -> tuple[Tensors, bool]:
+    """Returns what `unwrapped` does. shapes_only: the tensors may have no memory."""
     if file.endswith((".npz", ".npy")):
         return {}, True
     try:
         if file.endswith(".safetensors"):
-            return unwrapped(load_file(file))
+            return unwrapped(_shapes_in(file) if shapes_only else load_file(file))
         try:
             return unwrapped(torch.load(file, map_location="cpu", weights_only=True, mmap=True))
         except RuntimeError as error:
@@ -148,6 +149,15 @@ def _read(file: str, setting: str) -> tuple[Tensors, bool]:
         raise UserError(
             f"{setting}: open_clip cannot load it: {file} cannot be read as weights alone ({why})."
         ) from error
+
+
+def _shapes_in(file: str) -> Tensors:
+    """Returns tensors of the shapes that the header of a safetensors file says, without memory."""
+    with safe_open(file, "pt") as opened:
+        return {
+            key: torch.empty(opened.get_slice(key).get_shape(), device="meta")
+            for key in opened.keys()  # noqa: SIM118, it is no mapping
+        }
 
 
 def _problem(name: str, file: str, tensors: Tensors) -> str:
